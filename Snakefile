@@ -1,0 +1,43 @@
+# Entry point: `snakemake --cores 8 all`. The rules are in workflow/rules/, one file per stage.
+import sys
+
+from snakemake.logging import logger
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# A configuration that was given is used alone: Snakemake would merge it into one loaded here.
+# Targets are not known yet when this is read, hence the look at the command line.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/smoke.yaml" if "smoke" in sys.argv[1:] else "config/lab.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/lab.smk"
+
+
+# Every table and figure of the configuration.
+rule all:
+    default_target: True
+    input:
+        every_product,
+
+
+# The same for config/smoke.yaml: everything once, very small, in one to two minutes.
+rule smoke:
+    input:
+        every_smoke_product,
+
+
+onstart:
+    logger.info(start_message())
+
+
+onsuccess:
+    logger.info(end_message())

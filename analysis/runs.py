@@ -1,0 +1,61 @@
+"""The command line that all analyses share."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from vpbench import records
+
+
+def run(description, analyse, argv=None, figures=False):
+    """Returns the exit code of the analysis `analyse(records, out)`: 2 after a one-line complaint.
+
+    With `figures`, it is called with the folder for the figure as third argument.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--runs", nargs="*", default=[], metavar="PATH", help="manifests or records"
+    )
+    parser.add_argument("--select", metavar="JSON", help="slice of the records; a text or a file")
+    parser.add_argument("--digests", metavar="JSON", help="path -> digest that its specs must have")
+    parser.add_argument("--out", required=True, type=Path, metavar="CSV")
+    if figures:
+        parser.add_argument("--figures", default=Path("results/figures"), type=Path)
+    arguments = parser.parse_args(argv)
+    places = (arguments.out, arguments.figures) if figures else (arguments.out,)
+    try:
+        select = json_argument("--select", arguments.select)
+        digests = json_argument("--digests", arguments.digests)
+        analyse(records.load(arguments.runs, select, digests), *places)
+    except (records.RecordError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def json_argument(option, text):
+    """Returns the JSON object given as text or as the name of a file; None where none was given."""
+    if text is None:
+        return None
+    if not text.lstrip().startswith("{"):
+        text = Path(text).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise records.RecordError(f"{option}: broken JSON, {error}") from None
+
+
+def scale_of(loaded):
+    """Returns the scale of the loaded records, None if there are none; two are refused."""
+    scales = sorted({record["spec"]["scale"] for record in loaded})
+    if len(scales) > 1:
+        raise records.RecordError(f"records of two scales: {scales[0]} and {scales[1]}; give one")
+    return scales[0] if scales else None
+
+
+def write_csv(frame, out):
+    """Returns `out` once `frame` is there; numbers have at most three decimals."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    frame.round(3).to_csv(out, index=False, lineterminator="\n")
+    return out

@@ -1,0 +1,201 @@
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from checkout import (
+    ROOT,
+    canonical,
+    copy_suite,
+    plan,
+    planned_jobs,
+    planned_specs,
+    read_config,
+    snakemake,
+    write_config,
+)
+
+from vpbench import catalogue
+
+CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
+PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Returns a copy of the suite in which nothing has been run."""
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+def expand(config):
+    """Returns the specs of a configuration without variants, written as loops."""
+    specs = []
+    for block in config["grid"]:
+        for task in config["tasks"]:
+            for backbone in config["backbones"]:
+                modality = catalogue.BACKBONES[backbone].modality
+                for method in block["methods"]:
+                    if modality not in catalogue.METHODS[method].modalities:
+                        continue
+                    if modality != block.get("modality", modality):
+                        continue
+                    recipe = config["recipes"][method]
+                    for seed in block["seeds"]:
+                        spec = {"scale": config["scale"], "data": config["data"]}
+                        spec |= {"task": task, "backbone": backbone, "method": method}
+                        spec |= {"variant": "default", "seed": seed}
+                        spec["settings"] = {**recipe["every_backbone"], **recipe.get(backbone, {})}
+                        specs.append(spec)
+    return specs
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_configuration_is_legal_and_named_like_its_scale(name):
+    config = read_config(name)
+    assert catalogue.complaint(config, catalogue.config_schema(), name) is None
+    assert config["scale"] == name
+
+
+def test_all_configurations_have_the_same_keys():
+    assert len({tuple(sorted(read_config(name))) for name in CONFIGS}) == 1
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
+    config = read_config(name)
+    output = plan(suite, "--configfile", f"config/{name}.yaml", "--", "all")
+    specs = planned_specs(output)
+    assert canonical(specs) == canonical(expand(config))
+    assert all(catalogue.complaint(spec, catalogue.spec_schema(), "") is None for spec in specs)
+    assert set(planned_jobs(output)) == {"run_task", "all", *config["analyses"]}
+
+
+def test_what_a_given_configuration_lacks_is_not_taken_from_the_lab(suite, tmp_path):
+    config = read_config("smoke")
+    config["analyses"] = {"table1": {"modality": "vision_language", "shift": False}}
+    config["grid"] = [{"methods": ["text_prompt"], "seeds": [0]}]
+    del config["recipes"]["fine_tune"], config["variants"]
+    output = plan(suite, "--configfile", write_config(tmp_path, config))
+    assert canonical(planned_specs(output)) == canonical(
+        spec for spec in expand(config) if spec["task"] != "camelyon17_twin"
+    )
+    assert set(planned_jobs(output)) == {"run_task", "all", "table1"}
+    config["grid"] = [{"methods": ["fine_tune"], "seeds": [0]}]
+    complaint = refusal(suite, write_config(tmp_path, config))
+    assert "'fine_tune' is not in recipes" in complaint
+
+
+def refusal(suite, path):
+    """Returns the one line with which Snakemake refuses a configuration."""
+    output = snakemake(suite, "--configfile", path, "--", "all", succeeds=False)
+    lines = [line for line in output.splitlines() if not line.startswith("Using workflow specific")]
+    assert len(lines) == 1, output
+    assert "given.yaml" in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, backbones"),
+        ({"scale": "labb"}, "at scale: 'labb' is not legal; choose one of: lab, smoke"),
+        ({"tasks": ["eurosat"]}, "'eurosat' is not legal; choose one of: cifar100_twin"),
+        ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
+        ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
+        ({"variants": {"default": {"size": 9}}}, "'default' is the recipe itself"),
+        ({"grid": [{"methods": ["text_prompt"]}]}, "'seeds' is a required property"),
+        (
+            {"grid": [{"methods": ["linear_probe"], "variants": ["big"], "seeds": [0]}]},
+            "at grid.0.variants: 'big' is not in variants: default",
+        ),
+        (
+            {
+                "variants": {"big": {"size": 9}},
+                "grid": [{"methods": ["linear_probe"], "variants": ["big"], "seeds": [0]}],
+            },
+            "linear_probe on clip_micro (big): unknown key 'size'; the legal keys are: C, ",
+        ),
+        (
+            {"grid": [{"methods": ["text_prompt"], "modality": "vision", "seeds": [0]}]},
+            "at grid.0: it asks for no run",
+        ),
+        (
+            {"analyses": {"table1": {"tasks": ["dtd_twin"]}}},
+            "at analyses.table1.tasks: 'dtd_twin' is not in tasks: cifar10_twin",
+        ),
+        ({"analyses": {"table1": {"backbones": ["bit_m_micro"]}}}, "is not in backbones"),
+        ({"analyses": {"table1": {"colour": "red"}}}, "unknown key 'colour'"),
+    ],
+)
+def test_a_mistake_in_a_configuration_is_named_in_one_line(suite, tmp_path, change, words):
+    path = write_config(tmp_path, read_config("smoke") | change)
+    assert words in refusal(suite, path)
+
+
+def test_a_setting_that_no_recipe_gives_is_missed(suite, tmp_path):
+    config = read_config("smoke")
+    del config["recipes"]["linear_probe"]["every_backbone"]["max_iter"]
+    complaint = refusal(suite, write_config(tmp_path, config))
+    assert "linear_probe on clip_micro (default): 'max_iter' is a required property" in complaint
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
+def test_a_profile_holds_only_options_of_snakemake(path):
+    from snakemake.cli import get_argument_parser
+
+    legal = {
+        option.lstrip("-")
+        for action in get_argument_parser()._actions
+        for option in action.option_strings
+    }
+    own = ("slurm-", "cluster-generic-")  # options of the executor's plugin
+    keys = yaml.safe_load(path.read_text())
+    assert [key for key in keys if key not in legal and not key.startswith(own)] == []
+
+
+def packages(requirements):
+    """Returns the requirements as a set, written the same way whoever wrote them."""
+    return {re.sub(r"[\s]", "", name).replace("_", "-").lower() for name in requirements}
+
+
+def project():
+    """Returns the project table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_conda_and_pip_install_the_same_packages():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
+    wanted = [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
+    assert packages(pip) == packages(wanted)
+    python = next(entry for entry in conda if str(entry).startswith("python"))
+    assert python.removeprefix("python").strip() == project()["requires-python"]
+
+
+def test_the_citation_names_the_version_that_is_installed():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == project()["version"]
+    assert citation["references"][0]["url"] == "https://arxiv.org/abs/2203.17274"
+
+
+def test_the_catalogue_imports_neither_torch_nor_numpy():
+    code = (
+        "import sys; from vpbench import catalogue; catalogue.config_schema();"
+        "catalogue.complaint({}, catalogue.spec_schema(), 'x');"
+        "print({'torch', 'numpy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def test_the_workflow_imports_nothing_of_vpbench_but_the_catalogue():
+    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
+    imports = [
+        line
+        for file in files
+        for line in file.read_text().splitlines()
+        if re.match(r"\s*(from|import)\s+vpbench", line)
+    ]
+    assert imports == ["from vpbench import catalogue"]

@@ -1,0 +1,94 @@
+"""Frozen models behind one interface: images in, features or logits out.
+
+Shapes: N images, C channels, H = W pixels, D features, K classes, S source classes.
+"""
+
+import importlib
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vpbench import catalogue
+
+
+class Backbone(nn.Module):
+    """A frozen pretrained model with what is needed to prompt it.
+
+    `weights_hash` is the SHA-256 of the weight file, `world_hash` that of the pretraining world
+    (None where it is not ours). Images enter as uint8 [N, H, W, C] through `normalize`.
+    """
+
+    def __init__(self, name, model, *, image_size, mean, std, weights_hash, world_hash=None):
+        super().__init__()
+        self.name, self.image_size = name, image_size
+        self.model = model.eval().requires_grad_(False)
+        self.model.to(memory_format=torch.channels_last)  # convolutions twice as fast, same numbers
+        self.weights_hash, self.world_hash = weights_hash, world_hash
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    @property
+    def device(self):
+        return self.mean.device
+
+    @property
+    def modality(self):
+        return catalogue.BACKBONES[self.name].modality
+
+    def scale_pixels(self, images):
+        """Returns uint8 [N, H, W, C] as float [N, C, H, W] in 0..1 on the backbone's device."""
+        return images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+
+    def normalize(self, pixels):
+        """Returns pixels 0..1 in the normalised units the model was trained on."""
+        return (pixels - self.mean) / self.std
+
+
+class VisionLanguageBackbone(Backbone):
+    """A CLIP: image and text towers into one space (section 3.3)."""
+
+    def __init__(self, *args, tokenize, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tokenize = tokenize
+
+    @property
+    def logit_scale(self):
+        """The temperature, as a factor, clamped like the official code to at most 100."""
+        return self.model.logit_scale.detach().clamp(0, math.log(100)).exp()
+
+    def features(self, x):
+        """Returns the projected, not normalised image features [N, D] of normalised images."""
+        return self.model.encode_image(x)
+
+    def image_tower(self):
+        """Returns the module that maps normalised images [N, C, H, W] to features [N, D]."""
+        return self.model.visual
+
+    @torch.no_grad()
+    def text_features(self, texts):
+        """Returns unit text features [K, D] of a list of K texts."""
+        return F.normalize(self.model.encode_text(self.tokenize(texts).to(self.device)), dim=-1)
+
+
+class VisionBackbone(Backbone):
+    """A classifier with a fixed set of S source classes."""
+
+    def features(self, x):
+        """Returns the penultimate activations [N, D] of normalised images."""
+        return self.model.forward_head(self.model.forward_features(x), pre_logits=True)
+
+    def logits(self, x):
+        """Returns the source logits [N, S] of normalised images."""
+        return self.model(x)
+
+
+def load_backbone(name, device="cpu"):
+    """Returns the frozen backbone `name` of catalogue.BACKBONES, its weight file verified."""
+    if name not in catalogue.BACKBONES:
+        raise ValueError(
+            f"unknown backbone {name!r}; choose one of: {', '.join(catalogue.BACKBONES)}"
+        )
+    module = importlib.import_module(catalogue.BACKBONES[name].module)
+    return module.load(name).to(device)

@@ -1,0 +1,301 @@
+"""The legal names of the suite and the facts that go with them; imports nothing heavy.
+
+This is the only module of vpbench that the Snakefile may import. To add a dataset, a backbone or
+a method, write its file and add its one line here.
+"""
+
+from typing import NamedTuple
+
+SCHEMA = 1  # version of configuration, records and prompt cards
+
+SCALES = ("lab", "smoke", "desk", "paper")
+MODALITIES = ("vision_language", "vision")  # Table 3; also the unit of a per_task job
+SPLITS = ("train", "validation", "test")
+SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read
+
+
+class Backbone(NamedTuple):
+    """A frozen model: where it is built, what it stands for in the paper, and what it is."""
+
+    module: str  # has load(name, device) -> vpbench.backbones.Backbone
+    role: str  # the paper's model it is or stands in for: a key of ROLES
+    modality: str
+    architecture: str
+    pretrained_on: str
+    objective: str
+
+
+ROLES = {"clip": "CLIP", "instagram": "Instagram", "bit_m": "BiT-M", "rn50": "RN50"}
+
+_LAB = "vpbench.lab.micro_backbones"
+BACKBONES = {
+    "clip_micro": Backbone(
+        _LAB, "clip", "vision_language", "ViT 56/8, width 96, 4 layers", "captioned lab world",
+        "Contrastive",
+    ),
+    "instagram_micro": Backbone(
+        _LAB, "instagram", "vision", "ResNeXt, 4 blocks, 8 groups",
+        "hashtags of the lab world, then its labels", "Cross Entropy",
+    ),
+    "bit_m_micro": Backbone(
+        _LAB, "bit_m", "vision", "ResNetV2 (weight std., group norm), 4 blocks",
+        "fine labels of the lab world", "Cross Entropy",
+    ),
+    "rn50_micro": Backbone(
+        _LAB, "rn50", "vision", "ResNet, 4 blocks", "labelled lab world", "Cross Entropy"
+    ),
+}  # fmt: skip
+
+
+class Task(NamedTuple):
+    """A dataset: where it is read or painted, and the facts of the paper's Table 6 about it."""
+
+    module: str  # has CLASS_NAMES and paint (twins)
+    display: str
+    published: str  # the paper's dataset whose published number stands beside ours
+    template: str  # text prompt; {} is the class name
+    paper_validation: bool  # does Table 6 list a validation split?
+    shift: bool = False  # one of the three WILDS shifts (Tables 2 and 5)
+    metric: str = "accuracy"  # the dataset's own headline metric
+
+
+_PHOTO = "This is a photo of a {}"
+_TWIN = "vpbench.lab.twins."
+TASKS = {  # in the order of Table 6
+    "cifar100_twin": Task(_TWIN + "cifar100", "CIFAR100 twin", "cifar100", _PHOTO, False),
+    "cifar10_twin": Task(_TWIN + "cifar10", "CIFAR10 twin", "cifar10", _PHOTO, False),
+    "flowers102_twin": Task(_TWIN + "flowers102", "Flowers102 twin", "flowers102", _PHOTO, True),
+    "food101_twin": Task(_TWIN + "food101", "Food101 twin", "food101", _PHOTO, True),
+    "eurosat_twin": Task(_TWIN + "eurosat", "EuroSAT twin", "eurosat", _PHOTO, True),
+    "sun397_twin": Task(_TWIN + "sun397", "SUN397 twin", "sun397", _PHOTO, True),
+    "ucf101_twin": Task(_TWIN + "ucf101", "UCF101 twin", "ucf101", _PHOTO, True),
+    "svhn_twin": Task(_TWIN + "svhn", "SVHN twin", "svhn", _PHOTO, False),
+    "oxfordpets_twin": Task(_TWIN + "oxfordpets", "OxfordPets twin", "oxfordpets", _PHOTO, True),
+    "dtd_twin": Task(_TWIN + "dtd", "DTD twin", "dtd", _PHOTO, True),
+    "resisc45_twin": Task(_TWIN + "resisc45", "Resisc45 twin", "resisc45", _PHOTO, True),
+    "clevr_twin": Task(
+        _TWIN + "clevr", "CLEVR/count twin", "clevr", "This is a photo of {} objects", False
+    ),
+    "iwildcam_twin": Task(
+        _TWIN + "iwildcam", "iWildCam twin", "iwildcam", _PHOTO, True, True, "macro_f1"
+    ),
+    "fmow_twin": Task(_TWIN + "fmow", "FMoW twin", "fmow", _PHOTO, True, True, "worst_group"),
+    "camelyon17_twin": Task(
+        _TWIN + "camelyon17", "Camelyon17 twin", "camelyon17", "a tissue region {} tumor", True,
+        True,
+    ),
+}  # fmt: skip
+
+
+class Method(NamedTuple):
+    """A way to adapt a backbone: where it is, its name in the tables, and what it works on."""
+
+    module: str  # has fit(backbone, task, settings, seed) -> vpbench.methods.Fit
+    display: str
+    modalities: tuple[str, ...] = MODALITIES
+
+
+_METHODS = "vpbench.methods."
+METHODS = {
+    "text_prompt": Method(_METHODS + "text_prompt", "TP", ("vision_language",)),
+    "visual_prompt": Method(_METHODS + "visual_prompt", "VP"),
+    "linear_probe": Method(_METHODS + "linear_probe", "LP"),
+    "fine_tune": Method(_METHODS + "fine_tune", "FT"),
+}
+
+TEMPLATES = ("padding", "fixed_patch", "random_patch")  # section 3.2.2 of the paper
+LABEL_MAPS = ("text", "hard_coded")  # section 3.3
+
+_COUNT = {"type": "integer", "minimum": 1}
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_OPTIMISER = {
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "lr": _POSITIVE,
+    "warm_up": _SHARE,  # as a share of all steps ...
+    "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
+    "evaluate_at": {"type": "array", "items": _COUNT},  # epochs; the last one always is
+}
+SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
+    "text_prompt": {},
+    "visual_prompt": _OPTIMISER
+    | {
+        "template": {"enum": list(TEMPLATES)},
+        "size": _COUNT,  # pixels: border width or side of the patch
+        "init": {"enum": ["normal", "zeros"]},
+        "placement": {"enum": ["after_normalization", "before_normalization"]},
+        "momentum": _SHARE,
+        "label_map": {"enum": list(LABEL_MAPS)},
+        # Random patch: may it reach the last row and column (the official code's never does),
+        # and is it drawn anew at test time (as there) or put in the middle of its range?
+        "position_range": {"enum": ["official", "full"]},
+        "test_position": {"enum": ["random", "centre"]},
+    },
+    "linear_probe": {
+        "C": {"type": "array", "items": _POSITIVE, "minItems": 1},  # one: fixed; many: validation
+        "max_iter": _COUNT,
+        "standardize": {"type": "boolean"},
+    },
+    "fine_tune": _OPTIMISER
+    | {
+        "weight_decay": {"type": "number", "minimum": 0},
+        "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
+        "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
+    },
+}
+
+
+def merge_settings(recipes, method, backbone):
+    """Returns the settings of `method`: those for every backbone, then what `backbone` changes."""
+    return recipes[method]["every_backbone"] | recipes[method].get(backbone, {})
+
+
+def selection_rule(method, paper_validation, shift):
+    """Returns the selection whose accuracy the tables show.
+
+    Trained methods are selected on validation where the paper's Table 6 has a validation split
+    (the shifts: their OOD validation split) and read at the last epoch elsewhere.
+    """
+    trained = method in ("visual_prompt", "fine_tune")
+    return "best_validation" if trained and (paper_validation or shift) else "last"
+
+
+def spec_schema():
+    """Returns the JSON schema of a run's spec: what to run, on which data, with which settings."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["scale", "task", "backbone", "method", "variant", "seed", "data", "settings"],
+        "properties": {
+            "scale": {"enum": list(SCALES)},
+            "task": {"type": "string"},  # a name of TASKS, or a folder of images
+            "backbone": {"enum": list(BACKBONES)},
+            "method": {"enum": list(METHODS)},
+            "variant": {"type": "string", "pattern": "^[a-z0-9_]+$"},
+            "seed": {"type": "integer", "minimum": 0},
+            "data": data_schema(),
+            "settings": {"type": "object"},
+        },
+        "allOf": [
+            {
+                "if": {"properties": {"method": {"const": method}}},
+                "then": {"properties": {"settings": settings_schema(method, complete=True)}},
+            }
+            for method in METHODS
+        ],
+    }
+
+
+def data_schema():
+    """Returns the JSON schema of `data`: how many images of each split are used."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(SPLITS),
+        "properties": dict.fromkeys(SPLITS, _COUNT),
+    }
+
+
+def settings_schema(method, complete=False):
+    """Returns the JSON schema of the settings of `method`; `complete`: all must be there."""
+    settings = SETTINGS[method]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": settings,
+        "required": list(settings) if complete else [],
+    }
+
+
+def config_schema():
+    """Returns the JSON schema of a configuration file."""
+    names = {"type": "array", "minItems": 1, "uniqueItems": True}
+    tasks = names | {"items": {"enum": list(TASKS)}}
+    backbones = names | {"items": {"enum": list(BACKBONES)}}
+    methods = names | {"items": {"enum": list(METHODS)}}
+    variants = names | {"items": {"type": "string", "pattern": "^[a-z0-9_]+$"}}
+    slice_ = {
+        "tasks": tasks,
+        "backbones": backbones,
+        "methods": methods,
+        "variants": variants,
+        "modality": {"enum": list(MODALITIES)},
+        "shift": {"type": "boolean"},
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [
+            "schema", "scale", "granularity", "data", "tasks", "backbones", "recipes", "grid",
+            "analyses",
+        ],
+        "properties": {
+            "schema": {"const": SCHEMA},
+            "scale": {"enum": list(SCALES)},
+            "granularity": {"enum": ["per_task", "per_run"]},
+            "data": data_schema(),
+            "tasks": tasks,
+            "backbones": backbones,
+            "recipes": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    method: {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["every_backbone"],
+                        "properties": dict.fromkeys(
+                            ["every_backbone", *BACKBONES], settings_schema(method)
+                        ),
+                    }
+                    for method in METHODS
+                },
+            },
+            "variants": {
+                "type": "object",
+                "propertyNames": {"pattern": "^[a-z0-9_]+$"},
+                "additionalProperties": {"type": "object"},
+            },
+            "grid": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["methods", "seeds"],
+                    "properties": slice_
+                    | {"seeds": names | {"items": {"type": "integer", "minimum": 0}}},
+                },
+            },
+            "analyses": {
+                "type": "object",
+                "propertyNames": {"pattern": "^[a-z0-9_]+$"},
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": slice_,
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+def complaint(document, schema, where):
+    """Returns None if `document` obeys `schema`, else one line: what, where, and what is legal."""
+    import jsonschema
+
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
+    error = jsonschema.exceptions.best_match(errors)
+    if error is None:
+        return None
+    path = ".".join(str(part) for part in error.absolute_path)
+    text = error.message
+    if error.validator == "additionalProperties" and "properties" in error.schema:
+        legal = ", ".join(sorted(error.schema["properties"]))
+        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        text = f"unknown key {', '.join(map(repr, unknown))}; the legal keys are: {legal}"
+    elif error.validator == "enum":
+        legal = ", ".join(map(str, error.validator_value))
+        text = f"{error.instance!r} is not legal; choose one of: {legal}"
+    return f"{where}{' at ' + path if path else ''}: {text}"

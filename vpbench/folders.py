@@ -1,0 +1,178 @@
+"""Any folder of images as a task: one sub-folder per class, with or without a split."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from vpbench.catalogue import SPLITS
+from vpbench.tasks import Split, Task
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+def load_folder(
+    folder, image_size, *, data=None, split_file=None, class_names=None,
+    template="This is a photo of a {}", seed=0,
+):  # fmt: skip
+    """Returns the task of a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
+
+    Without split folders, `split_file` (JSON of lists [path, label, class name] under train, val,
+    test, paths relative to the folder) says which image is where; without that, each class is cut
+    60/20/20 by `seed`. `class_names` is a text file with one name per class, in the order of the
+    sorted sub-folders. Images are resized (shorter side, bicubic) and centre-cropped. `data` caps
+    the images per split. Raises ValueError in one line for anything that cannot be used.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    if split_file is not None:
+        names, lists = _read_split_file(folder, Path(split_file))
+    elif any((folder / name).is_dir() for name in ("train", "test")):
+        names, lists = _read_split_folders(folder)
+    else:
+        names, lists = _cut(folder, seed)
+    if len(names) < 2:
+        raise ValueError(f"{folder} has {len(names)} class; a task needs at least two sub-folders")
+    if class_names is not None:
+        names = _read_class_names(Path(class_names), names)
+    splits = {}
+    for split in SPLITS:
+        if lists.get(split):
+            entries = _cap(lists[split], data and data.get(split), seed)
+            splits[split] = _read_images(folder, entries, image_size)
+    for split in ("train", "test"):
+        if split not in splits:
+            raise ValueError(f"{folder}: the {split} split has no images")
+    facts = {"published": None, "metric": "accuracy", "shift": False, "paper_validation": True}
+    facts["paper_validation"] = "validation" in splits
+    return Task(str(folder), folder.resolve().name, tuple(names), template, splits, facts)
+
+
+def _class_folders(folder):
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not names:
+        raise ValueError(f"{folder} is empty: expected one sub-folder of images per class")
+    return names
+
+
+def _images(folder, name):
+    files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS)
+    if not files:
+        raise ValueError(
+            f"{folder / name} has no images; expected files ending in {', '.join(EXTENSIONS)}"
+        )
+    return files
+
+
+def _cut(folder, seed):
+    names, lists = _class_folders(folder), {split: [] for split in SPLITS}
+    for label, name in enumerate(names):
+        files = _images(folder, name)
+        if len(files) < 3:
+            raise ValueError(f"{folder / name} has {len(files)} images; a split needs at least 3")
+        order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(files))
+        held = max(1, round(SHARES["validation"] * len(files)))
+        cuts = np.split(order, [len(files) - 2 * held, len(files) - held])
+        for split, part in zip(SPLITS, cuts, strict=True):
+            lists[split] += [(files[i], label) for i in sorted(part)]
+    return names, lists
+
+
+def _read_split_folders(folder):
+    names, lists = None, {}
+    for directory in sorted(p for p in folder.iterdir() if p.is_dir()):
+        split = SPLIT_FOLDERS.get(directory.name)
+        if split is None:
+            continue
+        found = _class_folders(directory)
+        if names is not None and found != names:
+            odd = sorted(set(found) ^ set(names))
+            raise ValueError(f"{folder}: the splits have different classes: {', '.join(odd)}")
+        names = found
+        lists[split] = [(f, k) for k, name in enumerate(names) for f in _images(directory, name)]
+    return names, lists
+
+
+def _read_split_file(folder, split_file):
+    try:
+        document = json.loads(split_file.read_text())
+        lists = {
+            SPLIT_FOLDERS[key]: [(folder / path, int(label)) for path, label, _ in entries]
+            for key, entries in document.items()
+        }
+        named = {int(label): name for rows in document.values() for _, label, name in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{split_file} is not a split file ({type(error).__name__}: {error}); expected JSON: "
+            '{"train": [["class/image.png", 0, "class"], ...], "val": [...], "test": [...]}'
+        ) from None
+    if sorted(named) != list(range(len(named))):
+        raise ValueError(f"{split_file}: the labels must be 0 to {len(named) - 1} without gaps")
+    root = folder.resolve()
+    for entries in lists.values():
+        for path, _ in entries:
+            if not path.resolve().is_relative_to(root):
+                raise ValueError(f"{split_file}: {path} leads out of {folder}")
+    return [named[label] for label in range(len(named))], lists
+
+
+def _read_class_names(path, names):
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except OSError as error:
+        raise ValueError(f"{path}: class names not read, {error.strerror}") from None
+    if len(lines) != len(names):
+        raise ValueError(
+            f"{path} lists {len(lines)} classes, the images have {len(names)}; it needs one line "
+            f"for each of: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+        )
+    return lines
+
+
+def _cap(entries, count, seed):
+    if count is None or count >= len(entries):
+        return entries
+    order = np.random.default_rng(seed).permutation(len(entries))
+    rank, taken = {}, {}
+    for i in order:  # round robin over classes, so that a small cap keeps every class
+        label = entries[i][1]
+        rank[i] = taken.get(label, 0)
+        taken[label] = rank[i] + 1
+    return [entries[i] for i in sorted(sorted(order, key=lambda i: rank[i])[:count])]
+
+
+def _read_images(folder, entries, image_size):
+    images = [
+        read_image(path, image_size) for path, _ in tqdm(entries, desc=str(folder), mininterval=5)
+    ]
+    return Split(
+        torch.from_numpy(np.stack(images)),
+        torch.tensor([label for _, label in entries]),
+        tuple(path.relative_to(folder).as_posix() for path, _ in entries),
+    )
+
+
+def read_image(path, image_size):
+    """Returns the image file as uint8 RGB [image_size, image_size, 3]: resized, centre-cropped."""
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: the image is missing") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path}: the image cannot be read ({reason}); replace or remove it"
+        ) from None
+    scale = image_size / min(image.size)
+    width, height = (max(image_size, round(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - image_size) // 2, (height - image_size) // 2
+    return np.asarray(image.crop((left, top, left + image_size, top + image_size)))

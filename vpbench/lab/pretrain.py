@@ -1,0 +1,215 @@
+"""Pretraining of the micro backbones from a seed; resumable, checkpointed, logged.
+
+`snakemake lab_weights` runs it; `all` never does. CLIP learns captions contrastively, the
+Instagram stand-in hashtags and then labels, BiT-M's fine labels, RN50's labels.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save
+from tqdm import tqdm
+
+from vpbench.lab import micro_backbones, world
+from vpbench.lab.canvas import SIZE
+from vpbench.lab.words import Tokenizer, collect_words
+
+WORLD_SEED = 2203
+STAGES = {  # name -> stages of (target, pictures painted, images seen, peak learning rate)
+    "clip_micro": [("captions", 160_000, 1_200_000, 2e-3)],
+    "instagram_micro": [("hashtags", 60_000, 160_000, 2e-3), ("labels", 60_000, 100_000, 1e-3)],
+    "bit_m_micro": [("fine_labels", 70_000, 260_000, 2e-3)],
+    "rn50_micro": [("labels", 60_000, 260_000, 2e-3)],
+}
+BATCH = 128
+
+
+def paint_world(count, labelled, seed=WORLD_SEED):
+    """Returns (images uint8 [count, SIZE, SIZE, 3], samples): the first `count` of the world."""
+    paint = world.labelled_sample if labelled else world.sample
+    images, samples = np.empty((count, SIZE, SIZE, 3), np.uint8), []
+    for index in tqdm(range(count), desc="painting", mininterval=5):
+        sample = paint(np.random.default_rng([seed, int(labelled), index]))
+        images[index] = sample.image
+        samples.append(sample._replace(image=None))
+    return images, samples
+
+
+def world_hash(count=256):
+    """Returns the SHA-256 of the first pictures and captions of both versions of the world."""
+    digest = hashlib.sha256()
+    for labelled in (False, True):
+        images, samples = paint_world(count, labelled)
+        digest.update(images.tobytes())
+        digest.update("\n".join(sample.caption for sample in samples).encode())
+    return digest.hexdigest()
+
+
+def targets(kind, samples):
+    """Returns the training targets [N] or [N, K] of `samples`: class ids, or shares of hashtags."""
+    if kind == "labels":
+        index = {label: i for i, label in enumerate(world.LABELS)}
+        return torch.tensor([index[sample.label] for sample in samples]), len(index)
+    if kind == "fine_labels":
+        index = {label: i for i, label in enumerate(world.FINE_LABELS)}
+        return torch.tensor([index[sample.fine_label] for sample in samples]), len(index)
+    tags = sorted({tag for sample in samples for tag in sample.hashtags})
+    index, shares = {tag: i for i, tag in enumerate(tags)}, torch.zeros(len(samples), len(tags))
+    for row, sample in zip(shares, samples, strict=True):
+        for tag in set(sample.hashtags):
+            row[index[tag]] = 1 / len(set(sample.hashtags))
+    return shares, len(tags)
+
+
+def _augment(x, generator):
+    if torch.rand(1, generator=generator) < 0.5:
+        x = x.flip(3)
+    shift = torch.randint(-4, 5, (2,), generator=generator).tolist()
+    return torch.roll(x, shift, (2, 3))
+
+
+def contrastive_loss(model, x, tokens):
+    """Returns the CLIP loss of a batch in which equal captions are joint positives."""
+    image = model.encode_image(x, normalize=True)
+    unique, inverse = torch.unique(tokens, dim=0, return_inverse=True)
+    text = model.encode_text(unique, normalize=True)[inverse]
+    logits = model.logit_scale.exp() * image @ text.t()
+    same = (inverse[:, None] == inverse[None]).float()
+    share = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, share) + F.cross_entropy(logits.t(), share)) / 2
+
+
+def _optimiser(model, lr):
+    decay = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
+    rest = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
+    groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+
+
+def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, on_progress=None):
+    """Returns `model` trained on `seen` images, continued from `checkpoint` if that is there."""
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in normalization)
+    optimiser, steps = _optimiser(model, lr), math.ceil(seen / BATCH)
+    first = 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = saved["step"]
+    per_epoch, running, started = len(images) // BATCH, None, time.time()
+    model.to(memory_format=torch.channels_last).train()  # twice as fast for the ResNets
+    for step in tqdm(
+        range(first, steps), initial=first, total=steps, desc=log.stem, mininterval=10
+    ):
+        if on_progress is not None:
+            on_progress(model, step / steps)
+        generator = torch.Generator().manual_seed(step)
+        order = np.random.default_rng(step // per_epoch).permutation(len(images))
+        index = order[(step % per_epoch) * BATCH :][:BATCH]
+        x = torch.from_numpy(images[index]).permute(0, 3, 1, 2).float().div_(255)  # channels last
+        value = loss(model, _augment((x - mean) / std, generator), y[torch.from_numpy(index)])
+        if not torch.isfinite(value):
+            raise ValueError(f"the loss of {log.stem} is {value.item()} at step {step}")
+        rate = lr * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        if hasattr(model, "logit_scale"):
+            model.logit_scale.data.clamp_(0, math.log(100))
+        running = value.item() if running is None else 0.98 * running + 0.02 * value.item()
+        if (step + 1) % 500 == 0 or step + 1 == steps:
+            state = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step + 1,
+            }
+            torch.save(state, checkpoint.with_suffix(".part"))
+            os.replace(checkpoint.with_suffix(".part"), checkpoint)
+            line = {
+                "step": step + 1,
+                "loss": round(running, 4),
+                "seconds": round(time.time() - started),
+            }
+            with log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+    return model.eval()
+
+
+def _full_tokens_late(model, share):
+    # Half of the patches are dropped for speed until the last 30 % of the training.
+    model.visual.patch_dropout.prob = 0.5 if share < 0.7 else 0.0
+
+
+def pretrain(name, out, scale=1.0):
+    """Returns the card of the micro backbone `name`, trained and written into the folder `out`.
+
+    `scale` shrinks the number of pictures and images seen, for tests.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    log, model = out / f"{name}.log.jsonl", None
+    for stage, (kind, pictures, seen, lr) in enumerate(STAGES[name]):
+        pictures, seen = max(BATCH, int(pictures * scale)), max(BATCH, int(seen * scale))
+        images, samples = paint_world(pictures, labelled=kind == "labels")
+        settings = dict(normalization=micro_backbones.NORMALIZATION[name], seen=seen, lr=lr,
+                        checkpoint=out / f"{name}.stage{stage}.pt", log=log)  # fmt: skip
+        if kind == "captions":
+            words = collect_words()
+            (out / "clip_micro.words.txt").write_text("\n".join(words))
+            tokenizer = Tokenizer(words)
+            y = tokenizer([sample.caption for sample in samples])
+            model = micro_backbones.build_clip(tokenizer.size, patch_dropout=0.5)
+            train(model, images, y, contrastive_loss, on_progress=_full_tokens_late, **settings)
+        else:
+            if kind == "fine_labels":
+                keep = [i for i, sample in enumerate(samples) if sample.fine_label is not None]
+                images, samples = images[keep], [samples[i] for i in keep]
+            y, classes = targets(kind, samples)
+            if model is None:
+                model = micro_backbones.build_classifier(name, classes)
+            else:  # the second stage keeps the body and gets the new label set's head
+                model.reset_classifier(classes)
+            train(
+                model, images, y,
+                lambda model, x, y: F.cross_entropy(model(x), y, label_smoothing=0.05),
+                **settings,
+            )  # fmt: skip
+    return _ship(name, model, out)
+
+
+def _ship(name, model, out):
+    state = {
+        key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
+        for key, value in model.state_dict().items()
+    }
+    data = save(state)
+    (out / f"{name}.safetensors").write_bytes(data)
+    card = {
+        "name": name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "world_sha256": world_hash(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "stages": [
+            dict(zip(("target", "pictures", "images_seen", "lr"), stage, strict=True))
+            for stage in STAGES[name]
+        ],
+        "world": "objects, animals, cat and dog breeds, flowers, food, ground-level scenes, "
+        "actions, shapes, colours, textures, counts of flat shapes, number signs",
+        "labels": len(world.LABELS),
+        "fine_labels": len(world.FINE_LABELS),
+        "storage": "fp16 safetensors, computed in fp32",
+        "torch": torch.__version__,
+    }
+    (out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n")
+    return card

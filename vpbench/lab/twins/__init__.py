@@ -1,0 +1,1 @@
+"""The twins: procedural look-alikes of the paper's datasets, one file each."""

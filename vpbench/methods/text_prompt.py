@@ -1,0 +1,15 @@
+"""TP: zero-shot transfer with the task's text prompt (section 4.2)."""
+
+from vpbench.label_maps import label_map
+from vpbench.methods import Fit, unselected
+from vpbench.training import evaluate_splits
+
+
+def fit(backbone, task, settings, seed):
+    """Returns the zero-shot `Fit`; nothing is trained, so `seed` does not matter."""
+    logits = label_map("text", backbone, task)
+
+    def classifier(images):
+        return logits(backbone.normalize(backbone.scale_pixels(images)))
+
+    return Fit(unselected(evaluate_splits(classifier, task, len(task.class_names))), 0)

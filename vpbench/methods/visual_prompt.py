@@ -1,0 +1,45 @@
+"""VP: one prompt learned by SGD through the frozen backbone (sections 3.2 to 3.4)."""
+
+import torch
+
+from vpbench.label_maps import label_map
+from vpbench.methods import Fit
+from vpbench.prompts import build_prompt
+from vpbench.training import optimise
+
+
+def prompted(prompt, backbone, logits, placement):
+    """Returns the classifier uint8 images -> logits with `prompt` added.
+
+    `placement` is after_normalization (the official code: the prompt lives in normalised units)
+    or before_normalization (pixel units 0..1).
+    """
+    if placement == "after_normalization":
+        return lambda images: logits(prompt(backbone.normalize(backbone.scale_pixels(images))))
+    return lambda images: logits(backbone.normalize(prompt(backbone.scale_pixels(images))))
+
+
+def fit(backbone, task, settings, seed):
+    """Returns the `Fit` of a prompt; its state is the prompt's state dict."""
+    generator = torch.Generator().manual_seed(seed)
+    prompt = build_prompt(
+        settings["template"],
+        backbone.image_size,
+        settings["size"],
+        init=settings["init"],
+        generator=generator,
+        position_range=settings["position_range"],
+        test_position=settings["test_position"],
+    ).to(backbone.device)
+    logits = label_map(settings["label_map"], backbone, task)
+    classifier = prompted(prompt, backbone, logits, settings["placement"])
+    optimiser = torch.optim.SGD(
+        prompt.parameters(), lr=settings["lr"], momentum=settings["momentum"]
+    )
+    history, selection = optimise(
+        prompt, classifier, optimiser, task, settings, generator,
+        f"{task.name} {backbone.name} visual_prompt seed {seed}",
+    )  # fmt: skip
+    parameters = sum(p.numel() for p in prompt.parameters())
+    images = settings["epochs"] * len(task.splits["train"])
+    return Fit(selection, parameters, history, images_trained=images)

@@ -1,0 +1,109 @@
+"""Prompts on disk: safetensors with a JSON card, PNG and npy."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from vpbench import records
+from vpbench.catalogue import SCHEMA
+from vpbench.prompts import build_prompt
+
+CARD = ("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings")
+
+
+def prompt_card(prompt_settings, backbone, task, accuracy):
+    """Returns the card of a prompt: what it was made for, with which recipe, and how good it is.
+
+    `accuracy` maps split names to percent.
+    """
+    return {
+        "schema": SCHEMA,
+        "backbone": backbone.name,
+        "weights": backbone.weights_hash,
+        "task": task.name,
+        "class_names": list(task.class_names),
+        "text_prompt": task.template,
+        "template": prompt_settings["template"],
+        "size": prompt_settings["size"],
+        "image_size": backbone.image_size,
+        "settings": prompt_settings,
+        "accuracy": accuracy,
+    }
+
+
+def save_prompt(path, prompt, card):
+    """Returns the path `path`.safetensors; beside it the card is written as .json."""
+    path = Path(path).with_suffix(".safetensors")
+    state = {name: value.detach().cpu().contiguous() for name, value in prompt.state_dict().items()}
+    records.write_bytes(path, save(state))
+    records.write(path.with_suffix(".json"), card)
+    return path
+
+
+def load_prompt(path, backbone):
+    """Returns (prompt, card) of the files at `path`, made for exactly this `backbone`."""
+    path = Path(path).with_suffix(".safetensors")
+    card_path = path.with_suffix(".json")
+    for file in (path, card_path):
+        if not file.is_file():
+            raise ValueError(
+                f"{file} is missing: a prompt is a .safetensors file and its .json card"
+            )
+    try:
+        card = json.loads(card_path.read_text())
+        missing = [key for key in CARD if key not in card]
+    except (ValueError, TypeError):
+        raise ValueError(f"{card_path} is not the card of a prompt: broken JSON") from None
+    if missing:
+        raise ValueError(f"{card_path} is not the card of a prompt: it lacks {missing[0]!r}")
+    if card["backbone"] != backbone.name or card["weights"] != backbone.weights_hash:
+        raise ValueError(
+            f"{path} was made for {card['backbone']} (weights {card['weights'][:12]}), not for "
+            f"{backbone.name} (weights {backbone.weights_hash[:12]}); load that backbone, or fit "
+            "a new prompt"
+        )
+    if card["image_size"] != backbone.image_size:
+        raise ValueError(
+            f"{path} was made for images of {card['image_size']} pixels, {backbone.name} takes "
+            f"{backbone.image_size}"
+        )
+    settings = card["settings"]
+    prompt = build_prompt(
+        card["template"], card["image_size"], card["size"],
+        generator=torch.Generator().manual_seed(0),
+        position_range=settings["position_range"], test_position=settings["test_position"],
+    )  # fmt: skip
+    try:
+        prompt.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
+    return prompt.eval().to(backbone.device), card
+
+
+def export_prompt(prompt, path):
+    """Returns the paths of `prompt` as .npy (float32 [C, S, S], its own units) and .png.
+
+    The PNG shows the prompt alone, each channel stretched so that 0 is mid-grey and the largest
+    magnitude of all channels is black or white; it is a picture, not a lossless copy.
+    """
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    with torch.no_grad():
+        canvas = prompt.canvas()[0].cpu().numpy()
+    stretched = 0.5 + 0.5 * canvas / max(float(abs(canvas).max()), 1e-12)
+    picture = Image.fromarray((stretched.transpose(1, 2, 0) * 255).round().astype(np.uint8))
+    paths = Path(path).with_suffix(".npy"), Path(path).with_suffix(".png")
+    for target, write in zip(
+        paths, (lambda f: np.save(f, canvas), lambda f: picture.save(f, "PNG")), strict=True
+    ):
+        buffer = io.BytesIO()
+        write(buffer)
+        records.write_bytes(target, buffer.getvalue())
+    return paths

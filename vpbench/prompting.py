@@ -1,0 +1,41 @@
+"""Visual prompts for users of the Python API: fit one, evaluate one."""
+
+from vpbench import catalogue
+from vpbench.evaluate import evaluate
+from vpbench.label_maps import label_map
+from vpbench.methods import visual_prompt
+from vpbench.prompt_files import prompt_card
+from vpbench.prompts import build_prompt
+
+
+def fit_prompt(backbone, task, settings, *, seed=0):
+    """Returns (prompt, card): a prompt learned on the task's training split.
+
+    `settings` is a complete recipe, for example from load_recipe. With a validation split the
+    prompt is that of the best validation epoch, without one that of the last epoch.
+    """
+    complaint = catalogue.complaint(
+        settings, catalogue.settings_schema("visual_prompt", complete=True), "settings"
+    )
+    if complaint:
+        raise ValueError(complaint)
+    fit = visual_prompt.fit(backbone, task, settings, seed)
+    _, state, evaluations = fit.selection["best_validation"]
+    prompt = build_prompt(settings["template"], backbone.image_size, settings["size"])
+    prompt.load_state_dict(state)
+    accuracy = {name: evaluation.metrics["accuracy"] for name, evaluation in evaluations.items()}
+    return prompt.eval().to(backbone.device), prompt_card(settings, backbone, task, accuracy)
+
+
+def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
+    """Returns the metrics (see metrics.classification_metrics) of a prompt on a split of a task."""
+    if split not in task.splits:
+        raise ValueError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
+    if len(card["class_names"]) != len(task.class_names):
+        raise ValueError(
+            f"the prompt was made for {len(card['class_names'])} classes ({card['task']}), "
+            f"{task.name} has {len(task.class_names)}"
+        )
+    logits = label_map(card["settings"]["label_map"], backbone, task)
+    classifier = visual_prompt.prompted(prompt, backbone, logits, card["settings"]["placement"])
+    return evaluate(classifier, task.splits[split], len(task.class_names)).metrics

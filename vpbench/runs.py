@@ -1,0 +1,166 @@
+"""A run: spec in, record out. The same function serves one run, a whole task, and every scale."""
+
+import importlib
+import platform
+import resource
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from vpbench import catalogue, records
+from vpbench.backbones import load_backbone
+from vpbench.prompt_files import prompt_card, save_prompt
+from vpbench.prompts import build_prompt
+from vpbench.tasks import load_task
+
+PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
+
+
+def check_spec(spec):
+    """Returns None if `spec` is legal; raises ValueError with one line if it is not."""
+    complaint = catalogue.complaint(spec, catalogue.spec_schema(), "spec")
+    if complaint:
+        raise ValueError(complaint)
+    if load_modality(spec["backbone"]) not in catalogue.METHODS[spec["method"]].modalities:
+        raise ValueError(f"{spec['method']} does not work on {spec['backbone']}: it has no text")
+
+
+def load_modality(backbone):
+    """Returns the modality of a backbone by name."""
+    return catalogue.BACKBONES[backbone].modality
+
+
+def run(spec, task, backbone):
+    """Returns (record, predictions, fit) of one run on a loaded task and backbone."""
+    check_spec(spec)
+    method = importlib.import_module(catalogue.METHODS[spec["method"]].module)
+    started = time.perf_counter()
+    fit = method.fit(backbone, task, spec["settings"], spec["seed"])
+    seconds = time.perf_counter() - started
+    rule = catalogue.selection_rule(
+        spec["method"], task.facts["paper_validation"], task.facts["shift"]
+    )
+    record = {
+        "schema": catalogue.SCHEMA,
+        "spec": spec,
+        "task": describe_task(task),
+        "backbone": describe_backbone(backbone),
+        "rule": rule,
+        "selection": {
+            name: {"epoch": epoch, "validation": None, "test": None}
+            | {split: evaluation.metrics for split, evaluation in evaluations.items()}
+            for name, (epoch, _, evaluations) in fit.selection.items()
+        },
+        "history": fit.history,
+        "trained_parameters": fit.trained_parameters,
+        "chosen": fit.chosen,
+        "hashes": {
+            "weights": backbone.weights_hash,
+            "data": task.data_hash,
+            "world": backbone.world_hash,
+        },
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in PACKAGES},
+        "device": str(backbone.device),
+        "measured": {
+            "seconds": seconds,
+            "images_per_second": fit.images_trained / seconds if fit.images_trained else None,
+            "peak_memory_mb": peak_memory(backbone.device),
+        },
+    }
+    return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def describe_task(task):
+    """Returns the facts of a task that a record keeps."""
+    return {
+        "display": task.display,
+        "published": task.facts["published"],
+        "classes": len(task.class_names),
+        "class_names": list(task.class_names),
+        "template": task.template,
+        "sizes": {name: len(split) for name, split in task.splits.items()},
+        "chance": 100 / len(task.class_names),
+        "metric": task.facts["metric"],
+        "shift": task.facts["shift"],
+        "paper_validation": task.facts["paper_validation"],
+    }
+
+
+def describe_backbone(backbone):
+    """Returns the facts of a backbone that a record keeps."""
+    entry = catalogue.BACKBONES[backbone.name]
+    return {
+        "role": entry.role,
+        "modality": entry.modality,
+        "architecture": entry.architecture,
+        "parameters": sum(p.numel() for p in backbone.model.parameters()),
+    }
+
+
+def predictions(evaluation, split):
+    """Returns per-image arrays: id, label, prediction, confidence, log_probability, group."""
+    log_probability = evaluation.logits.log_softmax(1)
+    confidence, prediction = log_probability.max(1)
+    return {
+        "id": list(split.ids),
+        "label": split.labels.numpy(),
+        "prediction": prediction.numpy(),
+        "confidence": confidence.exp().numpy(),
+        "log_probability": log_probability.gather(1, split.labels[:, None])[:, 0].numpy(),
+        "group": list(split.groups or [""] * len(split)),
+    }
+
+
+def peak_memory(device):
+    """Returns the peak memory in MB: of the GPU where one is used, else of this process so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def write_run(path, record, predictions, fit, task, backbone):
+    """Returns `path` once the record and its side files are there; the record comes last."""
+    path, spec = Path(path), record["spec"]
+    records.write_arrays(path.with_suffix(".predictions.npz"), predictions)
+    if spec["method"] == "visual_prompt":
+        _, state, evaluations = fit.selection[record["rule"]]
+        prompt = build_prompt(
+            spec["settings"]["template"], backbone.image_size, spec["settings"]["size"]
+        )
+        prompt.load_state_dict(state)
+        accuracy = {name: e.metrics["accuracy"] for name, e in evaluations.items()}
+        card = prompt_card(spec["settings"], backbone, task, accuracy)
+        save_prompt(path.with_suffix(".prompt.safetensors"), prompt, card)
+    return records.write(path, record)
+
+
+def run_all(specs, runs, device="cpu"):
+    """Yields the path of each record of `specs`, all of one task; equal ones are not run again.
+
+    Each record is written as soon as it is done, so an interruption loses only the run at hand.
+    """
+    for spec in specs:
+        check_spec(spec)
+    tasks, backbones = {}, {}
+    for number, spec in enumerate(specs, start=1):
+        path = records.record_path(spec, runs)
+        name = f"{spec['task']} {spec['backbone']} {spec['method']} seed {spec['seed']}"
+        if records.holds(path, spec):
+            print(f"[{number}/{len(specs)}] {name}: already there", flush=True)
+            yield path
+            continue
+        print(f"[{number}/{len(specs)}] {name}", flush=True)
+        if spec["backbone"] not in backbones:
+            backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
+        backbone = backbones[spec["backbone"]]
+        if spec["task"] not in tasks:
+            tasks[spec["task"]] = load_task(spec["task"], spec["data"], backbone.image_size)
+        task = tasks[spec["task"]]
+        record, arrays, fit = run(spec, task, backbone)
+        write_run(path, record, arrays, fit, task, backbone)
+        yield path

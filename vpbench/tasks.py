@@ -1,0 +1,102 @@
+"""Tasks: class names, a text template and labelled images of the train, validation, test splits.
+
+A task is a name of catalogue.TASKS or any folder of images with one sub-folder per class.
+"""
+
+import hashlib
+import importlib
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vpbench import catalogue
+from vpbench.catalogue import SPLITS
+
+
+@dataclass(frozen=True)
+class Split:
+    """N labelled images; `groups` names the camera, region or hospital of each, if any."""
+
+    images: Tensor  # uint8 [N, H, W, C]
+    labels: Tensor  # int64 [N]
+    ids: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task; `splits` has train, test and mostly validation."""
+
+    name: str
+    display: str
+    class_names: tuple[str, ...]  # as on disk; see text.refine_class_name
+    template: str
+    splits: dict[str, Split]
+    facts: dict = field(default_factory=dict)  # published, metric, shift, paper_validation
+
+    @property
+    def data_hash(self):
+        """The SHA-256 of all images and labels, split by split."""
+        digest = hashlib.sha256()
+        for name, split in self.splits.items():
+            digest.update(name.encode())
+            digest.update(split.images.numpy().tobytes())
+            digest.update(split.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def load_task(name, data=None, image_size=56):
+    """Returns the task `name`: a name of catalogue.TASKS, or the path of a folder of images.
+
+    `data` gives the number of images wanted of each split (None: 500, 300, 1000, or all there are
+    in a folder). Raises ValueError, in one line, if the data cannot be used.
+    """
+    if name in catalogue.TASKS:
+        return paint_twin(name, data or {"train": 500, "validation": 300, "test": 1000})
+    if Path(name).is_dir():
+        from vpbench.folders import load_folder
+
+        return load_folder(name, image_size, data=data)
+    raise ValueError(
+        f"{name!r} is neither a folder of images nor one of the tasks: {', '.join(catalogue.TASKS)}"
+    )
+
+
+def paint_twin(name, data):
+    """Returns the twin `name` with `data[split]` pictures per split, classes in equal shares.
+
+    Each picture has a generator of its own, so more pictures never change the first ones. The
+    shifts have other domains (cameras, years, hospitals) in every split.
+    """
+    entry = catalogue.TASKS[name]
+    module = importlib.import_module(entry.module)
+    classes, task_seed = len(module.CLASS_NAMES), zlib.crc32(name.encode())
+    splits = {}
+    for index, split in enumerate(SPLITS):
+        count = data[split]
+        if count < classes:
+            raise ValueError(f"{name} has {classes} classes; {split}: {count} images are too few")
+        domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)
+        images, groups = [], []
+        for number in range(count):
+            rng = np.random.default_rng([task_seed, index, number])
+            domain = int(rng.choice(domains)) if domains else 0
+            images.append(module.paint(rng, number % classes, domain))
+            groups.append(module.GROUPS[domain] if domains else None)
+        splits[split] = Split(
+            torch.from_numpy(np.stack(images)),
+            torch.arange(count) % classes,
+            tuple(f"{split}/{number}" for number in range(count)),
+            tuple(groups) if domains else None,
+        )
+    facts = {
+        key: getattr(entry, key) for key in ("published", "metric", "shift", "paper_validation")
+    }
+    return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)

@@ -1,0 +1,43 @@
+# Training and evaluation, without input files: a job runs again only when its specs change.
+if config["granularity"] == "per_task":
+
+    # One process for all runs of a task. Only the manifest is declared: Snakemake deletes what a
+    # failed job has declared, and the records that are done must stay.
+    rule run_task:
+        output:
+            manifest=ensure(MANIFEST, non_empty=True),
+        log:
+            f"results/logs/{UNIT}.log",
+        benchmark:
+            f"results/benchmarks/{UNIT}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: task_threads
+        resources:
+            torch_threads=torch_threads,
+        params:
+            specs=task_specs,
+        shell:
+            "python -m vpbench run-task {params.specs:q} --runs results/runs"
+            " --out {output.manifest} --threads {resources.torch_threads} > {log} 2>&1"
+
+else:
+
+    rule run:
+        output:
+            record=ensure(RECORD, non_empty=True),
+        log:
+            f"results/logs/{RUN}.log",
+        benchmark:
+            f"results/benchmarks/{RUN}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 4
+        resources:
+            gpu=1,
+            torch_threads=torch_threads,
+        params:
+            spec=run_spec,
+        shell:
+            "python -m vpbench run {params.spec:q}"
+            " --out {output.record} --threads {resources.torch_threads} > {log} 2>&1"
