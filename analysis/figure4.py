@@ -70,7 +70,7 @@ def draw(frame, scale):
                 va="center", ha="left" if side > 0 else "right", fontsize=7.5,
             )  # fmt: skip
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(frame)), [style.TASKS[task] for task in frame.task])
+    axes.set_yticks(range(len(frame)), [style.task_name(task, scale) for task in frame.task])
     axes.invert_yaxis()
     axes.margins(x=0.12, y=0.02)
     axes.tick_params(axis="y", length=0)

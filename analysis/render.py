@@ -15,11 +15,15 @@ ESCAPES |= {MISSING: "--", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 ESCAPES |= {"^": r"\textasciicircum{}"}
 
 
-def layout(cells):
-    """Returns (heads, rows) of tidy cells: a row per model and method, a column per task."""
+def layout(cells, scale):
+    """Returns (heads, rows) of tidy cells: a row per model and method, a column per task.
+
+    The first row is the chance level of what was measured.
+    """
     tasks = list(dict.fromkeys(cells.task))
-    heads = ["Model", "Method", *(style.TASKS.get(task, task) for task in tasks)]
-    rows = []
+    heads = ["Model", "Method", *(style.task_name(task, scale) for task in tasks)]
+    chance = cells.groupby("task").chance.first()
+    rows = [[label("Chance"), label(""), *(label(one(chance[task])) for task in tasks)]]
     for (role, method), group in cells.groupby(["role", "method"], sort=False):
         by_task = group.set_index("task").loc[tasks]
         labels = label(style.role_name(role)), label(style.method_name(method, role))

@@ -27,6 +27,7 @@ SCALES = {
     None: "No measurements",
     "lab": "Lab scale: procedural twins, micro backbones",
     "smoke": "Smoke scale: a check that everything runs; its numbers mean nothing",
+    "search": "Lab scale, search for recipes on validation splits",
     "desk": "Desk scale",
     "paper": "Paper scale",
 }
@@ -48,6 +49,12 @@ def method_name(method, role):
 def role_name(role):
     """Returns the paper's name of a model."""
     return ROLES[role]
+
+
+def task_name(task, scale):
+    """Returns the name of a dataset as it was measured: at lab scale that of its twin."""
+    twin = scale in ("lab", "smoke", "search") and task != "average"
+    return f"{TASKS.get(task, task)} twin" if twin else TASKS.get(task, task)
 
 
 def signed(number):

@@ -12,8 +12,8 @@ def write_table(records, out):
     frame = cells.table(
         records, published.accuracies(1), "vision_language", shift=False, beats=("linear_probe",)
     )
-    header = render.header(runs.scale_of(records))
-    return render.write(out, frame, *render.layout(frame), header, LEGEND)
+    scale = runs.scale_of(records)
+    return render.write(out, frame, *render.layout(frame, scale), render.header(scale), LEGEND)
 
 
 def main(argv=None):

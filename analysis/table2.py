@@ -8,8 +8,8 @@ from analysis import cells, published, render, runs
 def write_table(records, out):
     """Returns the paths of the table's files."""
     frame = cells.table(records, published.accuracies(2), "vision_language", shift=True)
-    header = render.header(runs.scale_of(records))
-    return render.write(out, frame, *render.layout(frame), header)
+    scale = runs.scale_of(records)
+    return render.write(out, frame, *render.layout(frame, scale), render.header(scale))
 
 
 def main(argv=None):

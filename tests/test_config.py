@@ -30,24 +30,28 @@ def suite(tmp_path_factory):
 
 
 def expand(config):
-    """Returns the specs of a configuration without variants, written as loops."""
+    """Returns the specs of a configuration, written as loops."""
     specs = []
     for block in config["grid"]:
-        for task in config["tasks"]:
-            for backbone in config["backbones"]:
+        for task in block.get("tasks", config["tasks"]):
+            if catalogue.TASKS[task].shift != block.get("shift", catalogue.TASKS[task].shift):
+                continue
+            for backbone in block.get("backbones", config["backbones"]):
                 modality = catalogue.BACKBONES[backbone].modality
+                if modality != block.get("modality", modality):
+                    continue
                 for method in block["methods"]:
                     if modality not in catalogue.METHODS[method].modalities:
                         continue
-                    if modality != block.get("modality", modality):
-                        continue
                     recipe = config["recipes"][method]
-                    for seed in block["seeds"]:
-                        spec = {"scale": config["scale"], "data": config["data"]}
-                        spec |= {"task": task, "backbone": backbone, "method": method}
-                        spec |= {"variant": "default", "seed": seed}
-                        spec["settings"] = {**recipe["every_backbone"], **recipe.get(backbone, {})}
-                        specs.append(spec)
+                    for variant in block.get("variants", ["default"]):
+                        settings = {**recipe["every_backbone"], **recipe.get(backbone, {})}
+                        settings.update(config.get("variants", {}).get(variant, {}))
+                        for seed in block["seeds"]:
+                            spec = {"scale": config["scale"], "data": config["data"]}
+                            spec |= {"task": task, "backbone": backbone, "method": method}
+                            spec |= {"variant": variant, "seed": seed, "settings": settings}
+                            specs.append(spec)
     return specs
 
 

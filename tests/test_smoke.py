@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from checkout import command, copy_suite, environment, planned_jobs, read_config, snakemake
+from checkout import command, copy_suite, environment, read_config, snakemake
 
 from vpbench import catalogue
 
 OFFLINE = ("unshare", "--user", "--map-root-user", "--net")
 CELLS = {"role", "method", "task", "measured", "published", "chance", "seeds", "rule"}
+GIVEN = ("--configfile", "config/smoke.yaml", "--")
 UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.manifest.json")
 
 
@@ -100,6 +101,13 @@ def test_progress_bars_are_in_the_logs(smoke):
     assert re.search(r"\d+%\|", log.read_text())
 
 
+def test_the_report_shows_every_table_and_figure(smoke):
+    output = snakemake(smoke[0], "--configfile", "config/smoke.yaml", "--report", "report.html")
+    for name in read_config("smoke")["analyses"]:
+        assert re.search(rf"Adding {name}\.(csv|png)", output)
+    assert (smoke[0] / "report.html").stat().st_size
+
+
 def test_nothing_that_was_half_written_is_left(smoke):
     left = [path for path in (smoke[0] / "results").rglob("*") if path.suffix == ".part"]
     assert left == []
@@ -122,8 +130,7 @@ def test_without_its_manifest_a_job_makes_only_the_records_that_are_missing(smok
     manifest = (folder / UNIT).read_text()
     (folder / UNIT).unlink()
     (folder / lost).unlink()
-    assert planned_jobs(snakemake(folder, "--dry-run", "smoke"))["run_task"] == 1
-    snakemake(folder, "smoke")
+    snakemake(folder, *GIVEN, UNIT)
     assert (folder / UNIT).read_text() == manifest
     times.pop(lost)
     assert written(folder, times) == times
@@ -137,7 +144,7 @@ def test_another_setting_makes_only_the_records_it_touches(smoke):
     config = folder / "config/smoke.yaml"
     text = config.read_text()
     config.write_text(text.replace("C: [0.01, 0.1, 1]", "C: [0.01, 0.1]"))
-    snakemake(folder, "--configfile", "config/smoke.yaml", "--", UNIT)
+    snakemake(folder, *GIVEN, UNIT)
     again = {path for path, time_ in written(folder, before).items() if time_ != times[path]}
     assert again == {path for path in before if "linear_probe" in path}
     config.write_text(text)
@@ -154,7 +161,7 @@ def test_a_killed_run_goes_on_where_it_was(smoke):
         (folder / path).unlink()
     with open(folder / "killed.log", "w") as log:
         process = subprocess.Popen(
-            command("smoke"), cwd=folder, env=environment(), stdout=log, stderr=log
+            command(*GIVEN, UNIT), cwd=folder, env=environment(), stdout=log, stderr=log
         )
     first = wait_for_any([folder / path for path in before], process)
     kill(process)
@@ -162,9 +169,9 @@ def test_a_killed_run_goes_on_where_it_was(smoke):
     assert str(first.relative_to(folder)) in kept
     assert not (folder / UNIT).exists()
 
-    assert "--unlock" in snakemake(folder, "smoke", succeeds=False)
+    assert "--unlock" in snakemake(folder, *GIVEN, UNIT, succeeds=False)
     snakemake(folder, "--unlock")
-    snakemake(folder, "smoke")
+    snakemake(folder, *GIVEN, UNIT)
     assert written(folder, kept) == kept
     assert {path: repeatable(record) for path, record in records_of(folder).items()} == {
         path: repeatable(record) for path, record in before.items()

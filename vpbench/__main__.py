@@ -54,6 +54,10 @@ def parser():
     command = verb("show", show, "print a record", device=False)
     command.add_argument("record")
 
+    command = verb("sheet", sheet, "draw what tasks look like", device=False)
+    command.add_argument("tasks", nargs="*", help="names or folders; all twins if none is given")
+    command.add_argument("--out", required=True)
+
     verb("list", list_names, "print the backbones, tasks and methods", device=False)
 
     command = verb("lab-weights", lab_weights, "pretrain the micro backbones (hours)")
@@ -75,13 +79,19 @@ def main(argv=None):
     """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user."""
     arguments = parser().parse_args(argv)
     try:
-        if getattr(arguments, "threads", None):
+        if getattr(arguments, "threads", None) is not None:
             import torch
+
+            if arguments.threads < 1:
+                raise ValueError(f"--threads {arguments.threads}: choose 1 or more")
 
             torch.set_num_threads(arguments.threads)
         arguments.function(arguments)
     except ValueError as error:
         print(f"vpbench: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a file or folder that cannot be read or written
+        print(f"vpbench: {error.filename}: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0
 
@@ -102,6 +112,8 @@ def run_task(arguments):
     from vpbench import records, runs
 
     specs = read_json(arguments.specs)
+    if not isinstance(specs, list):
+        raise ValueError("the specs must be a JSON list")
     for _ in runs.run_all(specs, arguments.runs, check_device(arguments.device)):
         pass
     records.write(arguments.out, records.manifest(specs, arguments.runs))
@@ -162,6 +174,15 @@ def show(arguments):
         ]
         epoch = "" if chosen["epoch"] is None else f" (epoch {chosen['epoch']})"
         print(f"{name}{epoch}: {'; '.join(numbers)}")
+
+
+def sheet(arguments):
+    """Returns None; writes a contact sheet of tasks."""
+    from vpbench import catalogue, contact_sheet, tasks
+
+    few = {"train": 48, "validation": 48, "test": 48}
+    loaded = [tasks.load_task(name, few) for name in arguments.tasks or catalogue.TASKS]
+    print(contact_sheet.save_sheet(arguments.out, loaded))
 
 
 def list_names(arguments):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 SCHEMA = 1  # version of configuration, records and prompt cards
 
-SCALES = ("lab", "smoke", "desk", "paper")
+SCALES = ("lab", "smoke", "search", "desk", "paper")
 MODALITIES = ("vision_language", "vision")  # Table 3; also the unit of a per_task job
 SPLITS = ("train", "validation", "test")
 SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read

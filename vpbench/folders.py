@@ -163,16 +163,20 @@ def read_image(path, image_size):
     """Returns the image file as uint8 RGB [image_size, image_size, 3]: resized, centre-cropped."""
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
+            # Pillow warns when it goes from a palette with transparency straight to RGB.
+            image = file.convert("RGBA") if "transparency" in file.info else file
+            image = image.convert("RGB")
     except FileNotFoundError:
         raise ValueError(f"{path}: the image is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{path}: the image cannot be read ({reason}); replace or remove it"
         ) from None
-    scale = image_size / min(image.size)
-    width, height = (max(image_size, round(side * scale)) for side in image.size)
+    if file.mode.startswith(("I", "F")):
+        raise ValueError(f"{path}: the image has more than 8 bits a channel; convert it to 8 bits")
+    # Rounded like torchvision's Resize and CenterCrop, which CLIP's own preprocessing uses.
+    width, height = (side * image_size // min(image.size) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - image_size) // 2, (height - image_size) // 2
+    left, top = round((width - image_size) / 2), round((height - image_size) / 2)
     return np.asarray(image.crop((left, top, left + image_size, top + image_size)))

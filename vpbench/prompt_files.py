@@ -9,9 +9,16 @@ from safetensors.torch import load_file, save
 
 from vpbench import records
 from vpbench.catalogue import SCHEMA
-from vpbench.prompts import build_prompt
+from vpbench.prompts import restore_prompt
 
+SUFFIXES = (".safetensors", ".json", ".npy", ".png")
 CARD = ("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings")
+
+
+def _named(path, suffix):
+    # Only our own endings are replaced: the name of a prompt may have a dot in it, as in v1.2.
+    path = Path(path)
+    return path.with_name((path.stem if path.suffix in SUFFIXES else path.name) + suffix)
 
 
 def prompt_card(prompt_settings, backbone, task, accuracy):
@@ -36,7 +43,7 @@ def prompt_card(prompt_settings, backbone, task, accuracy):
 
 def save_prompt(path, prompt, card):
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
-    path = Path(path).with_suffix(".safetensors")
+    path = _named(path, ".safetensors")
     state = {name: value.detach().cpu().contiguous() for name, value in prompt.state_dict().items()}
     records.write_bytes(path, save(state))
     records.write(path.with_suffix(".json"), card)
@@ -45,8 +52,7 @@ def save_prompt(path, prompt, card):
 
 def load_prompt(path, backbone):
     """Returns (prompt, card) of the files at `path`, made for exactly this `backbone`."""
-    path = Path(path).with_suffix(".safetensors")
-    card_path = path.with_suffix(".json")
+    path, card_path = _named(path, ".safetensors"), _named(path, ".json")
     for file in (path, card_path):
         if not file.is_file():
             raise ValueError(
@@ -70,18 +76,12 @@ def load_prompt(path, backbone):
             f"{path} was made for images of {card['image_size']} pixels, {backbone.name} takes "
             f"{backbone.image_size}"
         )
-    settings = card["settings"]
-    prompt = build_prompt(
-        card["template"], card["image_size"], card["size"],
-        generator=torch.Generator().manual_seed(0),
-        position_range=settings["position_range"], test_position=settings["test_position"],
-    )  # fmt: skip
     try:
-        prompt.load_state_dict(load_file(path))
+        prompt = restore_prompt(card["settings"], card["image_size"], load_file(path))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
-    return prompt.eval().to(backbone.device), card
+    return prompt.to(backbone.device), card
 
 
 def export_prompt(prompt, path):
@@ -99,7 +99,7 @@ def export_prompt(prompt, path):
         canvas = prompt.canvas()[0].cpu().numpy()
     stretched = 0.5 + 0.5 * canvas / max(float(abs(canvas).max()), 1e-12)
     picture = Image.fromarray((stretched.transpose(1, 2, 0) * 255).round().astype(np.uint8))
-    paths = Path(path).with_suffix(".npy"), Path(path).with_suffix(".png")
+    paths = _named(path, ".npy"), _named(path, ".png")
     for target, write in zip(
         paths, (lambda f: np.save(f, canvas), lambda f: picture.save(f, "PNG")), strict=True
     ):

@@ -5,7 +5,7 @@ from vpbench.evaluate import evaluate
 from vpbench.label_maps import label_map
 from vpbench.methods import visual_prompt
 from vpbench.prompt_files import prompt_card
-from vpbench.prompts import build_prompt
+from vpbench.prompts import restore_prompt
 
 
 def fit_prompt(backbone, task, settings, *, seed=0):
@@ -21,10 +21,9 @@ def fit_prompt(backbone, task, settings, *, seed=0):
         raise ValueError(complaint)
     fit = visual_prompt.fit(backbone, task, settings, seed)
     _, state, evaluations = fit.selection["best_validation"]
-    prompt = build_prompt(settings["template"], backbone.image_size, settings["size"])
-    prompt.load_state_dict(state)
+    prompt = restore_prompt(settings, backbone.image_size, state)
     accuracy = {name: evaluation.metrics["accuracy"] for name, evaluation in evaluations.items()}
-    return prompt.eval().to(backbone.device), prompt_card(settings, backbone, task, accuracy)
+    return prompt.to(backbone.device), prompt_card(settings, backbone, task, accuracy)
 
 
 def evaluate_prompt(backbone, task, prompt, card, *, split="test"):

@@ -122,6 +122,17 @@ def build_prompt(
     )  # fmt: skip
 
 
+def restore_prompt(settings, image_size, state):
+    """Returns the trained prompt with the recipe `settings` and the tensors `state`."""
+    prompt = build_prompt(
+        settings["template"], image_size, settings["size"], init="zeros",
+        generator=torch.Generator().manual_seed(0),  # positions at test time, if they are drawn
+        position_range=settings["position_range"], test_position=settings["test_position"],
+    )  # fmt: skip
+    prompt.load_state_dict(state)
+    return prompt.eval()
+
+
 def parameter_count(template, image_size, size):
     """Returns the number of trainable parameters by the paper's formulas (section 3.2.2)."""
     if template == "padding":

@@ -13,7 +13,7 @@ import torch
 from vpbench import catalogue, records
 from vpbench.backbones import load_backbone
 from vpbench.prompt_files import prompt_card, save_prompt
-from vpbench.prompts import build_prompt
+from vpbench.prompts import restore_prompt
 from vpbench.tasks import load_task
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
@@ -129,10 +129,7 @@ def write_run(path, record, predictions, fit, task, backbone):
     records.write_arrays(path.with_suffix(".predictions.npz"), predictions)
     if spec["method"] == "visual_prompt":
         _, state, evaluations = fit.selection[record["rule"]]
-        prompt = build_prompt(
-            spec["settings"]["template"], backbone.image_size, spec["settings"]["size"]
-        )
-        prompt.load_state_dict(state)
+        prompt = restore_prompt(spec["settings"], backbone.image_size, state)
         accuracy = {name: e.metrics["accuracy"] for name, e in evaluations.items()}
         card = prompt_card(spec["settings"], backbone, task, accuracy)
         save_prompt(path.with_suffix(".prompt.safetensors"), prompt, card)
@@ -158,9 +155,10 @@ def run_all(specs, runs, device="cpu"):
         if spec["backbone"] not in backbones:
             backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
         backbone = backbones[spec["backbone"]]
-        if spec["task"] not in tasks:
-            tasks[spec["task"]] = load_task(spec["task"], spec["data"], backbone.image_size)
-        task = tasks[spec["task"]]
+        wanted = spec["task"], records.canonical(spec["data"]), backbone.image_size
+        if wanted not in tasks:
+            tasks[wanted] = load_task(spec["task"], spec["data"], backbone.image_size)
+        task = tasks[wanted]
         record, arrays, fit = run(spec, task, backbone)
         write_run(path, record, arrays, fit, task, backbone)
         yield path

@@ -10,4 +10,4 @@ def text_prompts(template, class_names):
     """Returns one text per class: `template` with its {} replaced by the refined class name."""
     if template.count("{}") != 1:
         raise ValueError(f"the text prompt {template!r} must contain {{}} exactly once")
-    return [template.format(refine_class_name(name)) for name in class_names]
+    return [template.replace("{}", refine_class_name(name)) for name in class_names]

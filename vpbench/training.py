@@ -26,6 +26,15 @@ def optimise(module, classifier, optimiser, task, settings, generator, descripti
     wanted.add(settings["epochs"])
     history, kept = [], []
     progress = tqdm(total=steps, desc=description, mininterval=5)
+
+    def check(value, kind):
+        if not math.isfinite(value):
+            progress.close()  # the message gets a line of its own
+            raise ValueError(
+                f"{description}: the {kind} loss is {value} after {step} of {steps} steps; "
+                "choose a smaller lr"
+            )
+
     for epoch in range(1, settings["epochs"] + 1):
         module.train()
         total_loss, correct = 0.0, 0
@@ -36,11 +45,7 @@ def optimise(module, classifier, optimiser, task, settings, generator, descripti
             logits = classifier(train.images[index])
             labels = train.labels[index].to(logits.device)
             loss = F.cross_entropy(logits, labels)
-            if not torch.isfinite(loss):
-                raise ValueError(
-                    f"{description}: the loss is {loss.item()} at step {step + 1} of {steps}; "
-                    "choose a smaller lr"
-                )
+            check(loss.item(), "training")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -59,6 +64,7 @@ def optimise(module, classifier, optimiser, task, settings, generator, descripti
             module.eval()
             evaluations = evaluate_splits(classifier, task, classes)
             for name, evaluation in evaluations.items():
+                check(evaluation.metrics["nll"], name)
                 line[f"{name}_accuracy"] = evaluation.metrics["accuracy"]
             kept.append((epoch, copy.deepcopy(module.state_dict()), evaluations))
         history.append(line)

@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from tqdm import tqdm
 
+from vpbench import records
 from vpbench.lab import micro_backbones, world
 from vpbench.lab.canvas import SIZE
 from vpbench.lab.words import Tokenizer, collect_words
 
 WORLD_SEED = 2203
 STAGES = {  # name -> stages of (target, pictures painted, images seen, peak learning rate)
-    "clip_micro": [("captions", 160_000, 1_200_000, 2e-3)],
+    "clip_micro": [("captions", 120_000, 900_000, 2e-3)],
     "instagram_micro": [("hashtags", 60_000, 160_000, 2e-3), ("labels", 60_000, 100_000, 1e-3)],
     "bit_m_micro": [("fine_labels", 70_000, 260_000, 2e-3)],
     "rn50_micro": [("labels", 60_000, 260_000, 2e-3)],
@@ -102,6 +103,7 @@ def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, o
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
+        torch.set_rng_state(saved["random"])  # patch dropout draws from it
         first = saved["step"]
     per_epoch, running, started = len(images) // BATCH, None, time.time()
     model.to(memory_format=torch.channels_last).train()  # twice as fast for the ResNets
@@ -131,6 +133,7 @@ def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, o
             state = {
                 "model": model.state_dict(),
                 "optimiser": optimiser.state_dict(),
+                "random": torch.get_rng_state(),
                 "step": step + 1,
             }
             torch.save(state, checkpoint.with_suffix(".part"))
@@ -146,8 +149,8 @@ def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, o
 
 
 def _full_tokens_late(model, share):
-    # Half of the patches are dropped for speed until the last 30 % of the training.
-    model.visual.patch_dropout.prob = 0.5 if share < 0.7 else 0.0
+    # Half of the patches are dropped for speed until the last 25 % of the training.
+    model.visual.patch_dropout.prob = 0.5 if share < 0.75 else 0.0
 
 
 def pretrain(name, out, scale=1.0):
@@ -194,7 +197,7 @@ def _ship(name, model, out):
         for key, value in model.state_dict().items()
     }
     data = save(state)
-    (out / f"{name}.safetensors").write_bytes(data)
+    records.write_bytes(out / f"{name}.safetensors", data)
     card = {
         "name": name,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -211,5 +214,5 @@ def _ship(name, model, out):
         "storage": "fp16 safetensors, computed in fp32",
         "torch": torch.__version__,
     }
-    (out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n")
+    records.write_bytes(out / f"{name}.json", (json.dumps(card, indent=1) + "\n").encode())
     return card

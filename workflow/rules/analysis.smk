@@ -10,7 +10,7 @@ for name, slice_ in config["analyses"].items():
             published=PUBLISHED,
             runs=units(slice_),
         output:
-            **products(name),
+            **reported_products(name),
         log:
             f"results/logs/{name}.log",
         localrule: True
@@ -19,7 +19,7 @@ for name, slice_ in config["analyses"].items():
         params:
             select=lambda wildcards, slice_=slice_: canonical(slice_),
             digests=lambda wildcards, slice_=slice_: canonical(digests(slice_)),
-            figures="" if name.startswith("table") else "--figures results/figures",
+            figures="--figures results/figures" if name.startswith("figure") else "",
         shell:
             "PYTHONPATH=. python {input.script} --runs {input.runs} --select {params.select:q}"
             " --digests {params.digests:q} --out {output.csv} {params.figures} > {log} 2>&1"

@@ -94,9 +94,8 @@ def check_settings(block, where):
 
 def merged_settings(backbone, method, variant):
     """Returns the settings of a run: the recipe, what its backbone changes, then its variant."""
-    recipe = config["recipes"][method]
-    changes = variants().get(variant, {})
-    return recipe["every_backbone"] | recipe.get(backbone, {}) | changes
+    settings = catalogue.merge_settings(config["recipes"], method, backbone)
+    return settings | variants().get(variant, {})
 
 
 def block_specs(block):
@@ -225,26 +224,23 @@ def torch_threads(wildcards, threads):
 
 
 def products(name):
-    """Returns the files an analysis makes: a table in three formats, or a figure and its data."""
-    caption = f"../report/{name}.rst"
+    """Returns the files an analysis makes: a table* in three formats, a figure* with its numbers,
+    and under any other name a csv alone."""
+    files = {"csv": f"results/{name}.csv"}
     if name.startswith("table"):
-        return {
-            "csv": report(
-                f"results/{name}.csv", caption=caption, category="Tables", labels={"table": name}
-            ),
-            "markdown": f"results/{name}.md",
-            "latex": f"results/{name}.tex",
-        }
-    return {
-        "csv": f"results/{name}.csv",
-        "pdf": f"results/figures/{name}.pdf",
-        "png": report(
-            f"results/figures/{name}.png",
-            caption=caption,
-            category="Figures",
-            labels={"figure": name},
-        ),
-    }
+        files |= {"markdown": f"results/{name}.md", "latex": f"results/{name}.tex"}
+    if name.startswith("figure"):
+        files |= {suffix: f"results/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
+    return files
+
+
+def reported_products(name):
+    """Returns the same with what the report shows of them: the picture, else the table."""
+    files = products(name)
+    key, category = ("png", "Figures") if "png" in files else ("csv", "Tables")
+    caption = f"../report/{name}.rst"
+    shown = report(files[key], caption=caption, category=category, labels={"name": name})
+    return files | {key: shown}
 
 
 def every_product(wildcards):

@@ -1,0 +1,64 @@
+"""The shipped weights: what they are, and whether zero-shot is what the lab's questions need."""
+
+import json
+
+import pytest
+
+from vpbench import backbones, catalogue, tasks
+from vpbench.lab import micro_backbones, pretrain, world
+from vpbench.methods import text_prompt
+
+CARDS = {
+    name: json.loads((micro_backbones.WEIGHTS / f"{name}.json").read_text())
+    for name in catalogue.BACKBONES
+}
+
+
+def zero_shot(clip, name):
+    """Returns the zero-shot accuracy in percent on 200 validation pictures of a twin."""
+    task = tasks.load_task(name, {"train": 10, "validation": 200, "test": 10})
+    _, _, evaluations = text_prompt.fit(clip, task, {}, 0).selection["last"]
+    return evaluations["validation"].metrics["accuracy"]
+
+
+def test_all_weights_together_have_less_than_10_mb():
+    sizes = [path.stat().st_size for path in micro_backbones.WEIGHTS.iterdir()]
+    assert len(sizes) >= 2 * len(CARDS) and sum(sizes) < 10_000_000
+
+
+@pytest.fixture(scope="module")
+def world_hash():
+    """Returns the hash of the world as it is painted now."""
+    return pretrain.world_hash()
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_weights_were_trained_on_the_world_as_it_is_now(name, world_hash):
+    assert CARDS[name]["world_sha256"] == world_hash
+    assert (CARDS[name]["labels"], CARDS[name]["fine_labels"]) == (
+        len(world.LABELS),
+        len(world.FINE_LABELS),
+    )
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_tells_the_training_and_the_parameters(name):
+    stages = [tuple(stage.values()) for stage in CARDS[name]["stages"]]
+    assert stages == pretrain.STAGES[name]
+    model = backbones.load_backbone(name).model
+    assert CARDS[name]["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_log_of_the_training_is_shipped(name):
+    lines = (micro_backbones.WEIGHTS / f"{name}.log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert losses[-1] < losses[0]
+
+
+def test_zero_shot_is_far_above_chance_on_a_near_twin(clip):
+    assert zero_shot(clip, "cifar10_twin") >= 3 * 10
+
+
+def test_zero_shot_is_near_chance_on_a_far_twin(clip):
+    assert zero_shot(clip, "eurosat_twin") < 3 * 10

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from vpbench.schedules import cosine_with_warm_up, warm_up_length
+
+STEPS = 196 * 1000  # CIFAR100 in the official recipe: 50,000 images, batches of 256, 1000 epochs
+
+
+@pytest.mark.parametrize(
+    ("step", "lr"),
+    [
+        (0, 0.04),  # 40 * 1 / 1000
+        (499, 20.0),
+        (999, 40.0),
+        (1000, 40.0),
+        (1000 + 195_000 // 3, 30.0),  # (1 + cos(60 degrees)) / 2 = 3 / 4
+        (1000 + 195_000 // 2, 20.0),
+    ],
+)
+def test_the_official_schedule_has_its_known_values(step, lr):
+    assert cosine_with_warm_up(step, STEPS, 40, 1000) == pytest.approx(lr)
+
+
+def test_the_official_schedule_ends_near_zero():
+    assert 0 < cosine_with_warm_up(STEPS - 1, STEPS, 40, 1000) < 1e-8
+
+
+def test_without_warm_up_it_is_the_cosine_of_torch():
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=40)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=20)
+    for step in range(20):
+        assert cosine_with_warm_up(step, 20, 40, 0) == pytest.approx(reference.get_last_lr()[0])
+        optimiser.step()
+        reference.step()
+
+
+def test_a_warm_up_that_fills_the_training_never_comes_down():
+    rates = [cosine_with_warm_up(step, 4, 8, 4) for step in range(4)]
+    assert rates == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("share", "steps_given", "expected"),
+    [(0.05, None, 8), (0.0, None, 0), (1.0, None, 160), (0.05, 3, 3), (0.05, 0, 0)],
+)
+def test_the_warm_up_is_a_share_of_160_steps_unless_steps_are_given(share, steps_given, expected):
+    assert warm_up_length({"warm_up": share, "warm_up_steps": steps_given}, 160) == expected
+
+
+def test_the_official_warm_up_is_cut_to_a_short_training():
+    assert warm_up_length({"warm_up": 0.0, "warm_up_steps": 1000}, 160) == 160

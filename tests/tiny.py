@@ -1,0 +1,65 @@
+"""The smallest data and recipes that still run everything."""
+
+import torch
+
+from vpbench.tasks import Split, Task
+
+DATA = {"train": 24, "validation": 12, "test": 24}
+PADDING = {
+    "template": "padding",
+    "size": 7,
+    "init": "normal",
+    "placement": "after_normalization",
+    "momentum": 0.9,
+    "label_map": "text",
+    "position_range": "full",
+    "test_position": "centre",
+    "epochs": 2,
+    "batch_size": 8,
+    "lr": 1.0,
+    "warm_up": 0.25,
+    "warm_up_steps": None,
+    "evaluate_at": [1, 2],
+}
+PROBE = {"C": [1.0], "max_iter": 20_000, "standardize": False}
+TUNE = {
+    "head": "text",
+    "weight_decay": 0.01,
+    "betas": [0.9, 0.98],
+    "epochs": 2,
+    "batch_size": 12,
+    "lr": 0.001,
+    "warm_up": 0.0,
+    "warm_up_steps": None,
+    "evaluate_at": [1],
+}
+SETTINGS = {
+    "text_prompt": {},
+    "visual_prompt": PADDING,
+    "linear_probe": PROBE,
+    "fine_tune": TUNE,
+}
+
+
+def spec(method="visual_prompt", backbone="clip_micro", task="eurosat_twin", seed=0, **changes):
+    """Returns the spec of a tiny run, its settings with `changes`."""
+    return {
+        "scale": "lab",
+        "task": task,
+        "backbone": backbone,
+        "method": method,
+        "variant": "default",
+        "seed": seed,
+        "data": dict(DATA),
+        "settings": SETTINGS[method] | changes,
+    }
+
+
+def numbered_task(sizes, classes=3):
+    """Returns a task whose image number n of a split is n everywhere and has label n % classes."""
+    splits = {}
+    for name, count in sizes.items():
+        images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 4, 4, 3)
+        ids = tuple(f"{name}/{number}" for number in range(count))
+        splits[name] = Split(images.contiguous(), torch.arange(count) % classes, ids)
+    return Task("numbered", "Numbered", tuple("abcdefgh"[:classes]), "a {}", splits)
