@@ -1,7 +1,7 @@
 """Records that no run made: accuracies one can compute with by hand."""
 
 from vpbench import records
-from vpbench.catalogue import BACKBONES, METHODS, SCHEMA, TASKS
+from vpbench.catalogue import BACKBONES, METHODS, SCHEMA, TASKS, selection_rule
 
 SIZES = {"train": 500, "validation": 300, "test": 1000}
 
@@ -47,6 +47,7 @@ def record(task, backbone, method, accuracy, seed=0, best=None, last=None, **cha
             "architecture": model.architecture,
             "parameters": 594657,
         },
+        "rule": selection_rule(method, facts.paper_validation, facts.shift),
         "selection": {
             "last": pick(8, accuracy if last is None else last),
             "best_validation": pick(6, accuracy),

@@ -20,7 +20,7 @@ def samples():
 @pytest.fixture(scope="module")
 def labelled():
     """Returns 200 samples of the labelled world."""
-    return [world.labelled_sample(np.random.default_rng([2, index])) for index in range(200)]
+    return [world.sample(np.random.default_rng([2, index]), "labelled") for index in range(200)]
 
 
 def test_a_picture_of_the_world_is_56_by_56_bytes(samples):
@@ -71,7 +71,7 @@ def test_the_kinds_of_pictures_share_the_world():
 
 @pytest.mark.parametrize("kind", world.KINDS, ids=lambda kind: kind.__name__.strip("_"))
 def test_a_world_of_one_kind_shows_that_kind_with_its_nuisance(kind):
-    pictures = [world.sample(np.random.default_rng([3, i]), {kind: 1.0}).image for i in range(6)]
+    pictures = [world.sample_of(np.random.default_rng([3, i]), {kind: 1.0}).image for i in range(6)]
     assert len({picture.tobytes() for picture in pictures}) == 6
     assert all(picture.std() > 2 for picture in pictures)
 

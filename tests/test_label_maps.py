@@ -18,10 +18,7 @@ def test_text_logits_are_scaled_cosines_to_the_class_prompts(clip, task, pixels)
     tokens = clip.tokenize(text_prompts("This is a photo of a {}", task.class_names))
     prompts = clip.model.encode_text(tokens).double()
     cosines = torch.stack(
-        [
-            torch.stack([a @ b / (a @ a).sqrt() / (b @ b).sqrt() for b in prompts])
-            for a in image
-        ]
+        [torch.stack([a @ b / (a @ a).sqrt() / (b @ b).sqrt() for b in prompts]) for a in image]
     )
     expected = clip.model.logit_scale.exp() * cosines
     torch.testing.assert_close(

@@ -165,6 +165,7 @@ def show(arguments):
         for name, value in record[key].items():
             print(f"  {name}: {value}")
     print(f"trained parameters: {record['trained_parameters']}, device: {record['device']}")
+    print(f"the tables show: {record['rule']}")
     for name, chosen in record["selection"].items():
         numbers = [
             f"{split} {chosen[split]['accuracy']:.1f} % (macro-F1 {chosen[split]['macro_f1']:.1f}, "

@@ -157,7 +157,7 @@ def selection_rule(method, paper_validation, shift):
     Trained methods are selected on validation where the paper's Table 6 has a validation split
     (the shifts: their OOD validation split) and read at the last epoch elsewhere.
     """
-    trained = method in ("visual_prompt", "fine_tune")
+    trained = "epochs" in SETTINGS[method]
     return "best_validation" if trained and (paper_validation or shift) else "last"
 
 
@@ -285,7 +285,11 @@ def complaint(document, schema, where):
     """Returns None if `document` obeys `schema`, else one line: what, where, and what is legal."""
     import jsonschema
 
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
+    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )  # JSON schema would take 7.0 for an integer, torch would not
+    strict = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
+    errors = strict(schema).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is None:
         return None

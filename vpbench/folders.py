@@ -149,9 +149,8 @@ def _cap(entries, count, seed):
 
 
 def _read_images(folder, entries, image_size):
-    images = [
-        read_image(path, image_size) for path, _ in tqdm(entries, desc=str(folder), mininterval=5)
-    ]
+    with tqdm(entries, desc=str(folder), mininterval=5) as progress:  # closed on errors as well
+        images = [read_image(path, image_size) for path, _ in progress]
     return Split(
         torch.from_numpy(np.stack(images)),
         torch.tensor([label for _, label in entries]),

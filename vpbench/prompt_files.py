@@ -1,18 +1,22 @@
 """Prompts on disk: safetensors with a JSON card, PNG and npy."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from vpbench import records
 from vpbench.catalogue import SCHEMA
 from vpbench.prompts import restore_prompt
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
-CARD = ("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings")
+CARD = (
+    *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
+    *("class_names", "text_prompt", "sha256"),
+)
 
 
 def _named(path, suffix):
@@ -45,8 +49,9 @@ def save_prompt(path, prompt, card):
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
     path = _named(path, ".safetensors")
     state = {name: value.detach().cpu().contiguous() for name, value in prompt.state_dict().items()}
-    records.write_bytes(path, save(state))
-    records.write(path.with_suffix(".json"), card)
+    data = save(state)
+    records.write_bytes(path, data)
+    records.write(path.with_suffix(".json"), card | {"sha256": sha256(data).hexdigest()})
     return path
 
 
@@ -65,6 +70,9 @@ def load_prompt(path, backbone):
         raise ValueError(f"{card_path} is not the card of a prompt: broken JSON") from None
     if missing:
         raise ValueError(f"{card_path} is not the card of a prompt: it lacks {missing[0]!r}")
+    data = path.read_bytes()
+    if sha256(data).hexdigest() != card["sha256"]:
+        raise ValueError(f"{path} is not the file its card {card_path} was written for")
     if card["backbone"] != backbone.name or card["weights"] != backbone.weights_hash:
         raise ValueError(
             f"{path} was made for {card['backbone']} (weights {card['weights'][:12]}), not for "
@@ -77,7 +85,7 @@ def load_prompt(path, backbone):
             f"{backbone.image_size}"
         )
     try:
-        prompt = restore_prompt(card["settings"], card["image_size"], load_file(path))
+        prompt = restore_prompt(card["settings"], card["image_size"], load(data))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None

@@ -1,5 +1,7 @@
 """Visual prompts for users of the Python API: fit one, evaluate one."""
 
+from dataclasses import replace
+
 from vpbench import catalogue
 from vpbench.evaluate import evaluate
 from vpbench.label_maps import label_map
@@ -35,6 +37,7 @@ def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
             f"the prompt was made for {len(card['class_names'])} classes ({card['task']}), "
             f"{task.name} has {len(task.class_names)}"
         )
-    logits = label_map(card["settings"]["label_map"], backbone, task)
+    worded = replace(task, template=card["text_prompt"])  # the prompt was learned for this text
+    logits = label_map(card["settings"]["label_map"], backbone, worded)
     classifier = visual_prompt.prompted(prompt, backbone, logits, card["settings"]["placement"])
     return evaluate(classifier, task.splits[split], len(task.class_names)).metrics

@@ -23,6 +23,7 @@ REQUIRED = {  # key of a record -> the keys that must be inside
         *("metric", "shift", "paper_validation"),
     ),
     "backbone": ("role", "modality", "architecture", "parameters"),
+    "rule": (),
     "selection": SELECTIONS,
     "history": (),
     "trained_parameters": (),

@@ -23,31 +23,37 @@ from vpbench.lab.canvas import SIZE
 from vpbench.lab.words import Tokenizer, collect_words
 
 WORLD_SEED = 2203
-STAGES = {  # name -> stages of (target, pictures painted, images seen, peak learning rate)
-    "clip_micro": [("captions", 120_000, 900_000, 2e-3)],
-    "instagram_micro": [("hashtags", 60_000, 160_000, 2e-3), ("labels", 60_000, 100_000, 1e-3)],
-    "bit_m_micro": [("fine_labels", 70_000, 260_000, 2e-3)],
-    "rn50_micro": [("labels", 60_000, 260_000, 2e-3)],
+STAGES = {  # name -> stages of (target, version of the world, pictures, images seen, peak lr)
+    "clip_micro": [
+        ("captions", "captioned", 120_000, 900_000, 2e-3),
+        ("captions", "fine_print", 40_000, 120_000, 1e-3),
+    ],
+    "instagram_micro": [
+        ("hashtags", "captioned", 60_000, 160_000, 2e-3),
+        ("labels", "labelled", 60_000, 100_000, 1e-3),
+    ],
+    "bit_m_micro": [("fine_labels", "captioned", 70_000, 260_000, 2e-3)],
+    "rn50_micro": [("labels", "labelled", 60_000, 260_000, 2e-3)],
 }
 BATCH = 128
 
 
-def paint_world(count, labelled, seed=WORLD_SEED):
-    """Returns (images uint8 [count, SIZE, SIZE, 3], samples): the first `count` of the world."""
-    paint = world.labelled_sample if labelled else world.sample
+def paint_world(count, version, seed=WORLD_SEED):
+    """Returns (images uint8 [count, SIZE, SIZE, 3], samples): the first `count` of a version."""
+    number = list(world.VERSIONS).index(version)
     images, samples = np.empty((count, SIZE, SIZE, 3), np.uint8), []
-    for index in tqdm(range(count), desc="painting", mininterval=5):
-        sample = paint(np.random.default_rng([seed, int(labelled), index]))
+    for index in tqdm(range(count), desc=f"painting {version}", mininterval=5):
+        sample = world.sample(np.random.default_rng([seed, number, index]), version)
         images[index] = sample.image
         samples.append(sample._replace(image=None))
     return images, samples
 
 
 def world_hash(count=256):
-    """Returns the SHA-256 of the first pictures and captions of both versions of the world."""
+    """Returns the SHA-256 of the first pictures and captions of every version of the world."""
     digest = hashlib.sha256()
-    for labelled in (False, True):
-        images, samples = paint_world(count, labelled)
+    for version in world.VERSIONS:
+        images, samples = paint_world(count, version)
         digest.update(images.tobytes())
         digest.update("\n".join(sample.caption for sample in samples).encode())
     return digest.hexdigest()
@@ -69,8 +75,8 @@ def targets(kind, samples):
     return shares, len(tags)
 
 
-def _augment(x, generator):
-    if torch.rand(1, generator=generator) < 0.5:
+def _augment(x, generator, flip):
+    if torch.rand(1, generator=generator) < 0.5 and flip:
         x = x.flip(3)
     shift = torch.randint(-4, 5, (2,), generator=generator).tolist()
     return torch.roll(x, shift, (2, 3))
@@ -94,13 +100,20 @@ def _optimiser(model, lr):
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
 
 
-def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, on_progress=None):
+def train(
+    model, images, y, loss, *, normalization, seen, lr, checkpoint, log, flip=True, on_progress=None
+):  # fmt: skip
     """Returns `model` trained on `seen` images, continued from `checkpoint` if that is there."""
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in normalization)
     optimiser, steps = _optimiser(model, lr), math.ceil(seen / BATCH)
     first = 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
+        if saved["steps"] != steps:
+            raise ValueError(
+                f"{checkpoint} is of a training of {saved['steps']} steps, this one has {steps}; "
+                "remove it, or choose another --out"
+            )
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         torch.set_rng_state(saved["random"])  # patch dropout draws from it
@@ -116,7 +129,7 @@ def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, o
         order = np.random.default_rng(step // per_epoch).permutation(len(images))
         index = order[(step % per_epoch) * BATCH :][:BATCH]
         x = torch.from_numpy(images[index]).permute(0, 3, 1, 2).float().div_(255)  # channels last
-        value = loss(model, _augment((x - mean) / std, generator), y[torch.from_numpy(index)])
+        value = loss(model, _augment((x - mean) / std, generator, flip), y[torch.from_numpy(index)])
         if not torch.isfinite(value):
             raise ValueError(f"the loss of {log.stem} is {value.item()} at step {step}")
         rate = lr * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -133,6 +146,7 @@ def train(model, images, y, loss, *, normalization, seen, lr, checkpoint, log, o
             state = {
                 "model": model.state_dict(),
                 "optimiser": optimiser.state_dict(),
+                "steps": steps,
                 "random": torch.get_rng_state(),
                 "step": step + 1,
             }
@@ -153,6 +167,10 @@ def _full_tokens_late(model, share):
     model.visual.patch_dropout.prob = 0.5 if share < 0.75 else 0.0
 
 
+def _full_tokens(model, share):
+    model.visual.patch_dropout.prob = 0.0
+
+
 def pretrain(name, out, scale=1.0):
     """Returns the card of the micro backbone `name`, trained and written into the folder `out`.
 
@@ -162,33 +180,41 @@ def pretrain(name, out, scale=1.0):
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     log, model = out / f"{name}.log.jsonl", None
-    for stage, (kind, pictures, seen, lr) in enumerate(STAGES[name]):
+    for stage, (kind, version, pictures, seen, lr) in enumerate(STAGES[name]):
         pictures, seen = max(BATCH, int(pictures * scale)), max(BATCH, int(seen * scale))
-        images, samples = paint_world(pictures, labelled=kind == "labels")
-        settings = dict(normalization=micro_backbones.NORMALIZATION[name], seen=seen, lr=lr,
-                        checkpoint=out / f"{name}.stage{stage}.pt", log=log)  # fmt: skip
+        settings = {
+            "normalization": micro_backbones.NORMALIZATION[name],
+            "seen": seen,
+            "lr": lr,
+            "checkpoint": out / f"{name}.stage{stage}.pt",
+            "log": log,
+            "flip": version != "fine_print",  # digits have a left and a right
+        }
+        images, samples = paint_world(pictures, version)
         if kind == "captions":
             words = collect_words()
-            (out / "clip_micro.words.txt").write_text("\n".join(words))
+            records.write_bytes(out / "clip_micro.words.txt", "\n".join(words).encode())
             tokenizer = Tokenizer(words)
             y = tokenizer([sample.caption for sample in samples])
-            model = micro_backbones.build_clip(tokenizer.size, patch_dropout=0.5)
-            train(model, images, y, contrastive_loss, on_progress=_full_tokens_late, **settings)
-        else:
-            if kind == "fine_labels":
-                keep = [i for i, sample in enumerate(samples) if sample.fine_label is not None]
-                images, samples = images[keep], [samples[i] for i in keep]
-            y, classes = targets(kind, samples)
             if model is None:
-                model = micro_backbones.build_classifier(name, classes)
-            else:  # the second stage keeps the body and gets the new label set's head
-                model.reset_classifier(classes)
-            train(
-                model, images, y,
-                lambda model, x, y: F.cross_entropy(model(x), y, label_smoothing=0.05),
-                **settings,
-            )  # fmt: skip
+                model = micro_backbones.build_clip(tokenizer.size, patch_dropout=0.5)
+            tokens = _full_tokens_late if stage == 0 else _full_tokens
+            train(model, images, y, contrastive_loss, on_progress=tokens, **settings)
+            continue
+        if kind == "fine_labels":
+            keep = [i for i, sample in enumerate(samples) if sample.fine_label is not None]
+            images, samples = images[keep], [samples[i] for i in keep]
+        y, classes = targets(kind, samples)
+        if model is None:
+            model = micro_backbones.build_classifier(name, classes)
+        else:  # the second stage keeps the body and gets the new label set's head
+            model.reset_classifier(classes)
+        train(model, images, y, _classification_loss, **settings)
     return _ship(name, model, out)
+
+
+def _classification_loss(model, x, y):
+    return F.cross_entropy(model(x), y, label_smoothing=0.05)
 
 
 def _ship(name, model, out):
@@ -204,7 +230,7 @@ def _ship(name, model, out):
         "world_sha256": world_hash(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "stages": [
-            dict(zip(("target", "pictures", "images_seen", "lr"), stage, strict=True))
+            dict(zip(("target", "world", "pictures", "images_seen", "lr"), stage, strict=True))
             for stage in STAGES[name]
         ],
         "world": "objects, animals, cat and dog breeds, flowers, food, ground-level scenes, "

@@ -216,10 +216,14 @@ def _count(rng):
     return picture, _phrase(rng, subject, many=True), None, f"{number} objects", (number, shape)
 
 
-def _sign(rng):
+def _close_sign(rng):
+    return _sign(rng, 0.6, 1.1)
+
+
+def _sign(rng, smallest=0.35, largest=0.85):
     digit = int(rng.integers(10))
     picture = plain(any_colour(rng)) if rng.random() < 0.5 else background(rng)
-    cx, cy, scale = place(rng, 0.35, 0.85)
+    cx, cy, scale = place(rng, smallest, largest)
     board = any_colour(rng)
     ink = any_colour(rng)
     while np.abs(ink - board).sum() < 0.8:
@@ -273,22 +277,29 @@ KINDS = {  # painter -> share of the captioned world
 }
 
 
-def sample(rng, kinds=None):
-    """Returns one `Sample` of the world, of one of the `kinds` (a part of KINDS), or of all."""
-    kinds = KINDS if kinds is None else kinds
-    shares = np.array(list(kinds.values()))
-    painter = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
-    picture, *description = painter(rng)
-    return Sample(develop(rng, picture), *description)
-
-
 LABELLED_KINDS = {
     kind: share
     for kind, share in KINDS.items()
     if kind not in (_pair, _action, _count, _containing)
 }
+# Fine print: what a small model reads only when it sees the whole picture, over and over.
+FINE_PRINT_KINDS = KINDS | {_sign: 0.25, _close_sign: 0.25, _count: 0.15}
+
+VERSIONS = {  # version of the world -> what it shows
+    "captioned": KINDS,
+    "labelled": LABELLED_KINDS,  # every picture has a label: the lab's ImageNet
+    "fine_print": FINE_PRINT_KINDS,
+}
 
 
-def labelled_sample(rng):
-    """Returns one `Sample` whose label is not None (the lab's ImageNet)."""
-    return sample(rng, LABELLED_KINDS)
+def sample(rng, version="captioned"):
+    """Returns one `Sample` of a version of the world."""
+    return sample_of(rng, VERSIONS[version])
+
+
+def sample_of(rng, kinds):
+    """Returns one `Sample` of one of the `kinds`: painter -> share."""
+    shares = np.array(list(kinds.values()))
+    painter = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
+    picture, *description = painter(rng)
+    return Sample(develop(rng, picture), *description)

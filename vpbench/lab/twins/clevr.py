@@ -1,7 +1,8 @@
 """CLEVR/count's twin. The real set is rendered scenes of 3 to 10 solids; the class is their number.
 
-Kept: spheres, cubes and cylinders in eight colours and two materials, two sizes, perspective,
-shadows, a grey floor lit from one side. Left out: true reflections and heavy occlusion.
+Kept: spheres, cubes and cylinders in seven colours and two materials, two sizes, perspective,
+shadows, a grey floor lit from one side. Left out: grey solids, which vanish on the floor at this
+resolution, true reflections and heavy occlusion.
 """
 
 import numpy as np
@@ -12,7 +13,6 @@ from vpbench.lab.windows import window
 CLASS_NAMES = ("three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SOLIDS = ("sphere", "cube", "cylinder")
 PAINTS = (
-    (0.34, 0.34, 0.36),
     (0.68, 0.14, 0.14),
     (0.16, 0.29, 0.84),
     (0.11, 0.41, 0.08),
@@ -63,11 +63,11 @@ def solid(rng, picture, cx, cy, size, kind, colour, metal):
 
 def paint(rng, label, domain=0):
     """Returns a scene, uint8 [56, 56, 3], of `label` + 3 solids."""
-    light = 0.5 + 0.14 * Y + 0.1 * X * rng.normal() - 0.1 * (X * X + Y * Y)
+    light = 0.5 + 0.14 * Y + 0.05 * X * rng.normal() - 0.1 * (X * X + Y * Y)
     picture = plain((1, 1, 1)) * np.clip(light, 0, 1)[..., None]
     for cx, cy in places(rng, label + 3):
-        size = (0.2 if rng.random() < 0.5 else 0.135) * (1 + 0.2 * cy)
+        size = (0.18 if rng.random() < 0.5 else 0.15) * (1 + 0.15 * cy)
         kind = SOLIDS[rng.integers(3)]
-        colour = vary(rng, PAINTS[rng.integers(8)], 0.03)
+        colour = vary(rng, PAINTS[rng.integers(len(PAINTS))], 0.03)
         solid(rng, picture, cx, cy, size, kind, colour, rng.random() < 0.5)
     return develop(rng, picture, 0.03)

@@ -27,8 +27,8 @@ CLASS_NAMES = tuple("0123456789")
 
 
 def ink(rng, wall):
-    """Returns a digit colour whose brightness differs from that of `wall` by 0.25 to 0.6."""
-    step = rng.uniform(0.25, 0.6)
+    """Returns a digit colour whose brightness differs from that of `wall` by 0.3 to 0.65."""
+    step = rng.uniform(0.3, 0.65)
     brightness = float(wall.mean())
     darker = rng.random() < (brightness - step > 0) / (1 + (brightness + step < 1))
     target = brightness - step if darker else brightness + step
@@ -42,7 +42,7 @@ def paint(rng, label, domain=0):
     tint = any_colour(rng) - 0.5
     wall = np.clip(grey + 0.5 * (tint - tint.mean()), 0.05, 0.95).astype(np.float32)
     picture = plain(wall)
-    angle, scale = rng.normal(0, 0.1), rng.uniform(0.9, 1.1)
+    angle, scale = rng.normal(0, 0.1), rng.uniform(0.7, 0.9)
     colour, font = ink(rng, wall), any_font(rng)
     if rng.random() < 0.25:  # the number stands on a plate
         x, y = turn(X, Y, angle)

@@ -1,0 +1,143 @@
+"""A dataset, a backbone and a method of one's own: one module and one catalogue line each."""
+
+import numpy as np
+import pytest
+from tiny import DATA, PROBE, spec
+
+from vpbench import catalogue, records, runs
+
+DATASET = '''
+"""Blue dots: one class is a large dot, the other a small one."""
+
+import numpy as np
+
+CLASS_NAMES = ("large circle", "small circle")
+
+
+def paint(rng, label, domain=0):
+    """Returns a uint8 picture of a dot."""
+    rows, columns = np.mgrid[:56, :56] - rng.integers(20, 36, 2)[:, None, None]
+    picture = rng.integers(180, 256, (56, 56, 3), dtype=np.uint8)
+    picture[np.hypot(rows, columns) < (16, 5)[label]] = (0, 0, 160)
+    return picture
+'''
+BACKBONE = '''
+"""A backbone of 28 pixels whose features are the mean colours of 4 x 4 fields."""
+
+import torch
+from torch import nn
+
+from vpbench.backbones import VisionBackbone
+
+
+class Fields(nn.Module):
+    """Mean colours and a linear head, with the interface of a timm model."""
+
+    num_classes = 12
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(48, 12)
+
+    def forward_features(self, x):
+        """Returns the mean colours."""
+        return nn.functional.adaptive_avg_pool2d(x, 4)
+
+    def forward_head(self, x, pre_logits=False):
+        """Returns the colours in a row, or logits."""
+        return x.flatten(1) if pre_logits else self.head(x.flatten(1))
+
+    def forward(self, x):
+        """Returns logits."""
+        return self.forward_head(self.forward_features(x))
+
+
+def load(name):
+    """Returns the backbone."""
+    torch.manual_seed(0)
+    return VisionBackbone(
+        name, Fields(), image_size=56, mean=(0.5,) * 3, std=(0.5,) * 3, weights_hash="0" * 64
+    )
+'''
+METHOD = '''
+"""Nearest class mean in feature space."""
+
+import torch
+
+from vpbench.evaluate import predict
+from vpbench.methods import Fit, unselected
+from vpbench.training import evaluate_splits
+
+
+def fit(backbone, task, settings, seed):
+    """Returns the `Fit` of the means."""
+
+    def features(images):
+        return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
+
+    train, classes = task.splits["train"], len(task.class_names)
+    known = predict(features, train.images)
+    means = torch.stack([known[train.labels == label].mean(0) for label in range(classes)])
+
+    def classifier(images):
+        return -settings["sharpness"] * torch.cdist(features(images), means)
+
+    return Fit(unselected(evaluate_splits(classifier, task, classes)), means.numel())
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Returns a function that writes a module and makes it importable."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
+
+    return write
+
+
+def record_of(one, folder):
+    """Returns the record of a run."""
+    (path,) = runs.run_all([one], folder / "runs")
+    return records.read(path)
+
+
+def test_a_dataset_is_one_module_and_one_line(module, tmp_path, monkeypatch):
+    name = module("dots_twin", DATASET)
+    entry = catalogue.Task(name, "Dots twin", "svhn", "a {}", paper_validation=False)
+    monkeypatch.setitem(catalogue.TASKS, name, entry)
+    record = record_of(spec("linear_probe", task=name), tmp_path)
+    assert record["task"]["display"] == "Dots twin" and record["task"]["chance"] == 50
+    assert record["task"]["sizes"] == DATA
+    assert record_of(spec("text_prompt", task=name), tmp_path)["spec"]["task"] == name
+
+
+def test_a_backbone_is_one_module_and_one_line(module, tmp_path, monkeypatch):
+    name = module("colour_fields", BACKBONE)
+    entry = catalogue.Backbone(name, "rn50", "vision", "mean colours", "nothing", "none")
+    monkeypatch.setitem(catalogue.BACKBONES, name, entry)
+    record = record_of(spec("linear_probe", backbone=name), tmp_path)
+    assert record["backbone"] == {
+        "role": "rn50", "modality": "vision", "architecture": "mean colours",
+        "parameters": 48 * 12 + 12,
+    }  # fmt: skip
+    assert record["trained_parameters"] == 49 * 10
+    assert record["hashes"]["world"] is None
+    record = record_of(spec(backbone=name, label_map="hard_coded"), tmp_path)
+    assert record["trained_parameters"] == 4116
+
+
+def test_a_method_is_one_module_and_one_line_with_its_settings(module, tmp_path, monkeypatch):
+    name = module("class_means", METHOD)
+    monkeypatch.setitem(catalogue.METHODS, name, catalogue.Method(name, "NCM"))
+    monkeypatch.setitem(catalogue.SETTINGS, name, {"sharpness": {"type": "number"}})
+    one = spec("text_prompt") | {"method": name, "settings": {"sharpness": 2.0}}
+    record = record_of(one, tmp_path)
+    assert record["trained_parameters"] == 640 and record["rule"] == "last"
+    arrays = np.load(next(tmp_path.rglob("seed0.predictions.npz")))
+    right = 100 * (arrays["prediction"] == arrays["label"]).mean()
+    assert record["selection"]["last"]["test"]["accuracy"] == pytest.approx(right)
+    with pytest.raises(ValueError, match="unknown key 'C', .* the legal keys are: sharpness"):
+        record_of(one | {"settings": PROBE}, tmp_path)
