@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vpbench.metrics import classification_metrics
 
-BATCH = 250  # images; only speed depends on it
+BATCH = 64  # images; only speed depends on it: larger buffers are mapped anew each time
 
 
 class Evaluation(NamedTuple):
