@@ -99,7 +99,7 @@ def test_a_prompt_has_the_parameters_of_the_paper_and_all_epochs_in_its_history(
     fit = visual_prompt.fit(clip, task, PADDING | {"evaluate_at": [1]}, 0)
     assert fit.trained_parameters == 2 * 3 * 7 * (56 + 56 - 14)
     assert [line["epoch"] for line in fit.history] == [1, 2]
-    assert fit.images_trained == 2 * 24
+    assert fit.images == 2 * 24
     assert fit.selection["last"][0] == 2
 
 
@@ -300,7 +300,7 @@ def test_fine_tuning_changes_a_copy_and_leaves_the_shared_backbone_as_it_was(
     names = [key.removeprefix(shared) for key in before if key.startswith(shared)]
     moved = [key for key in names if not torch.equal(after[trained + key], before[shared + key])]
     assert len(moved) > 0.9 * len(names) > 5
-    assert fit.images_trained == 48
+    assert fit.images == 48
 
 
 def test_fine_tuning_trains_the_tower_and_the_head_and_nothing_else(clip, resnet, task):

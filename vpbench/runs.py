@@ -67,7 +67,7 @@ def run(spec, task, backbone):
         "device": str(backbone.device),
         "measured": {
             "seconds": seconds,
-            "images_per_second": fit.images_trained / seconds if fit.images_trained else None,
+            "images_per_second": fit.images / seconds if fit.images else None,
             "peak_memory_mb": peak_memory(backbone.device),
         },
     }

@@ -9,14 +9,15 @@ class Fit:
     """What a method learned: for each selection an epoch, a state and evaluations per split.
 
     `trained_parameters` counts what was learned, `chosen` holds settings picked on validation,
-    `images_trained` the images that went through a training step.
+    `images` the images whose throughput the record gives: trained on, or looked at if nothing
+    is trained by steps.
     """
 
     selection: dict[str, tuple[int | None, Any, dict]]
     trained_parameters: int
     history: list[dict] = field(default_factory=list)
     chosen: dict = field(default_factory=dict)
-    images_trained: int = 0
+    images: int = 0
 
 
 def unselected(evaluations):

@@ -58,4 +58,4 @@ def fit(backbone, task, settings, seed):
         )  # fmt: skip
     parameters = sum(p.numel() for p in model.parameters())
     images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images_trained=images)
+    return Fit(selection, parameters, history, images=images)

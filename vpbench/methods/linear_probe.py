@@ -48,8 +48,11 @@ def fit(backbone, task, settings, seed):
         for name in ("validation", "test")
         if name in x
     }
+    images = sum(len(split) for split in task.splits.values())
     parameters = (x["train"].shape[1] + 1) * len(task.class_names)
-    return Fit(unselected(evaluations), parameters, chosen={"C": c, "converged": converged})
+    return Fit(
+        unselected(evaluations), parameters, chosen={"C": c, "converged": converged}, images=images
+    )
 
 
 def _evaluation(probe, x, split, classes):

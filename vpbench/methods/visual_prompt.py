@@ -42,4 +42,4 @@ def fit(backbone, task, settings, seed):
     )  # fmt: skip
     parameters = sum(p.numel() for p in prompt.parameters())
     images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images_trained=images)
+    return Fit(selection, parameters, history, images=images)
