@@ -18,6 +18,25 @@ from vpbench import catalogue
 OFFLINE = ("unshare", "--user", "--map-root-user", "--net")
 CELLS = {"role", "method", "task", "measured", "published", "chance", "seeds", "rule"}
 GIVEN = ("--configfile", "config/smoke.yaml", "--")
+COUNT_RECORDS = '''"""Count records: how many runs each method has."""
+
+import sys
+from collections import Counter
+
+import pandas
+
+from analysis import runs
+
+
+def write_table(records, out):
+    """Returns the path of the csv file."""
+    counts = Counter(record["spec"]["method"] for record in records)
+    return runs.write_csv(pandas.DataFrame(sorted(counts.items())), out)
+
+
+if __name__ == "__main__":
+    sys.exit(runs.run(__doc__, write_table))
+'''
 UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.manifest.json")
 
 
@@ -152,6 +171,18 @@ def test_another_setting_makes_only_the_records_it_touches(smoke):
     assert [repeatable(record) for record in records_of(folder).values()] == [
         repeatable(record) for record in before.values()
     ]
+
+
+def test_an_analysis_is_one_script_and_one_line_of_the_configuration(smoke):
+    folder = smoke[0]
+    config = folder / "config/smoke.yaml"
+    text = config.read_text()
+    Path(folder, "analysis/count_records.py").write_text(COUNT_RECORDS)
+    config.write_text(text.rstrip() + "\n  count_records: {modality: vision}\n")
+    snakemake(folder, *GIVEN, "results/count_records.csv")
+    config.write_text(text)
+    found = Path(folder, "results/count_records.csv").read_text()
+    assert all(f"{method},3" in found for method in ("visual_prompt", "linear_probe", "fine_tune"))
 
 
 def test_a_killed_run_goes_on_where_it_was(smoke):
