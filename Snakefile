@@ -18,11 +18,13 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/runs.smk"
+include: "workflow/rules/measurements.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/lab.smk"
 
 
-# Every table and figure of the configuration.
+# Every table and figure of the configuration, the scorecard of claims and the report.
 rule all:
     default_target: True
     input:

@@ -8,10 +8,11 @@ from pathlib import Path
 from vpbench import records
 
 
-def run(description, analyse, argv=None, figures=False):
+def run(description, analyse, argv=None, figures=False, measurements=False):
     """Returns the exit code of the analysis `analyse(records, out)`: 2 after a one-line complaint.
 
-    With `figures`, it is called with the folder for the figure as third argument.
+    With `measurements`, it is called with the records of the measurements after those of the runs;
+    with `figures`, with the folder for the figure as last argument.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
@@ -22,12 +23,17 @@ def run(description, analyse, argv=None, figures=False):
     parser.add_argument("--out", required=True, type=Path, metavar="CSV")
     if figures:
         parser.add_argument("--figures", default=Path("results/figures"), type=Path)
+    if measurements:
+        parser.add_argument("--measurements", nargs="*", default=[], metavar="PATH")
     arguments = parser.parse_args(argv)
-    places = (arguments.out, arguments.figures) if figures else (arguments.out,)
     try:
         select = json_argument("--select", arguments.select)
         digests = json_argument("--digests", arguments.digests)
-        analyse(records.load(arguments.runs, select, digests), *places)
+        loaded = [records.load(arguments.runs, select, digests)]
+        if measurements:
+            loaded.append(records.load(arguments.measurements, digests=digests))
+        places = (arguments.out, arguments.figures) if figures else (arguments.out,)
+        analyse(*loaded, *places)
     except (records.RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vpbench import catalogue
 from vpbench.catalogue import METHODS, ROLES
 
 TASKS = {  # column heads of the paper's tables
@@ -52,8 +53,8 @@ def role_name(role):
 
 
 def task_name(task, scale):
-    """Returns the name of a dataset as it was measured: at lab scale that of its twin."""
-    twin = scale in ("lab", "smoke", "search") and task != "average"
+    """Returns the name of a dataset as it was measured: where it was painted, that of its twin."""
+    twin = scale in catalogue.PAINTED and task != "average"
     return f"{TASKS.get(task, task)} twin" if twin else TASKS.get(task, task)
 
 

@@ -85,6 +85,6 @@ def write_all(made, runs):
     for one in made:
         records.write(records.record_path(one["spec"], runs), one)
         folder = runs / one["spec"]["scale"] / one["spec"]["task"]
-        path = folder / f"{one['backbone']['modality']}.manifest.json"
+        path = folder / f"{one['backbone']['modality']}.main.manifest.json"
         groups.setdefault(path, []).append(one["spec"])
     return [records.write(path, records.manifest(specs, runs)) for path, specs in groups.items()]

@@ -84,7 +84,7 @@ def test_analysis_takes_only_records_and_the_catalogue_from_vpbench(path):
 
 def test_the_painters_of_the_lab_need_no_torch():
     painters = [name for name in MODULES if name.startswith("vpbench.lab.twins.")]
-    assert len(painters) == 15
+    assert len(painters) == 16  # and the toy dataset of cats and dogs
     assert "torch" not in loaded("vpbench.lab.world", *painters)
 
 

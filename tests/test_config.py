@@ -20,6 +20,9 @@ from checkout import (
 from vpbench import catalogue
 
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
+DATA = {"train": 20, "validation": 20, "test": 20}
+PROBES = {"methods": ["linear_probe"], "seeds": [0]}
+VARIED = PROBES | {"variants": ["v"]}
 PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
 
 
@@ -32,7 +35,7 @@ def suite(tmp_path_factory):
 def expand(config):
     """Returns the specs of a configuration, written as loops."""
     specs = []
-    for block in config["grid"]:
+    for name, block in config["grid"].items():
         for task in block.get("tasks", config["tasks"]):
             if catalogue.TASKS[task].shift != block.get("shift", catalogue.TASKS[task].shift):
                 continue
@@ -44,15 +47,35 @@ def expand(config):
                     if modality not in catalogue.METHODS[method].modalities:
                         continue
                     recipe = config["recipes"][method]
-                    for variant in block.get("variants", ["default"]):
+                    for variant, changes in expand_variants(name, block, config):
                         settings = {**recipe["every_backbone"], **recipe.get(backbone, {})}
-                        settings.update(config.get("variants", {}).get(variant, {}))
+                        for key, value in block.get("settings", {}).items():
+                            if key in settings:
+                                settings[key] = value
+                        settings.update(changes)
                         for seed in block["seeds"]:
                             spec = {"scale": config["scale"], "data": config["data"]}
                             spec |= {"task": task, "backbone": backbone, "method": method}
                             spec |= {"variant": variant, "seed": seed, "settings": settings}
                             specs.append(spec)
     return specs
+
+
+def expand_variants(name, block, config):
+    """Returns (variant, changes) of a block; a sweep has two settings at most in these tests."""
+    if "sweep" not in block:
+        return [
+            (variant, config.get("variants", {}).get(variant, {}))
+            for variant in block.get("variants", [name if "settings" in block else "default"])
+        ]
+    variants = [("", {})]
+    for key, values in block["sweep"].items():
+        variants = [
+            (f"{text}_{key}_{str(value).replace('.', '_')}", {**changes, key: value})
+            for text, changes in variants
+            for value in values
+        ]
+    return [(name + text, changes) for text, changes in variants]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -62,10 +85,6 @@ def test_each_configuration_is_legal_and_named_like_its_scale(name):
     assert config["scale"] == name
 
 
-def test_all_configurations_have_the_same_keys():
-    assert len({tuple(sorted(read_config(name))) for name in CONFIGS}) == 1
-
-
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     config = read_config(name)
@@ -73,20 +92,23 @@ def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     specs = planned_specs(output)
     assert canonical(specs) == canonical(expand(config))
     assert all(catalogue.complaint(spec, catalogue.spec_schema(), "") is None for spec in specs)
-    assert set(planned_jobs(output)) == {"run_task", "all", *config["analyses"]}
+    pages = {"claims", "tables", "report"}
+    measured = {"measure_all"} if config.get("measurements") else set()
+    assert set(planned_jobs(output)) == {"run_task", "all", *pages, *measured, *config["analyses"]}
 
 
 def test_what_a_given_configuration_lacks_is_not_taken_from_the_lab(suite, tmp_path):
     config = read_config("smoke")
     config["analyses"] = {"table1": {"modality": "vision_language", "shift": False}}
-    config["grid"] = [{"methods": ["text_prompt"], "seeds": [0]}]
-    del config["recipes"]["fine_tune"], config["variants"]
+    config["grid"] = {"main": {"methods": ["text_prompt"], "seeds": [0]}}
+    del config["recipes"]["fine_tune"], config["variants"], config["measurements"]
     output = plan(suite, "--configfile", write_config(tmp_path, config))
     assert canonical(planned_specs(output)) == canonical(
         spec for spec in expand(config) if spec["task"] != "camelyon17_twin"
     )
-    assert set(planned_jobs(output)) == {"run_task", "all", "table1"}
-    config["grid"] = [{"methods": ["fine_tune"], "seeds": [0]}]
+    pages = {"claims", "tables", "report"}
+    assert set(planned_jobs(output)) == {"run_task", "all", "table1", *pages}
+    config["grid"] = {"main": {"methods": ["fine_tune"], "seeds": [0]}}
     complaint = refusal(suite, write_config(tmp_path, config))
     assert "'fine_tune' is not in recipes" in complaint
 
@@ -109,32 +131,50 @@ def refusal(suite, path):
         ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
         ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
         ({"variants": {"default": {"size": 9}}}, "'default' is the recipe itself"),
-        ({"grid": [{"methods": ["text_prompt"]}]}, "'seeds' is a required property"),
+        ({"grid": {"main": {"methods": ["text_prompt"]}}}, "'seeds' is a required property"),
         (
-            {"grid": [{"methods": ["linear_probe"], "variants": ["big"], "seeds": [0]}]},
-            "at grid.0.variants: 'big' is not in variants: default",
+            {"grid": {"main": PROBES | {"variants": ["big"]}}},
+            "at grid.main.variants: 'big' is not in variants: default",
         ),
         (
-            {
-                "variants": {"big": {"size": 9}},
-                "grid": [{"methods": ["linear_probe"], "variants": ["big"], "seeds": [0]}],
-            },
+            {"variants": {"big": {"size": 9}}, "grid": {"main": PROBES | {"variants": ["big"]}}},
             "linear_probe on clip_micro (big): unknown key 'size'; the legal keys are: C, ",
         ),
         (
-            {"grid": [{"methods": ["text_prompt"], "modality": "vision", "seeds": [0]}]},
-            "at grid.0: it asks for no run",
+            {"grid": {"main": PROBES | {"sweep": {"size": [9]}}}},
+            "linear_probe on clip_micro (main_size_9): unknown key 'size'; the legal keys are: C, ",
         ),
         (
-            {"analyses": {"table1": {"tasks": ["dtd_twin"]}}},
-            "at analyses.table1.tasks: 'dtd_twin' is not in tasks: cifar10_twin",
+            {"grid": {"main": PROBES | {"settings": {"size": 9}}}},
+            "at grid.main.settings: unknown setting 'size'; the settings are: C, max_iter, ",
+        ),
+        (
+            {"grid": {"main": {"methods": ["text_prompt"], "modality": "vision", "seeds": [0]}}},
+            "at grid.main: it asks for no run",
+        ),
+        (
+            {"grid": {"main": PROBES, "more": PROBES | {"data": 3}}},
+            "at grid.more: unknown key 'data'",
+        ),
+        (
+            {"grid": {"main": VARIED, "more": VARIED | {"settings": {"max_iter": 3}}}},
+            "linear_probe, variant v of cifar10_twin has other settings in block main",
+        ),
+        (
+            {"analyses": {"table1": {"grid": ["mian"]}}},
+            "at analyses.table1.grid: 'mian' is not in grid: main",
+        ),
+        (
+            {"measurements": {"transfer": {"runs": {}, "data": DATA, "settings": {}}}},
+            "at measurements.transfer.settings: 'images' is a required property",
         ),
         ({"analyses": {"table1": {"backbones": ["bit_m_micro"]}}}, "is not in backbones"),
         ({"analyses": {"table1": {"colour": "red"}}}, "unknown key 'colour'"),
     ],
 )
 def test_a_mistake_in_a_configuration_is_named_in_one_line(suite, tmp_path, change, words):
-    path = write_config(tmp_path, read_config("smoke") | change)
+    base = read_config("smoke") | {"measurements": {}, "analyses": {}, "variants": {"v": {}}}
+    path = write_config(tmp_path, base | change)
     assert words in refusal(suite, path)
 
 

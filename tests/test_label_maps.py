@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vpbench import tasks
 from vpbench.label_maps import hard_coded, label_map, text
 from vpbench.text import text_prompts
 
@@ -49,3 +50,31 @@ def test_a_label_map_of_the_other_modality_is_refused_with_the_one_that_fits(cli
         label_map("hard_coded", clip, task)
     with pytest.raises(ValueError, match="'text' does not fit rn50_micro; use 'hard_coded'"):
         label_map("text", resnet, task)
+
+
+def test_a_hard_coded_map_reads_the_source_classes_it_is_given(resnet):
+    task = tasks.load_task("cats_dogs_twin", {"train": 4, "validation": 4, "test": 4})
+    images = torch.randn(2, 3, 56, 56)
+    found = label_map("hard_coded", resnet, task, ["chihuahua", "siamese"])(images)
+    numbers = [resnet.source_classes.index("chihuahua"), resnet.source_classes.index("siamese")]
+    torch.testing.assert_close(found, resnet.logits(images)[:, numbers])
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["chihuahua", "unicorn"], "has no class 'unicorn'; its classes are: abyssinian, "),
+        (["chihuahua"], "cats_dogs_twin needs 2 different ones"),
+        (["chihuahua", "chihuahua"], "cats_dogs_twin needs 2 different ones"),
+    ],
+)
+def test_source_classes_that_do_not_fit_are_refused(resnet, names, words):
+    task = tasks.load_task("cats_dogs_twin", {"train": 4, "validation": 4, "test": 4})
+    with pytest.raises(ValueError, match=words):
+        label_map("hard_coded", resnet, task, names)
+
+
+def test_source_classes_are_not_for_the_text_map(clip):
+    task = tasks.load_task("cats_dogs_twin", {"train": 4, "validation": 4, "test": 4})
+    with pytest.raises(ValueError, match="source_classes are for the label map hard_coded"):
+        label_map("text", clip, task, ["cat", "dog"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from tiny import DATA, PADDING, PROBE, TUNE
+from tiny import DATA, PADDING, PROBE, READING, TUNE
 
 from vpbench import backbones, catalogue, tasks
 from vpbench.backbones import VisionLanguageBackbone
@@ -49,7 +49,7 @@ def features(backbone, split):
 
 
 def test_zero_shot_takes_the_most_similar_class_prompt_and_learns_nothing(clip, task):
-    fit = text_prompt.fit(clip, task, {}, 0)
+    fit = text_prompt.fit(clip, task, READING, 0)
     assert fit.trained_parameters == 0 and fit.history == []
     assert {entry[0] for entry in fit.selection.values()} == {None}
     split = task.splits["test"]
@@ -127,7 +127,7 @@ def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, place
 def test_a_prompt_of_zeros_changes_nothing(clip, task):
     settings = PADDING | {"init": "zeros", "lr": 1e-30, "epochs": 1}
     fit = visual_prompt.fit(clip, task, settings, 0)
-    plain = text_prompt.fit(clip, task, {}, 0).selection["last"][2]["test"]
+    plain = text_prompt.fit(clip, task, READING, 0).selection["last"][2]["test"]
     torch.testing.assert_close(fit.selection["last"][2]["test"].logits, plain.logits)
 
 
@@ -275,7 +275,7 @@ def test_fine_tuning_of_clip_starts_exactly_at_zero_shot(clip, task):
 def test_fine_tuning_that_does_not_move_ends_at_zero_shot(clip, task):
     settings = TUNE | {"lr": 1e-12, "weight_decay": 0, "epochs": 1}
     tuned = fine_tune.fit(clip, task, settings, 0).selection["last"][2]["test"]
-    plain = text_prompt.fit(clip, task, {}, 0).selection["last"][2]["test"]
+    plain = text_prompt.fit(clip, task, READING, 0).selection["last"][2]["test"]
     torch.testing.assert_close(tuned.logits, plain.logits, atol=1e-3, rtol=1e-3)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import DATA, PADDING, spec
+from tiny import DATA, PADDING, READING, spec
 
 from vpbench import backbones, prompting, records, runs, tasks
 from vpbench.prompt_files import load_prompt
@@ -159,7 +159,7 @@ def test_only_prompts_are_saved(tmp_path):
         ({"settings": {}}, "spec at settings: 'epochs' is a required property"),
         ({"data": {"train": 3}}, "spec at data: 'validation' is a required property"),
         (
-            {"method": "text_prompt", "backbone": "rn50_micro", "settings": {}},
+            {"method": "text_prompt", "backbone": "rn50_micro", "settings": READING},
             "text_prompt does not work on rn50_micro: it has no text",
         ),
     ],

@@ -37,7 +37,7 @@ def write_table(records, out):
 if __name__ == "__main__":
     sys.exit(runs.run(__doc__, write_table))
 '''
-UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.manifest.json")
+UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.main.manifest.json")
 
 
 def can_go_offline():

@@ -50,8 +50,9 @@ def same(split, other):
 
 
 def test_there_is_a_twin_for_each_of_the_fifteen_datasets():
-    assert list(catalogue.TASKS) == list(CLASSES)
-    assert [entry.published for entry in catalogue.TASKS.values()] == list(table6())
+    published = {name: entry.published for name, entry in catalogue.TASKS.items()}
+    assert published.pop("cats_dogs_twin") == ""  # a toy of section 6.3, in no table
+    assert list(published) == list(CLASSES) and list(published.values()) == list(table6())
     assert SHIFTS == ["iwildcam_twin", "fmow_twin", "camelyon17_twin"]
 
 

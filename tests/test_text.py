@@ -1,10 +1,11 @@
 import importlib
 
 import pytest
+from tiny import numbered_task
 
 from vpbench import catalogue
 from vpbench.lab.words import CONTEXT_LENGTH, Tokenizer, collect_words, split_words
-from vpbench.text import refine_class_name, text_prompts
+from vpbench.text import refine_class_name, text_prompts, worded
 
 
 def test_class_names_are_lowered_and_underscores_and_hyphens_become_spaces():
@@ -59,3 +60,17 @@ def test_the_vocabulary_is_sorted_and_holds_each_word_once():
     words = collect_words()
     assert words == sorted(set(words))
     assert all(split_words(word) == [word] for word in words)
+
+
+def test_a_task_is_worded_as_the_settings_say():
+    task = numbered_task({"train": 3})
+    own = worded(task, {"text_prompt": None, "class_names": None})
+    assert (own.template, own.class_names) == (task.template, task.class_names)
+    other = worded(task, {"text_prompt": "one {}", "class_names": ["x", "y", "z"]})
+    assert text_prompts(other.template, other.class_names) == ["one x", "one y", "one z"]
+
+
+def test_class_names_of_another_number_are_refused():
+    task = numbered_task({"train": 3})
+    with pytest.raises(ValueError, match="class_names: 2 names, but numbered has 3 classes"):
+        worded(task, {"text_prompt": None, "class_names": ["x", "y"]})

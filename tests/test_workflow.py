@@ -1,4 +1,6 @@
+import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -18,6 +20,8 @@ from snakemake.utils import available_cpu_count
 
 from vpbench.catalogue import BACKBONES
 
+TRANSFER = "results/transfer.csv"
+
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
@@ -32,17 +36,21 @@ def small():
     return config | {
         "tasks": ["eurosat_twin"],
         "backbones": ["clip_micro"],
-        "grid": [{"methods": ["visual_prompt"], "seeds": [0]}],
+        "grid": {"main": {"methods": ["visual_prompt"], "seeds": [0]}},
+        "measurements": {},
         "analyses": {"table1": {}},
     }
 
 
-def test_the_lab_is_a_job_per_task_and_modality_and_one_per_table_or_figure(suite):
+def test_the_lab_is_a_job_per_block_task_and_modality_and_one_per_table_or_figure(suite):
     config = read_config("lab")
     modalities = {BACKBONES[backbone].modality for backbone in config["backbones"]}
     jobs = planned_jobs(plan(suite, "all"))
-    training = {"run_task": len(config["tasks"]) * len(modalities)}
-    assert jobs == training | dict.fromkeys(config["analyses"], 1) | {"all": 1}
+    others = len(config["grid"]) - 1  # each of one task and one backbone
+    training = {"run_task": len(config["tasks"]) * len(modalities) + others}
+    measuring = {"measure_all": len(config["measurements"])}
+    pages = dict.fromkeys(["claims", "tables", "report", "all"], 1)
+    assert jobs == training | measuring | pages | dict.fromkeys(config["analyses"], 1)
 
 
 def test_without_a_target_everything_is_planned(suite):
@@ -99,16 +107,23 @@ def test_more_cores_than_processors_start_no_more_processes(suite, factor):
 
 
 def test_a_run_that_two_blocks_of_the_grid_ask_for_is_planned_once(suite, small, tmp_path):
-    small["grid"] *= 2
-    small["grid"].append({"methods": ["visual_prompt"], "tasks": ["eurosat_twin"], "seeds": [1, 0]})
-    specs = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)))
-    assert [spec["seed"] for spec in specs] == [0, 1]
+    small["grid"]["again"] = small["grid"]["main"]
+    small["grid"]["more"] = {"methods": ["visual_prompt"], "seeds": [1, 0]}
+    small["analyses"]["table1"] = {"grid": ["more"]}
+    given = write_config(tmp_path, small)
+    output = plan(suite, "--configfile", given)
+    assert sorted(spec["seed"] for spec in planned_specs(output)) == [0, 1]
+    assert planned_jobs(output)["run_task"] == 2
+    # The table needs both seeds, and one of them is in the job of another block.
+    output = plan(suite, "--configfile", given, "--", "results/table1.csv")
+    assert sorted(spec["seed"] for spec in planned_specs(output)) == [0, 1]
 
 
 def test_a_variant_changes_its_settings_and_only_where_the_grid_names_it(suite, small, tmp_path):
     small["variants"] = {"border10": {"size": 10}, "unused": {"epochs": 9}}
-    small["grid"] += [{"methods": ["visual_prompt"], "variants": ["border10"], "seeds": [0]}]
-    recipe, variant = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)))
+    small["grid"]["wide"] = {"methods": ["visual_prompt"], "variants": ["border10"], "seeds": [0]}
+    output = plan(suite, "--configfile", write_config(tmp_path, small))
+    recipe, variant = sorted(planned_specs(output), key=lambda spec: spec["settings"]["size"])
     assert (recipe["variant"], variant["variant"]) == ("default", "border10")
     assert variant["settings"] == recipe["settings"] | {"size": 10}
 
@@ -116,7 +131,8 @@ def test_a_variant_changes_its_settings_and_only_where_the_grid_names_it(suite, 
 def test_the_order_of_the_grid_changes_no_job(suite, tmp_path):
     config = read_config("smoke")
     before = planned_specs(plan(suite, "smoke"))
-    config["grid"].reverse()
+    main, *others = config["grid"].items()  # the first block is what an analysis reads by default
+    config["grid"] = dict([main, *reversed(others)])
     config["backbones"].reverse()
     given = plan(suite, "--configfile", write_config(tmp_path, config), "--", "all")
     assert canonical(planned_specs(given)) == canonical(before)
@@ -139,3 +155,50 @@ def test_a_run_outside_the_grid_is_refused_by_name(suite, small, tmp_path):
     given = write_config(tmp_path, small)
     output = snakemake(suite, "--dry-run", "--configfile", given, "--", record, succeeds=False)
     assert output.splitlines()[-1].startswith(f"{record}: the grid of ")
+
+
+def test_a_sweep_is_every_combination_and_settings_are_for_the_methods_that_know_them(
+    suite, small, tmp_path
+):
+    small["grid"] = {
+        "sizes": {
+            "methods": ["text_prompt", "visual_prompt"],
+            "seeds": [0],
+            "settings": {"epochs": 3, "evaluate_at": []},
+            "variants": ["plain"],
+        },
+        "rates": {
+            "methods": ["visual_prompt"],
+            "seeds": [0],
+            "sweep": {"size": [1, 28], "lr": [5, 0.5]},
+        },
+    }
+    small["variants"] = {"plain": {"text_prompt": "{}"}}
+    specs = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)))
+    found = {spec["variant"]: spec["settings"] for spec in specs if spec["method"] != "text_prompt"}
+    rates = {name: (each["size"], each["lr"]) for name, each in found.items() if name != "plain"}
+    assert rates == {
+        "rates_size_1_lr_5": (1, 5),
+        "rates_size_1_lr_0_5": (1, 0.5),
+        "rates_size_28_lr_5": (28, 5),
+        "rates_size_28_lr_0_5": (28, 0.5),
+    }
+    assert found["plain"]["epochs"] == 3 and found["plain"]["text_prompt"] == "{}"
+    (reader,) = (spec["settings"] for spec in specs if spec["method"] == "text_prompt")
+    assert reader == {"text_prompt": "{}", "class_names": None}
+
+
+def test_a_measurement_reads_the_prompts_of_its_slice_after_their_runs(suite, small, tmp_path):
+    few = {"train": 20, "validation": 20, "test": 20}
+    measurement = {"runs": {}, "data": few, "settings": {"images": 20}}
+    small["measurements"] = {"transfer": measurement}
+    small["analyses"] = {"transfer": {}}
+    output = plan(suite, "--configfile", write_config(tmp_path, small), "--", TRANSFER)
+    assert planned_jobs(output) == {"run_task": 1, "measure_all": 1, "transfer": 1}
+    line = next(line for line in output.splitlines() if "vpbench measure" in line)
+    (measured,) = json.loads(shlex.split(line)[4])
+    assert measured["settings"] == {"images": 20} and measured["data"] == few
+    assert measured["runs"] == planned_specs(output)
+    small["granularity"] = "per_run"
+    output = plan(suite, "--configfile", write_config(tmp_path, small), "--", TRANSFER)
+    assert planned_jobs(output) == {"run": 1, "measure": 1, "transfer": 1}

@@ -12,6 +12,9 @@ PADDING = {
     "placement": "after_normalization",
     "momentum": 0.9,
     "label_map": "text",
+    "source_classes": None,
+    "text_prompt": None,
+    "class_names": None,
     "position_range": "full",
     "test_position": "centre",
     "epochs": 2,
@@ -21,6 +24,7 @@ PADDING = {
     "warm_up_steps": None,
     "evaluate_at": [1, 2],
 }
+READING = {"text_prompt": None, "class_names": None}
 PROBE = {"C": [1.0], "max_iter": 20_000, "standardize": False}
 TUNE = {
     "head": "text",
@@ -34,7 +38,7 @@ TUNE = {
     "evaluate_at": [1],
 }
 SETTINGS = {
-    "text_prompt": {},
+    "text_prompt": READING,
     "visual_prompt": PADDING,
     "linear_probe": PROBE,
     "fine_tune": TUNE,

@@ -29,6 +29,12 @@ def parser():
     command.add_argument("--runs", default="results/runs")
     command.add_argument("--out", required=True)
 
+    command = verb("measure", measure, "measure what the specs (JSON list) ask for")
+    command.add_argument("specs")
+    command.add_argument("--runs", default="results/runs")
+    command.add_argument("--measurements", default="results/measurements")
+    command.add_argument("--out", help="manifest of the records")
+
     command = verb("fit", fit, "learn a prompt; writes safetensors, card, npy and png")
     command.add_argument("--backbone", required=True)
     command.add_argument("--task", required=True, help="a task by name, or a folder of images")
@@ -120,12 +126,23 @@ def run_task(arguments):
     """Returns None; runs the specs that have no record yet, then writes the manifest."""
     from vpbench import records, runs
 
-    specs = read_json(arguments.specs)
-    if not isinstance(specs, list):
-        raise ValueError("the specs must be a JSON list")
+    specs = read_specs(arguments.specs)
     for _ in runs.run_all(specs, arguments.runs, check_device(arguments.device)):
         pass
     records.write(arguments.out, records.manifest(specs, arguments.runs))
+
+
+def measure(arguments):
+    """Returns None; measures what has no record yet, then writes the manifest if one is wanted."""
+    import torch
+
+    from vpbench import measuring, records
+
+    specs, device = read_specs(arguments.specs), torch.device(check_device(arguments.device))
+    for _ in measuring.measure_all(specs, arguments.runs, arguments.measurements, device):
+        pass
+    if arguments.out:
+        records.write(arguments.out, records.manifest(specs, arguments.measurements))
 
 
 def fit(arguments):
@@ -223,6 +240,14 @@ def read_json(text):
         return json.loads(text)
     except ValueError as error:
         raise ValueError(f"the spec is not JSON: {error}") from None
+
+
+def read_specs(text):
+    """Returns the specs in `text`, a JSON list."""
+    specs = read_json(text)
+    if not isinstance(specs, list):
+        raise ValueError("the specs must be a JSON list")
+    return specs
 
 
 def read_change(text):

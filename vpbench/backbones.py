@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from vpbench import catalogue
+from vpbench.vision_transformer import streamline
 
 
 class Backbone(nn.Module):
@@ -49,8 +50,9 @@ class Backbone(nn.Module):
 class VisionLanguageBackbone(Backbone):
     """A CLIP: image and text towers into one space (section 3.3)."""
 
-    def __init__(self, *args, tokenize, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, name, model, *, tokenize, **facts):
+        streamline(model.visual)
+        super().__init__(name, model, **facts)
         self.tokenize = tokenize
 
     @property
@@ -73,7 +75,11 @@ class VisionLanguageBackbone(Backbone):
 
 
 class VisionBackbone(Backbone):
-    """A classifier with a fixed set of S source classes."""
+    """A classifier with a fixed set of S source classes; `source_classes` names them, if known."""
+
+    def __init__(self, *args, source_classes=(), **facts):
+        super().__init__(*args, **facts)
+        self.source_classes = tuple(source_classes)
 
     def features(self, x):
         """Returns the penultimate activations [N, D] of normalised images."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 SCHEMA = 1  # version of configuration, records and prompt cards
 
 SCALES = ("lab", "smoke", "search", "desk", "paper")
+PAINTED = ("lab", "smoke", "search")  # the scales whose datasets are twins
 MODALITIES = ("vision_language", "vision")  # Table 3; also the unit of a per_task job
 SPLITS = ("train", "validation", "test")
 SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read
@@ -52,7 +53,7 @@ class Task(NamedTuple):
 
     module: str  # has CLASS_NAMES and paint (twins)
     display: str
-    published: str  # the paper's dataset whose published number stands beside ours
+    published: str  # the paper's dataset whose published number stands beside ours, if any
     template: str  # text prompt; {} is the class name
     paper_validation: bool  # does Table 6 list a validation split?
     shift: bool = False  # one of the three WILDS shifts (Tables 2 and 5)
@@ -84,6 +85,8 @@ TASKS = {  # in the order of Table 6
         _TWIN + "camelyon17", "Camelyon17 twin", "camelyon17", "a tissue region {} tumor", True,
         True,
     ),
+    # The toy dataset of section 6.3
+    "cats_dogs_twin": Task(_TWIN + "cats_dogs", "Cats and dogs twin", "", _PHOTO, True),
 }  # fmt: skip
 
 
@@ -117,9 +120,15 @@ _OPTIMISER = {
     "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
     "evaluate_at": {"type": "array", "items": _COUNT},  # epochs; the last one always is
 }
+_NAMES = {"type": ["array", "null"], "items": {"type": "string"}, "minItems": 2}
+_WORDS = {  # what is said to a model that reads; null: what the task says
+    "text_prompt": {"type": ["string", "null"]},
+    "class_names": _NAMES,
+}
 SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
-    "text_prompt": {},
+    "text_prompt": _WORDS,
     "visual_prompt": _OPTIMISER
+    | _WORDS
     | {
         "template": {"enum": list(TEMPLATES)},
         "size": _COUNT,  # pixels: border width or side of the patch
@@ -127,6 +136,7 @@ SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every settin
         "placement": {"enum": ["after_normalization", "before_normalization"]},
         "momentum": _SHARE,
         "label_map": {"enum": list(LABEL_MAPS)},
+        "source_classes": _NAMES,  # of a hard-coded map, one per class; null: the first ones
         # Random patch: may it reach the last row and column (the official code's never does),
         # and is it drawn anew at test time (as there) or put in the middle of its range?
         "position_range": {"enum": ["official", "full"]},
@@ -143,6 +153,44 @@ SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every settin
         "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
         "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
     },
+}
+
+
+class Measurement(NamedTuple):
+    """What is measured beside the runs: where, with which settings, and does it read prompts?"""
+
+    module: str  # has measure(task, settings, runs, device) -> vpbench.measurements.Measured
+    settings: dict  # setting -> what is legal, as JSON schema
+    reads_prompts: bool
+
+
+_MEASUREMENTS = "vpbench.measurements."
+MEASUREMENTS = {
+    "dataset_properties": Measurement(
+        _MEASUREMENTS + "dataset_properties",
+        {
+            "extractor": {"enum": [*BACKBONES, "inception_v3"]},  # of the Frechet distance
+            "diversity": {"enum": ["features", "lpips_alex", "lpips_vgg"]},
+            "weights": {"type": ["string", "null"]},  # a file for inception_v3 or lpips
+            "images": _COUNT,
+            "reference_images": _COUNT,  # of what the extractor was pretrained on
+            "pairs": _COUNT,
+            "seed": {"type": "integer", "minimum": 0},
+        },
+        reads_prompts=False,
+    ),
+    "deployability": Measurement(
+        _MEASUREMENTS + "deployability",
+        {
+            "images": _COUNT,
+            "jpeg_qualities": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1, "maximum": 95},
+            },
+        },
+        reads_prompts=True,
+    ),
+    "transfer": Measurement(_MEASUREMENTS + "transfer", {"images": _COUNT}, reads_prompts=True),
 }
 
 
@@ -163,11 +211,8 @@ def selection_rule(method, paper_validation, shift):
 
 def spec_schema():
     """Returns the JSON schema of a run's spec: what to run, on which data, with which settings."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["scale", "task", "backbone", "method", "variant", "seed", "data", "settings"],
-        "properties": {
+    schema = closed_schema(
+        {
             "scale": {"enum": list(SCALES)},
             "task": {"type": "string"},  # a name of TASKS, or a folder of images
             "backbone": {"enum": list(BACKBONES)},
@@ -177,108 +222,144 @@ def spec_schema():
             "data": data_schema(),
             "settings": {"type": "object"},
         },
-        "allOf": [
-            {
-                "if": {"properties": {"method": {"const": method}}},
-                "then": {"properties": {"settings": settings_schema(method, complete=True)}},
-            }
-            for method in METHODS
-        ],
-    }
+        True,
+    )
+    own = {method: settings_schema(method, complete=True) for method in METHODS}
+    return schema | {"allOf": one_of("method", own)}
 
 
 def data_schema():
     """Returns the JSON schema of `data`: how many images of each split are used."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(SPLITS),
-        "properties": dict.fromkeys(SPLITS, _COUNT),
+    return closed_schema(dict.fromkeys(SPLITS, _COUNT), True)
+
+
+def measurement_schema():
+    """Returns the JSON schema of what one measurement of a task is asked for."""
+    schema = closed_schema(
+        {
+            "scale": {"enum": list(SCALES)},
+            "measurement": {"enum": list(MEASUREMENTS)},
+            "task": {"type": "string"},
+            "data": data_schema(),
+            "settings": {"type": "object"},
+            "runs": {"type": "array", "items": spec_schema()},  # whose prompts are read
+        },
+        True,
+    )
+    own = {
+        name: closed_schema(measurement.settings, True)
+        for name, measurement in MEASUREMENTS.items()
     }
+    return schema | {"allOf": one_of("measurement", own)}
+
+
+def one_of(key, settings):
+    """Returns the conditions that `settings` obey the schema that the value of `key` has there."""
+    return [
+        {
+            "if": {"properties": {key: {"const": name}}},
+            "then": {"properties": {"settings": schema}},
+        }
+        for name, schema in settings.items()
+    ]
 
 
 def settings_schema(method, complete=False):
     """Returns the JSON schema of the settings of `method`; `complete`: all must be there."""
-    settings = SETTINGS[method]
+    return closed_schema(SETTINGS[method], complete)
+
+
+def closed_schema(properties, required):
+    """Returns the JSON schema of an object without other keys than those of `properties`.
+
+    `required` lists the keys that must be there; True: all of them, False: none.
+    """
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": settings,
-        "required": list(settings) if complete else [],
+        "properties": properties,
+        "required": list(properties) if required is True else required or [],
     }
 
 
 def config_schema():
     """Returns the JSON schema of a configuration file."""
     names = {"type": "array", "minItems": 1, "uniqueItems": True}
+    plain = {"type": "string", "pattern": "^[a-z0-9_]+$"}
     tasks = names | {"items": {"enum": list(TASKS)}}
     backbones = names | {"items": {"enum": list(BACKBONES)}}
-    methods = names | {"items": {"enum": list(METHODS)}}
-    variants = names | {"items": {"type": "string", "pattern": "^[a-z0-9_]+$"}}
-    slice_ = {
+    slice_ = {  # a key that is absent means all; of tasks: those of the configuration
         "tasks": tasks,
         "backbones": backbones,
-        "methods": methods,
-        "variants": variants,
+        "methods": names | {"items": {"enum": list(METHODS)}},
         "modality": {"enum": list(MODALITIES)},
         "shift": {"type": "boolean"},
     }
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [
-            "schema", "scale", "granularity", "data", "tasks", "backbones", "recipes", "grid",
-            "analyses",
-        ],
-        "properties": {
+    block = slice_ | {
+        "variants": names | {"items": plain},
+        "seeds": names | {"items": {"type": "integer", "minimum": 0}},
+        "settings": {"type": "object"},  # what the block changes in the recipes
+        "sweep": {  # setting -> values; each combination is a variant
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": names,
+        },
+    }
+    reading = slice_ | {"grid": names | {"items": plain}}  # names of blocks; absent: the first
+    return closed_schema(
+        {
             "schema": {"const": SCHEMA},
             "scale": {"enum": list(SCALES)},
             "granularity": {"enum": ["per_task", "per_run"]},
             "data": data_schema(),
             "tasks": tasks,
             "backbones": backbones,
-            "recipes": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {
-                    method: {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["every_backbone"],
-                        "properties": dict.fromkeys(
-                            ["every_backbone", *BACKBONES], settings_schema(method)
-                        ),
-                    }
+            "recipes": closed_schema(
+                {
+                    method: closed_schema(
+                        dict.fromkeys(["every_backbone", *BACKBONES], settings_schema(method)),
+                        ["every_backbone"],
+                    )
                     for method in METHODS
                 },
-            },
+                False,
+            ),
             "variants": {
                 "type": "object",
-                "propertyNames": {"pattern": "^[a-z0-9_]+$"},
+                "propertyNames": plain,
                 "additionalProperties": {"type": "object"},
             },
             "grid": {
-                "type": "array",
-                "minItems": 1,
-                "items": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["methods", "seeds"],
-                    "properties": slice_
-                    | {"seeds": names | {"items": {"type": "integer", "minimum": 0}}},
-                },
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": plain,
+                "additionalProperties": closed_schema(block, ["methods", "seeds"]),
             },
+            "measurements": closed_schema(
+                {
+                    name: closed_schema(
+                        {
+                            "runs": closed_schema(reading, False),
+                            "data": data_schema(),
+                            "settings": closed_schema(measurement.settings, True),
+                        },
+                        True,
+                    )
+                    for name, measurement in MEASUREMENTS.items()
+                },
+                False,
+            ),
             "analyses": {
                 "type": "object",
-                "propertyNames": {"pattern": "^[a-z0-9_]+$"},
-                "additionalProperties": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": slice_,
-                },
+                "propertyNames": plain,
+                "additionalProperties": closed_schema(reading, False),
             },
         },
-    }  # fmt: skip
+        [
+            *("schema", "scale", "granularity", "data", "tasks", "backbones", "recipes", "grid"),
+            "analyses",
+        ],
+    )
 
 
 def complaint(document, schema, where):

@@ -24,8 +24,5 @@ def contact_sheet(tasks, columns=16, side=84):
 
 def save_sheet(path, tasks):
     """Returns `path` once the contact sheet of `tasks` is there as PNG."""
-    import io
-
-    buffer = io.BytesIO()
-    contact_sheet(tasks).save(buffer, "PNG")
-    return records.write_bytes(path, buffer.getvalue())
+    sheet = contact_sheet(tasks)
+    return records.write_with(path, lambda file: sheet.save(file, "PNG"))

@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from vpbench import records
 from vpbench.catalogue import SCHEMA
 from vpbench.prompts import restore_prompt
+from vpbench.text import worded
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
 CARD = (
@@ -30,6 +31,7 @@ def prompt_card(prompt_settings, backbone, task, accuracy):
 
     `accuracy` maps split names to percent.
     """
+    task = worded(task, prompt_settings)
     return {
         "schema": SCHEMA,
         "backbone": backbone.name,
@@ -98,8 +100,6 @@ def export_prompt(prompt, path):
     The PNG shows the prompt alone, each channel stretched so that 0 is mid-grey and the largest
     magnitude of all channels is black or white; it is a picture, not a lossless copy.
     """
-    import io
-
     import numpy as np
     from PIL import Image
 
@@ -108,10 +108,6 @@ def export_prompt(prompt, path):
     stretched = 0.5 + 0.5 * canvas / max(float(abs(canvas).max()), 1e-12)
     picture = Image.fromarray((stretched.transpose(1, 2, 0) * 255).round().astype(np.uint8))
     paths = _named(path, ".npy"), _named(path, ".png")
-    for target, write in zip(
-        paths, (lambda f: np.save(f, canvas), lambda f: picture.save(f, "PNG")), strict=True
-    ):
-        buffer = io.BytesIO()
-        write(buffer)
-        records.write_bytes(target, buffer.getvalue())
+    records.write_with(paths[0], lambda file: np.save(file, canvas))
+    records.write_with(paths[1], lambda file: picture.save(file, "PNG"))
     return paths

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from vpbench import catalogue
 from vpbench.evaluate import evaluate
-from vpbench.label_maps import label_map
 from vpbench.methods import visual_prompt
 from vpbench.prompt_files import prompt_card
 from vpbench.prompts import restore_prompt
@@ -37,7 +36,7 @@ def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
             f"the prompt was made for {len(card['class_names'])} classes ({card['task']}), "
             f"{task.name} has {len(task.class_names)}"
         )
-    worded = replace(task, template=card["text_prompt"])  # the prompt was learned for this text
-    logits = label_map(card["settings"]["label_map"], backbone, worded)
+    same_words = replace(task, template=card["text_prompt"])  # the prompt was learned for this text
+    logits = visual_prompt.head(backbone, same_words, card["settings"])
     classifier = visual_prompt.prompted(prompt, backbone, logits, card["settings"]["placement"])
     return evaluate(classifier, task.splits[split], len(task.class_names)).metrics

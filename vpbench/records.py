@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,6 +30,15 @@ REQUIRED = {  # key of a record -> the keys that must be inside
     "trained_parameters": (),
     "chosen": (),
     "hashes": (),
+    "versions": (),
+    "device": (),
+    "measured": (),
+}
+MEASUREMENT_SPEC = ("scale", "measurement", "task", "data", "settings", "runs")
+MEASUREMENT = {  # the same of what is measured beside the runs
+    "spec": MEASUREMENT_SPEC,
+    "task": REQUIRED["task"],
+    "rows": (),
     "versions": (),
     "device": (),
     "measured": (),
@@ -66,6 +76,8 @@ def digest(specs):
 
 def record_path(spec, runs="results/runs"):
     """Returns where the record of `spec` is; a task that is a folder goes by its last name."""
+    if "measurement" in spec:
+        return Path(runs, spec["scale"], spec["measurement"], Path(spec["task"]).name + ".json")
     cell = Path(spec["task"]).name, spec["backbone"], spec["method"], spec["variant"]
     return Path(runs, spec["scale"], *cell, f"seed{spec['seed']}.json")
 
@@ -119,11 +131,29 @@ def write_bytes(path, data):
     return path
 
 
+def write_with(path, save):
+    """Returns `path` once it holds, whole, what `save` writes into a file."""
+    buffer = io.BytesIO()
+    save(buffer)
+    return write_bytes(path, buffer.getvalue())
+
+
 def write_arrays(path, arrays):
     """Returns `path` once it holds `arrays` (name -> values) as a compressed npz."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(values) for name, values in arrays.items()})
-    return write_bytes(path, buffer.getvalue())
+    values = {name: np.asarray(value) for name, value in arrays.items()}
+    return write_with(path, lambda file: np.savez_compressed(file, **values))
+
+
+def arrays(record, name):
+    """Returns name -> array of the side file `name` of a loaded record: predictions, examples."""
+    path = Path(record["file"]).with_suffix(f".{name}.npz")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise RecordError(f"{path} is missing; delete its record and run it again") from None
+    except (OSError, ValueError, BadZipFile) as error:
+        raise RecordError(f"{path}: not read, {error}") from None
 
 
 def holds(path, spec):
@@ -148,14 +178,17 @@ def plain(value):
 
 
 def read(path):
-    """Returns the record in the file `path`, checked."""
+    """Returns the record in the file `path`, of a run or a measurement, checked."""
     record = parse(path)
-    demand(record, REQUIRED, path)
-    for key, inner in REQUIRED.items():
+    measured = "measurement" in record.get("spec", {})
+    required = MEASUREMENT if measured else REQUIRED
+    demand(record, required, path)
+    for key, inner in required.items():
         if inner:
             demand(record[key], inner, path, f"{key}.")
-    for selection in SELECTIONS:
-        demand(record["selection"][selection], ("test",), path, f"selection.{selection}.")
+    if not measured:
+        for selection in SELECTIONS:
+            demand(record["selection"][selection], ("test",), path, f"selection.{selection}.")
     known(record["spec"], path)
     return record
 
@@ -166,7 +199,8 @@ def read_manifest(path):
     demand(document, ("digest", "records"), path)
     for entry in document["records"]:
         demand(entry, ("path", "spec"), path, "records.")
-        demand(entry["spec"], SPEC, path, "records.spec.")
+        keys = MEASUREMENT_SPEC if "measurement" in entry["spec"] else SPEC
+        demand(entry["spec"], keys, path, "records.spec.")
         known(entry["spec"], path)
     own = digest([entry["spec"] for entry in document["records"]])
     same_digest(document["digest"], own, path, "the specs listed in it")
@@ -197,9 +231,10 @@ def demand(document, keys, path, where=""):
 
 
 def known(spec, path):
-    """Returns None if the backbone of `spec` is in the catalogue."""
-    if spec["backbone"] not in BACKBONES:
-        raise RecordError(f"{path}: backbone {spec['backbone']!r} is not in the catalogue")
+    """Returns None if the backbones of `spec` are in the catalogue."""
+    for run in spec["runs"] if "measurement" in spec else [spec]:
+        if run["backbone"] not in BACKBONES:
+            raise RecordError(f"{path}: backbone {run['backbone']!r} is not in the catalogue")
 
 
 def same_digest(found, expected, path, whose):
@@ -216,7 +251,7 @@ def load(paths, select=None, digests=None):
 
     `select` keeps a slice of them; `digests` says, for every path, the digest its specs must have
     (of a single record: the digest of a list with its spec). A record that is missing is named on
-    stderr and left out; one that was made from other specs is refused.
+    stderr and left out; one that was made from other specs is refused. Each knows its `file`.
     """
     records = {}
     for path in map(Path, paths):
@@ -224,7 +259,7 @@ def load(paths, select=None, digests=None):
             warn_missing(path)
             continue
         for file, record in members(path, select or {}, expected_digest(path, digests)):
-            records.setdefault(file.resolve(), record)
+            records.setdefault(file.resolve(), record | {"file": str(file)})
     return list(records.values())
 
 

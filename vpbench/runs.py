@@ -8,6 +8,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from vpbench import catalogue, records
@@ -17,6 +18,7 @@ from vpbench.prompts import restore_prompt
 from vpbench.tasks import load_task
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
+EXAMPLES = 4  # test images kept with every prompt, for people to look at
 
 
 def check_spec(spec):
@@ -62,8 +64,7 @@ def run(spec, task, backbone):
             "data": task.data_hash,
             "world": backbone.world_hash,
         },
-        "versions": {"python": platform.python_version()}
-        | {package: metadata.version(package) for package in PACKAGES},
+        "versions": versions(),
         "device": str(backbone.device),
         "measured": {
             "seconds": seconds,
@@ -72,6 +73,12 @@ def run(spec, task, backbone):
         },
     }
     return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def versions():
+    """Returns the versions of Python and of the packages that make the numbers."""
+    found = {package: metadata.version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | found
 
 
 def describe_task(task):
@@ -123,16 +130,43 @@ def peak_memory(device):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+@torch.no_grad()
+def examples(prompt, backbone, task, placement):
+    """Returns arrays for people to look at: a few test images, plain and prompted, and the prompt.
+
+    images and prompted are uint8 [n, S, S, 3], of different classes as far as there are any; a
+    prompted one is what a file of it would show, clamped to 0..255. canvas [3, S, S] is the prompt
+    alone, 1 being the full range of a pixel. labels are those of the images.
+    """
+    split = task.splits["test"]
+    _, first = np.unique(split.labels.numpy(), return_index=True)
+    index = torch.from_numpy(np.sort(first)[:EXAMPLES])
+    pixels = backbone.scale_pixels(split.images[index])
+    canvas = prompt.canvas()
+    if placement == "after_normalization":
+        canvas = canvas * backbone.std
+    prompted = (pixels + canvas).clamp(0, 1).mul(255).round().byte()
+    return {
+        "images": split.images[index].numpy(),
+        "prompted": prompted.permute(0, 2, 3, 1).cpu().numpy(),
+        "canvas": canvas[0].cpu().numpy(),
+        "labels": split.labels[index].numpy(),
+    }
+
+
 def write_run(path, record, predictions, fit, task, backbone):
     """Returns `path` once the record and its side files are there; the record comes last."""
     path, spec = Path(path), record["spec"]
     records.write_arrays(path.with_suffix(".predictions.npz"), predictions)
     if spec["method"] == "visual_prompt":
+        settings = spec["settings"]
         _, state, evaluations = fit.selection[record["rule"]]
-        prompt = restore_prompt(spec["settings"], backbone.image_size, state)
+        prompt = restore_prompt(settings, backbone.image_size, state).to(backbone.device)
         accuracy = {name: e.metrics["accuracy"] for name, e in evaluations.items()}
-        card = prompt_card(spec["settings"], backbone, task, accuracy)
+        card = prompt_card(settings, backbone, task, accuracy)
         save_prompt(path.with_suffix(".prompt.safetensors"), prompt, card)
+        shown = examples(prompt, backbone, task, settings["placement"])
+        records.write_arrays(path.with_suffix(".examples.npz"), shown)
     return records.write(path, record)
 
 

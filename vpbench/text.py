@@ -1,5 +1,7 @@
 """Class names and text prompts, as the official code makes them."""
 
+from dataclasses import replace
+
 
 def refine_class_name(name):
     """Returns `name` in lower case with spaces for `_` and `-` (the official refine_classname)."""
@@ -11,3 +13,14 @@ def text_prompts(template, class_names):
     if template.count("{}") != 1:
         raise ValueError(f"the text prompt {template!r} must contain {{}} exactly once")
     return [template.replace("{}", refine_class_name(name)) for name in class_names]
+
+
+def worded(task, settings):
+    """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
+    names = settings["class_names"] or task.class_names
+    if len(names) != len(task.class_names):
+        raise ValueError(
+            f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"
+        )
+    template = settings["text_prompt"] or task.template
+    return replace(task, class_names=tuple(names), template=template)

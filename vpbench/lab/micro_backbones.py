@@ -94,10 +94,14 @@ def load_model(name, folder=WEIGHTS):
     if name == "clip_micro":
         model = build_clip(len(read_words(folder)) + 3)
     else:
-        labels = world.FINE_LABELS if name == "bit_m_micro" else world.LABELS
-        model = build_classifier(name, len(labels))
+        model = build_classifier(name, len(source_classes(name)))
     model.load_state_dict(state)
     return model, card, found
+
+
+def source_classes(name):
+    """Returns the names of the classes that a micro classifier was trained on."""
+    return world.FINE_LABELS if name == "bit_m_micro" else world.LABELS
 
 
 def read_words(folder=WEIGHTS):
@@ -118,4 +122,4 @@ def load(name, folder=WEIGHTS):
     }
     if name == "clip_micro":
         return VisionLanguageBackbone(name, model, tokenize=Tokenizer(read_words(folder)), **facts)
-    return VisionBackbone(name, model, **facts)
+    return VisionBackbone(name, model, source_classes=source_classes(name), **facts)

@@ -2,12 +2,13 @@
 
 from vpbench.label_maps import label_map
 from vpbench.methods import Fit, unselected
+from vpbench.text import worded
 from vpbench.training import evaluate_splits
 
 
 def fit(backbone, task, settings, seed):
     """Returns the zero-shot `Fit`; nothing is trained, so `seed` does not matter."""
-    logits = label_map("text", backbone, task)
+    logits = label_map("text", backbone, worded(task, settings))
 
     def classifier(images):
         return logits(backbone.normalize(backbone.scale_pixels(images)))

@@ -5,6 +5,7 @@ import torch
 from vpbench.label_maps import label_map
 from vpbench.methods import Fit
 from vpbench.prompts import build_prompt
+from vpbench.text import worded
 from vpbench.training import optimise
 
 
@@ -19,6 +20,12 @@ def prompted(prompt, backbone, logits, placement):
     return lambda images: logits(backbone.normalize(prompt(backbone.scale_pixels(images))))
 
 
+def head(backbone, task, settings):
+    """Returns the function normalised images -> logits [N, K] of `settings`: its map and words."""
+    words = worded(task, settings)
+    return label_map(settings["label_map"], backbone, words, settings["source_classes"])
+
+
 def fit(backbone, task, settings, seed):
     """Returns the `Fit` of a prompt; its state is the prompt's state dict."""
     generator = torch.Generator().manual_seed(seed)
@@ -31,7 +38,7 @@ def fit(backbone, task, settings, seed):
         position_range=settings["position_range"],
         test_position=settings["test_position"],
     ).to(backbone.device)
-    logits = label_map(settings["label_map"], backbone, task)
+    logits = head(backbone, task, settings)
     classifier = prompted(prompt, backbone, logits, settings["placement"])
     optimiser = torch.optim.SGD(
         prompt.parameters(), lr=settings["lr"], momentum=settings["momentum"]

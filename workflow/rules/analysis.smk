@@ -9,6 +9,7 @@ for name, slice_ in config["analyses"].items():
             library=ANALYSIS_LIBRARY,
             published=PUBLISHED,
             runs=units(slice_),
+            measurements=list(measurement_files(name)),
         output:
             **reported_products(name),
         log:
@@ -17,9 +18,13 @@ for name, slice_ in config["analyses"].items():
         conda:
             "../../environment.yml"
         params:
-            select=lambda wildcards, slice_=slice_: canonical(slice_),
-            digests=lambda wildcards, slice_=slice_: canonical(digests(slice_)),
-            figures="--figures results/figures" if name.startswith("figure") else "",
+            select=lambda wildcards, slice_=slice_: canonical(selection(slice_)),
+            digests=lambda wildcards, name=name, slice_=slice_: canonical(
+                digests(name, slice_)
+            ),
+            measurements="--measurements" if measurement_files(name) else "",
+            figures="" if name.startswith("table") else "--figures results/figures",
         shell:
             "PYTHONPATH=. python {input.script} --runs {input.runs} --select {params.select:q}"
-            " --digests {params.digests:q} --out {output.csv} {params.figures} > {log} 2>&1"
+            " --digests {params.digests:q} {params.measurements} {input.measurements}"
+            " --out {output.csv} {params.figures} > {log} 2>&1"

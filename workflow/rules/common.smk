@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 from itertools import product
 from pathlib import Path
@@ -11,17 +12,29 @@ from snakemake.utils import available_cpu_count
 from vpbench import catalogue
 
 RUN = "{scale}/{task}/{backbone}/{method}/{variant}/seed{seed}"
-UNIT = "{scale}/{task}/{modality}"
+UNIT = "{scale}/{task}/{modality}.{block}"
 RECORD = f"results/runs/{RUN}.json"
 MANIFEST = f"results/runs/{UNIT}.manifest.json"
+MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
+ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"
 
 # What every analysis reads besides its script and its records; their contents are tracked.
 ANALYSIS_LIBRARY = [
     "vpbench/records.py",
     "vpbench/catalogue.py",
-    *(f"analysis/{name}.py" for name in ("runs", "cells", "published", "render", "style")),
+    *(
+        f"analysis/{name}.py"
+        for name in ("runs", "cells", "correlation", "paired", "published", "render", "style")
+    ),
 ]
-PUBLISHED = sorted(path.as_posix() for path in Path("analysis/published").glob("*.csv"))
+
+
+def files(folder, pattern):
+    """Returns the files of a folder of this repository, sorted."""
+    return sorted(path.as_posix() for path in Path(folder).glob(pattern))
+
+
+PUBLISHED = files("analysis/published", "*.csv")
 
 
 def configuration():
@@ -39,12 +52,18 @@ def check_configuration():
     """Returns None if the configuration is legal, else ends Snakemake with one line."""
     refuse(catalogue.complaint(config, catalogue.config_schema(), configuration()))
     for variant, changes in variants().items():
-        check_variant(variant, changes)
-    for position, block in enumerate(config["grid"]):
-        check_names(block, f"{configuration()} at grid.{position}")
-        check_settings(block, f"{configuration()} at grid.{position}")
+        if variant == "default":
+            refuse(f"{configuration()} at variants: 'default' is the recipe itself; rename it")
+        check_changes(changes, f"variants.{variant}", catalogue.SETTINGS)
+    for name, block in config["grid"].items():
+        where = f"{configuration()} at grid.{name}"
+        check_names(block, where)
+        check_changes(block.get("settings", {}), f"grid.{name}.settings", block["methods"])
+        check_settings(name, block, where)
     for name, slice_ in config["analyses"].items():
         check_names(slice_, f"{configuration()} at analyses.{name}")
+    for name, measurement in measurements().items():
+        check_names(measurement["runs"], f"{configuration()} at measurements.{name}.runs")
 
 
 def variants():
@@ -52,15 +71,18 @@ def variants():
     return config.get("variants", {})
 
 
-def check_variant(variant, changes):
-    """Returns None if the name is free and each change is a setting of some method."""
-    if variant == "default":
-        refuse(f"{configuration()} at variants: 'default' is the recipe itself; rename it")
-    legal = sorted(set().union(*catalogue.SETTINGS.values()))
+def measurements():
+    """Returns the measurements: name -> whose runs they read, and their settings."""
+    return config.get("measurements", {})
+
+
+def check_changes(changes, where, methods):
+    """Returns None if each change is a setting of one of the methods."""
+    legal = sorted(set().union(*(catalogue.SETTINGS[method] for method in methods)))
     unknown = sorted(set(changes) - set(legal))
     if unknown:
         refuse(
-            f"{configuration()} at variants.{variant}: unknown setting {unknown[0]!r}; "
+            f"{configuration()} at {where}: unknown setting {unknown[0]!r}; "
             f"the settings are: {', '.join(legal)}"
         )
 
@@ -68,10 +90,10 @@ def check_variant(variant, changes):
 def check_names(slice_, where):
     """Returns None if the slice names only what the configuration has."""
     declared = {
-        "tasks": config["tasks"],
         "backbones": config["backbones"],
         "methods": list(config["recipes"]),
         "variants": ["default", *variants()],
+        "grid": list(config["grid"]),
     }
     for key, names in declared.items():
         for name in slice_.get(key, []):
@@ -80,31 +102,46 @@ def check_names(slice_, where):
                 refuse(f"{where}.{key}: {name!r} is not in {own}: {', '.join(names)}")
 
 
-def check_settings(block, where):
+def check_settings(name, block, where):
     """Returns None if the merged settings of every run of a block of the grid are legal."""
-    cells = {(run["backbone"], run["method"], run["variant"]) for run in block_specs(block)}
-    if not cells:
+    runs = block_specs(name, block)
+    if not runs:
         refuse(f"{where}: it asks for no run; check its tasks, backbones, modality and shift")
-    for backbone, method, variant in sorted(cells):
-        settings = merged_settings(backbone, method, variant)
-        schema = catalogue.settings_schema(method, complete=True)
-        whose = f"{where}, {method} on {backbone} ({variant})"
-        refuse(catalogue.complaint(settings, schema, whose))
+    # Tasks and seeds share their settings.
+    for run in {(run["backbone"], run["method"], run["variant"]): run for run in runs}.values():
+        schema = catalogue.settings_schema(run["method"], complete=True)
+        whose = f"{where}, {run['method']} on {run['backbone']} ({run['variant']})"
+        refuse(catalogue.complaint(run["settings"], schema, whose))
 
 
-def merged_settings(backbone, method, variant):
-    """Returns the settings of a run: the recipe, what its backbone changes, then its variant."""
-    settings = catalogue.merge_settings(config["recipes"], method, backbone)
-    return settings | variants().get(variant, {})
+def block_variants(name, block):
+    """Returns the variants of a block of the grid: name -> settings that differ from the recipe.
+
+    They are those it names, or every combination of its sweep, or the recipe itself, which goes by
+    the name of the block if the block has settings of its own.
+    """
+    if "sweep" in block:
+        keys = list(block["sweep"])
+        combinations = [dict(zip(keys, values)) for values in product(*block["sweep"].values())]
+        return {variant_name(name, values): values for values in combinations}
+    if "variants" in block:
+        return {variant: variants().get(variant, {}) for variant in block["variants"]}
+    return {name if "settings" in block else "default": {}}
 
 
-def block_specs(block):
-    """Returns the specs of one block of the grid; without `variants` it means the recipe only."""
+def variant_name(name, values):
+    """Returns the name of one combination of a sweep, e.g. padding_size_size_7_lr_0_1."""
+    parts = [name, *(f"{key}_{value}" for key, value in values.items())]
+    return re.sub("[^a-z0-9]+", "_", "_".join(parts).lower())
+
+
+def block_specs(name, block):
+    """Returns the specs of one block of the grid."""
     cells = product(
-        config["tasks"],
-        config["backbones"],
+        block.get("tasks", config["tasks"]),
+        block.get("backbones", config["backbones"]),
         block["methods"],
-        block.get("variants", ["default"]),
+        block_variants(name, block).items(),
         block["seeds"],
     )
     return [
@@ -116,12 +153,21 @@ def block_specs(block):
             "variant": variant,
             "seed": seed,
             "data": config["data"],
-            "settings": merged_settings(backbone, method, variant),
+            "settings": settings_of(method, backbone, block, changes),
         }
-        for task, backbone, method, variant, seed in cells
+        for task, backbone, method, (variant, changes), seed in cells
         if modality(backbone) in catalogue.METHODS[method].modalities
-        and inside(block, task, backbone, method, variant)
+        and inside(block, task, backbone, method)
     ]
+
+
+def settings_of(method, backbone, block, changes):
+    """Returns the settings of a run: the recipe, what its backbone changes, then what the block
+    changes of this method's settings, then its variant."""
+    recipe = catalogue.merge_settings(config["recipes"], method, backbone)
+    known = catalogue.SETTINGS[method]
+    own = {key: value for key, value in block.get("settings", {}).items() if key in known}
+    return recipe | own | changes
 
 
 def modality(backbone):
@@ -129,9 +175,9 @@ def modality(backbone):
     return catalogue.BACKBONES[backbone].modality
 
 
-def inside(slice_, task, backbone, method, variant):
+def inside(slice_, task, backbone, method):
     """Returns whether a run belongs to a slice; a key that the slice lacks means all."""
-    names = {"tasks": task, "backbones": backbone, "methods": method, "variants": variant}
+    names = {"tasks": task, "backbones": backbone, "methods": method}
     facts = {"modality": modality(backbone), "shift": catalogue.TASKS[task].shift}
     return all(name in slice_.get(key, [name]) for key, name in names.items()) and all(
         fact == slice_.get(key, fact) for key, fact in facts.items()
@@ -151,30 +197,100 @@ def catalogue_order(run):
     return *places, run["variant"] != "default", run["variant"], run["seed"]
 
 
-def every_spec():
-    """Returns the specs of the whole grid; a run that two blocks ask for is there once."""
-    runs = [run for block in config["grid"] for run in block_specs(block)]
-    return sorted({RECORD.format(**run): run for run in runs}.values(), key=catalogue_order)
+def blocks():
+    """Returns the blocks of the grid: name -> path of the record -> spec, each run in one only."""
+    found, known = {}, {}
+    for name, block in config["grid"].items():
+        runs = {RECORD.format(**run): run for run in block_specs(name, block)}
+        for path, run in runs.items():
+            if known.get(path, run) != run:
+                other = next(block for block in found if path in found[block])
+                refuse(
+                    f"{configuration()} at grid.{name}: {run['method']}, variant {run['variant']} of "
+                    f"{run['task']} has other settings in block {other}; name the variants apart"
+                )
+        new = {path: run for path, run in runs.items() if path not in known}
+        found[name] = dict(sorted(new.items(), key=lambda item: catalogue_order(item[1])))
+        known |= new
+    return found
 
 
 def specs(slice_):
-    """Returns the specs of all runs of a slice of the grid."""
+    """Returns the specs of all runs of a slice: of the blocks it names, or of the first one."""
+    named = slice_.get("grid", list(config["grid"])[:1])
+    wanted = {RECORD.format(**run) for name in named for run in block_runs(name)}
     return [
         run
-        for run in SPECS
-        if inside(slice_, run["task"], run["backbone"], run["method"], run["variant"])
+        for path, run in SPECS.items()
+        if path in wanted and inside(slice_, run["task"], run["backbone"], run["method"])
     ]
 
 
-def unit(run):
+def block_runs(name):
+    """Returns the specs of a block of the grid, those that another block makes too."""
+    return block_specs(name, config["grid"][name])
+
+
+def selection(slice_):
+    """Returns what `records.load` keeps of the files of a slice, which may hold other runs too."""
+    runs = specs(slice_)
+    keys = ("task", "backbone", "method", "variant")
+    return {f"{key}s": sorted({run[key] for run in runs}) for key in keys}
+
+
+def unit(block, run):
     """Returns the file that the job of a spec makes: the manifest of its task, or its record."""
     path = MANIFEST if config["granularity"] == "per_task" else RECORD
-    return path.format(**run, modality=modality(run["backbone"]))
+    return path.format(**run, modality=modality(run["backbone"]), block=block)
 
 
 def units(slice_):
     """Returns the files that the jobs of a slice make."""
-    return list(dict.fromkeys(map(unit, specs(slice_))))
+    return list(dict.fromkeys(UNIT_OF[RECORD.format(**run)] for run in specs(slice_)))
+
+
+def measurement_specs(name):
+    """Returns the specs of a measurement, one per task of its slice."""
+    measurement = measurements()[name]
+    runs = specs(measurement["runs"])
+    reads = catalogue.MEASUREMENTS[name].reads_prompts
+    return [
+        {
+            "scale": config["scale"],
+            "measurement": name,
+            "task": task,
+            "data": measurement["data"],
+            "settings": measurement["settings"],
+            "runs": [run for run in runs if run["task"] == task] if reads else [],
+        }
+        for task in dict.fromkeys(run["task"] for run in runs)
+    ]
+
+
+def measurement_files(name):
+    """Returns the files of a measurement, each with the specs of what is in it; or none."""
+    if name not in measurements():
+        return {}
+    wanted = measurement_specs(name)
+    if config["granularity"] == "per_task":
+        return {ALL_MEASURED.format(**wanted[0]): wanted}
+    return {MEASURED.format(**spec): [spec] for spec in wanted}
+
+
+def measured_specs(wildcards):
+    """Returns the specs of a measuring job: its only parameter."""
+    path = ALL_MEASURED if config["granularity"] == "per_task" else MEASURED
+    return canonical(measurement_files(wildcards.measurement)[path.format(**wildcards)])
+
+
+def measured_runs(wildcards):
+    """Returns the files of the runs whose prompts a measuring job reads."""
+    if not catalogue.MEASUREMENTS[wildcards.measurement].reads_prompts:
+        return []
+    slice_ = measurements()[wildcards.measurement]["runs"]
+    if config["granularity"] == "per_task":
+        return units(slice_)
+    return units(slice_ | {"tasks": [wildcards.task]})
 
 
 def canonical(value):
@@ -182,11 +298,15 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def digests(slice_):
-    """Returns, for every file that a slice reads, the SHA-256 of the specs it must come from."""
-    return {
-        path: hashlib.sha256(canonical(UNITS[path]).encode()).hexdigest() for path in units(slice_)
-    }
+def digest(specs):
+    """Returns the SHA-256 of a list of specs."""
+    return hashlib.sha256(canonical(specs).encode()).hexdigest()
+
+
+def digests(name, slice_):
+    """Returns, for each file that an analysis reads, the SHA-256 of the specs it must come from."""
+    read = {path: UNITS[path] for path in units(slice_)} | measurement_files(name)
+    return {path: digest(specs) for path, specs in read.items()}
 
 
 def task_specs(wildcards):
@@ -224,28 +344,33 @@ def torch_threads(wildcards, threads):
 
 
 def products(name):
-    """Returns the files an analysis makes: a table* in three formats, a figure* with its numbers,
-    and under any other name a csv alone."""
+    """Returns the files an analysis makes: a table* in three formats, another with a figure."""
     files = {"csv": f"results/{name}.csv"}
     if name.startswith("table"):
-        files |= {"markdown": f"results/{name}.md", "latex": f"results/{name}.tex"}
-    if name.startswith("figure"):
-        files |= {suffix: f"results/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
-    return files
+        return files | {"markdown": f"results/{name}.md", "latex": f"results/{name}.tex"}
+    return files | {suffix: f"results/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
 
 
 def reported_products(name):
-    """Returns the same with what the report shows of them: the picture, else the table."""
+    """Returns the same with what Snakemake's report shows of them: the table and the figure."""
     files = products(name)
-    key, category = ("png", "Figures") if "png" in files else ("csv", "Tables")
-    caption = f"../report/{name}.rst"
-    shown = report(files[key], caption=caption, category=category, labels={"name": name})
-    return files | {key: shown}
+    for key, category in (("csv", "Tables"), ("png", "Figures")):
+        if key in files:
+            files[key] = reported(files[key], name, category)
+    return files
+
+
+def reported(path, name, category):
+    """Returns `path` as an output that Snakemake's report shows."""
+    labels = {"name": name, "scale": config["scale"]}
+    shown = report(path, caption=f"../report/{name}.rst", category=category, labels=labels)
+    return shown
 
 
 def every_product(wildcards):
-    """Returns all tables and figures of the configuration."""
-    return [path for name in config["analyses"] for path in products(name).values()]
+    """Returns all tables, figures and pages of the configuration."""
+    own = [path for name in config["analyses"] for path in products(name).values()]
+    return own + PAGES
 
 
 def every_smoke_product(wildcards):
@@ -259,7 +384,7 @@ def every_smoke_product(wildcards):
 
 def start_message():
     """Returns what the configuration asks for."""
-    tasks, backbones = ({run[key] for run in SPECS} for key in ("task", "backbone"))
+    tasks, backbones = ({run[key] for run in SPECS.values()} for key in ("task", "backbone"))
     return (
         f"{configuration()}: {len(SPECS)} runs at {config['scale']} scale in all "
         f"({len(tasks)} tasks, {len(backbones)} backbones, {len(UNITS)} jobs); "
@@ -269,19 +394,29 @@ def start_message():
 
 def end_message():
     """Returns where the results are."""
-    return f"Done at {config['scale']} scale: tables in results/, figures in results/figures/."
+    return (
+        f"Done at {config['scale']} scale: the report is results/report.html, "
+        "tables are in results/, figures in results/figures/."
+    )
 
 
 check_configuration()
-SPECS = every_spec()
-UNITS = {path: [run for run in SPECS if unit(run) == path] for path in map(unit, SPECS)}
+PAGES = ["results/claims.csv", "results/tables.tex", "results/report.html"]
+BLOCKS = blocks()
+SPECS = {path: run for runs in BLOCKS.values() for path, run in runs.items()}
+UNIT_OF = {path: unit(block, run) for block, runs in BLOCKS.items() for path, run in runs.items()}
+UNITS = {}
+for path, run in SPECS.items():
+    UNITS.setdefault(UNIT_OF[path], []).append(run)
 
 
 wildcard_constraints:
     scale=config["scale"],
-    task="|".join(config["tasks"]),
+    task="|".join(sorted({run["task"] for run in SPECS.values()})),
     modality="|".join(catalogue.MODALITIES),
+    block="|".join(config["grid"]),
     backbone="|".join(config["backbones"]),
     method="|".join(config["recipes"]),
-    variant="|".join(["default", *variants()]),
+    variant="|".join(sorted({run["variant"] for run in SPECS.values()})),
+    measurement="|".join(catalogue.MEASUREMENTS),
     seed=r"\d+",

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from vpbench.lab.micro_backbones import build_clip
+from vpbench.vision_transformer import PatchEmbedding, SelfAttention, streamline
+
+
+@pytest.fixture
+def attention():
+    """Returns PyTorch's own attention with weights and biases that are not zero."""
+    torch.manual_seed(0)
+    own = nn.MultiheadAttention(12, 3, batch_first=True)
+    nn.init.normal_(own.in_proj_bias)
+    nn.init.normal_(own.out_proj.bias)
+    return own
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_gives_what_pytorchs_own_gives(attention, masked):
+    tokens = torch.randn(2, 5, 12)
+    mask = torch.full((5, 5), float("-inf")).triu(1) if masked else None
+    expected, _ = attention(tokens, tokens, tokens, need_weights=False, attn_mask=mask)
+    (found,) = SelfAttention(attention)(tokens, attn_mask=mask)
+    torch.testing.assert_close(found, expected)
+
+
+def test_attention_gives_the_gradients_that_pytorchs_own_gives(attention):
+    tokens = torch.randn(2, 5, 12, requires_grad=True)
+    attention(tokens, tokens, tokens, need_weights=False)[0].square().sum().backward()
+    expected = tokens.grad, attention.in_proj_weight.grad
+    tokens.grad = attention.in_proj_weight.grad = None
+    SelfAttention(attention)(tokens)[0].square().sum().backward()
+    torch.testing.assert_close((tokens.grad, attention.in_proj_weight.grad), expected)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_patch_embedding_gives_what_the_convolution_gives(bias):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 5, 4, stride=4, bias=bias)
+    images = torch.randn(2, 3, 8, 12)
+    torch.testing.assert_close(PatchEmbedding(convolution)(images), convolution(images))
+
+
+def test_a_clip_tower_says_the_same_when_it_is_streamlined():
+    torch.manual_seed(0)
+    clip = build_clip(20).eval()
+    images = torch.randn(2, 3, 56, 56)
+    with torch.no_grad():
+        expected = clip.encode_image(images)
+        streamline(clip.visual)
+        torch.testing.assert_close(clip.encode_image(images), expected)

@@ -1,0 +1,98 @@
+"""Learned prompts elsewhere: on the other backbones, and on other tasks with the same classes.
+
+What is transferred is what a prompt does to pixels: it is taken in pixel units, whatever the
+normalisation of the backbone it was learned for, and added before the target normalises.
+"""
+
+import importlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from vpbench.backbones import load_backbone
+from vpbench.catalogue import TASKS
+from vpbench.evaluate import predict
+from vpbench.measurements import Measured
+from vpbench.methods.visual_prompt import head
+from vpbench.prompt_files import load_prompt
+from vpbench.tasks import load_task
+from vpbench.text import refine_class_name
+
+backbone_of = cache(load_backbone)
+
+
+def measure(task, settings, runs, device):
+    """Returns the accuracy of every run's prompt on every backbone, its own included.
+
+    Prompts go to runs of the same variant and seed, and of the same image size, and are read with
+    that run's label map and text. They also go to the other tasks that have this task's classes, on
+    their own backbone. Measured on the first `settings["images"]` test images. The arrays
+    correct and unprompted [rows, images] say which images were classified correctly with the
+    prompt and without one.
+    """
+    pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
+    places = [(source, target, task) for source, target in pairs]
+    for name in same_classes(task) if runs else ():
+        other = load_task(name, runs[0]["spec"]["data"])
+        places += [(run, run, other) for run in runs]
+    rows, correct, plain, without = [], [], [], {}
+    for source, target, place in places:
+        images = place.splits["test"].images[: settings["images"]]
+        labels = place.splits["test"].labels[: settings["images"]]
+        backbone = backbone_of(target["spec"]["backbone"], str(device))
+        logits = head(backbone, place, target["spec"]["settings"])
+
+        def hits(canvas):
+            def classifier(batch):
+                return logits(backbone.normalize(backbone.scale_pixels(batch) + canvas))
+
+            return (predict(classifier, images).argmax(1) == labels).numpy()
+
+        key = place.name, target["file"]
+        if key not in without:
+            without[key] = hits(0)
+        plain.append(without[key])
+        correct.append(hits(pixel_canvas(source, device)))
+        rows.append(
+            {key: source["spec"][key] for key in ("backbone", "variant", "seed")}
+            | {"target_task": place.name, "target_backbone": backbone.name}
+            | {"accuracy": 100 * correct[-1].mean(), "unprompted": 100 * plain[-1].mean()}
+            | {"images": len(labels)}
+        )
+    return Measured(rows, {"correct": np.array(correct), "unprompted": np.array(plain)})
+
+
+def fits(source, target, device):
+    """Returns whether the prompt of the run `source` can be laid on the images of `target`."""
+    sizes = [
+        backbone_of(run["spec"]["backbone"], str(device)).image_size for run in (source, target)
+    ]
+    alike = all(source["spec"][key] == target["spec"][key] for key in ("variant", "seed"))
+    return alike and sizes[0] == sizes[1]
+
+
+def same_classes(task):
+    """Returns the names of the catalogue's other tasks with the same classes in the same order.
+
+    A task of one's own, a folder of images, is compared with them but is not among them.
+    """
+    found = []
+    for name, entry in TASKS.items():
+        classes = getattr(importlib.import_module(entry.module), "CLASS_NAMES", ())
+        if name != task.name and refined(classes) == refined(task.class_names):
+            found.append(name)
+    return found
+
+
+def refined(class_names):
+    """Returns class names as they enter a text."""
+    return [refine_class_name(name) for name in class_names]
+
+
+def pixel_canvas(run, device):
+    """Returns the prompt of a run [1, C, S, S] in pixel units, 1 being a pixel's full range."""
+    backbone = backbone_of(run["spec"]["backbone"], str(device))
+    prompt, _ = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
+    scale = backbone.std if run["spec"]["settings"]["placement"] == "after_normalization" else 1
+    return prompt.canvas().detach() * scale

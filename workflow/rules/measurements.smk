@@ -1,0 +1,48 @@
+# What needs torch but is no run: distances between datasets, prompts in other places.
+if config["granularity"] == "per_task":
+
+    # One process for all tasks, which shares the reference and the backbones.
+    rule measure_all:
+        input:
+            runs=measured_runs,
+        output:
+            manifest=ensure(ALL_MEASURED, non_empty=True),
+        log:
+            "results/logs/{scale}/{measurement}.log",
+        benchmark:
+            "results/benchmarks/{scale}/{measurement}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: task_threads
+        resources:
+            torch_threads=torch_threads,
+        params:
+            specs=measured_specs,
+        shell:
+            "python -m vpbench measure {params.specs:q} --runs results/runs"
+            " --measurements results/measurements --out {output.manifest}"
+            " --threads {resources.torch_threads} > {log} 2>&1"
+
+else:
+
+    rule measure:
+        input:
+            runs=measured_runs,
+        output:
+            record=ensure(MEASURED, non_empty=True),
+        log:
+            "results/logs/{scale}/{measurement}/{task}.log",
+        benchmark:
+            "results/benchmarks/{scale}/{measurement}/{task}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 4
+        resources:
+            gpu=1,
+            torch_threads=torch_threads,
+        params:
+            specs=measured_specs,
+        shell:
+            "python -m vpbench measure {params.specs:q} --runs results/runs"
+            " --measurements results/measurements"
+            " --threads {resources.torch_threads} > {log} 2>&1"

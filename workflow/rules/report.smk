@@ -1,0 +1,68 @@
+# What is made from the tables and figures: the scorecard of claims, the LaTeX document, the page.
+rule claims:
+    input:
+        script="analysis/claims.py",
+        library=ANALYSIS_LIBRARY,
+        published=PUBLISHED,
+        tables=[products(name)["csv"] for name in config["analyses"]],
+    output:
+        csv=report(
+            "results/claims.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"name": "claims", "scale": config["scale"]},
+        ),
+        markdown="results/claims.md",
+    log:
+        "results/logs/claims.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        scale=config["scale"],
+    shell:
+        "PYTHONPATH=. python {input.script} --results results --scale {params.scale}"
+        " --out {output.csv} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        script="analysis/latex_document.py",
+        library=ANALYSIS_LIBRARY,
+        tables=[
+            products(name)["latex"] for name in config["analyses"] if "latex" in products(name)
+        ],
+    output:
+        "results/tables.tex",
+    log:
+        "results/logs/tables.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        "PYTHONPATH=. python {input.script} --tables {input.tables} --out {output} > {log} 2>&1"
+
+
+rule report:
+    input:
+        script="analysis/report.py",
+        library=ANALYSIS_LIBRARY,
+        page=files("analysis/report_page", "*"),
+        captions=files("workflow/report", "*.rst"),
+        claims="results/claims.csv",
+        products=[path for name in config["analyses"] for path in products(name).values()],
+        runs=list(UNITS),
+    output:
+        "results/report.html",
+    log:
+        "results/logs/report.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        names=list(config["analyses"]),
+        config=configuration(),
+    shell:
+        "PYTHONPATH=. python {input.script} --results results --names {params.names}"
+        " --runs {input.runs} --config {params.config} --captions workflow/report"
+        " --out {output} > {log} 2>&1"
