@@ -7,6 +7,7 @@ import pandas
 FOLDER = Path(__file__).parent / "published"
 DATASETS = 6  # the tables with other columns than role, method, task, value
 MODELS = 3
+TOGETHER = {"mean": lambda values: sum(values) / len(values), "smallest": min, "largest": max}
 
 
 def table(number):
@@ -22,17 +23,19 @@ def accuracies(*numbers):
 
 
 def claims():
-    """Returns the numbers stated in the text, each with the difference that it states."""
-    return pandas.read_csv(FOLDER / "claims_text.csv", dtype={"section": str})
+    """Returns one row per finding of the paper: its words and number, and the rule that decides.
+
+    A finding with a `table` is the mean, smallest or largest difference `method` - `minus` of the
+    `roles` on the tasks `task`, where "all" is every dataset of that table. `tolerance` says how
+    far a number measured at paper scale may be from the published one.
+    """
+    texts = ["roles", "method", "minus", "task", "of", "relation", "note", "unit"]
+    frame = pandas.read_csv(FOLDER / "claims.csv", dtype={"section": str, "table": "Int64"})
+    return frame.fillna(dict.fromkeys(texts, ""))
 
 
 def claimed(claim, values):
-    """Returns the number that `claim` is about, from `values` of any (role, method, task).
-
-    It is a difference of two methods on one task, on the average, or on the task where it is best
-    or worst; of several roles, the mean.
-    """
-    extremes = {"best": max, "worst": min}
+    """Returns the number that `claim` is about, from `values` of any (role, method, task)."""
     differences = []
     for role in claim.roles.split():
         gains = {
@@ -40,9 +43,9 @@ def claimed(claim, values):
             for (some_role, method, task), value in values.items()
             if some_role == role and method == claim.method
         }
-        if claim.task in extremes:
+        if claim.task == "all":
             gains.pop("average")
-            differences.append(extremes[claim.task](gains.values()))
+            differences += gains.values()
         else:
-            differences.append(gains[claim.task])
-    return sum(differences) / len(differences)
+            differences += [gains[task] for task in claim.task.split()]
+    return TOGETHER[claim.of](differences)

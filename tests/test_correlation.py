@@ -29,14 +29,18 @@ def test_coefficients_and_p_values_are_scipys(seed):
         assert correlation.p_value(value, len(x)) == pytest.approx(expected.pvalue)
 
 
+def test_ranks_are_scipys():
+    for values in ([3.0, 1, 3, 2, 3, 1], np.zeros(4), made_up()[0]):
+        assert list(correlation.ranks(values)) == list(stats.rankdata(values))
+
+
 def test_a_partial_correlation_computed_by_hand():
-    # y rises with x only as far as `given` does: r(x, y) = 0.8, but 0.28 of it is given
+    # Of centred columns: x y = 8, x given = 8, y given = 3, and the square of each is 10.
     x, y, given = [1, 2, 3, 4, 5], [2, 1, 4, 3, 5], [1, 3, 2, 5, 4]
-    xy, xz, yz = 0.8, 0.8, 0.5
-    assert correlation.pearson(x, y) == pytest.approx(xy)
-    assert correlation.pearson(x, given) == pytest.approx(xz)
-    assert correlation.pearson(y, given) == pytest.approx(yz)
-    expected = (0.8 - 0.8 * 0.5) / math.sqrt((1 - 0.64) * (1 - 0.25))
+    assert correlation.pearson(x, y) == pytest.approx(0.8)
+    assert correlation.pearson(x, given) == pytest.approx(0.8)
+    assert correlation.pearson(y, given) == pytest.approx(0.3)
+    expected = (0.8 - 0.8 * 0.3) / math.sqrt((1 - 0.64) * (1 - 0.09))
     assert correlation.partial(x, y, given) == pytest.approx(expected)
     assert correlation.partial_spearman(x, y, given) == pytest.approx(expected)  # they are ranks
 

@@ -1,73 +1,24 @@
-"""Figures 6 to 9 and section 6.3 on made-up records."""
+"""Figures 6 and 7 on made-up records."""
 
 import math
 
 import numpy as np
 import pandas
 import pytest
-from fake_records import record, write_all
+from fake_designs import (
+    check_lost_predictions,
+    check_products,
+    default,
+    figure_text,
+    prompt,
+    row_of,
+    text,
+)
 from fake_sides import beside, examples
 from matplotlib import pyplot
-from scipy.stats import pearsonr, spearmanr
 
-from analysis import (
-    ablation_architecture,
-    ablation_prompt_size,
-    label_mapping,
-    single_pixel,
-    text_prompt_quality,
-)
-from vpbench import records
+from analysis import ablation_prompt_size, single_pixel
 from vpbench.records import RecordError
-
-RECIPE = {"template": "padding", "size": 7, "lr": 10, "epochs": 4, "label_map": "text"}
-RECIPE |= {"text_prompt": None, "class_names": None, "position_range": "full"}
-SIDE = 56
-
-
-def parameters(template, size):
-    """Returns the paper's number of trainable parameters."""
-    return 6 * size * (2 * SIDE - 2 * size) if template == "padding" else 3 * size**2
-
-
-def prompt(accuracy, validation=None, seed=0, variant="changed", task="eurosat_twin", **settings):
-    """Returns a run of a visual prompt of CLIP with these settings and accuracies."""
-    settings = RECIPE | settings
-    made = record(task, "clip_micro", "visual_prompt", accuracy, seed=seed, variant=variant)
-    made["spec"]["settings"] = settings
-    chosen = made["selection"]["best_validation"]
-    chosen["validation"] = chosen["test"] | {"accuracy": validation or accuracy}
-    made["trained_parameters"] = parameters(settings["template"], settings["size"])
-    return made
-
-
-def text(accuracy, variant="default", **settings):
-    """Returns a run of the text prompt alone."""
-    made = record("eurosat_twin", "clip_micro", "text_prompt", accuracy, variant=variant)
-    made["spec"]["settings"] = {"text_prompt": None, "class_names": None} | settings
-    return made
-
-
-def default(accuracy=50.0, **settings):
-    """Returns a run of the recipe itself, longer than those of the ablation."""
-    return prompt(accuracy, variant="default", **{"epochs": 10} | settings)
-
-
-def row_of(frame, **values):
-    """Returns the only row with these values."""
-    for key, value in values.items():
-        frame = frame[frame[key] == value]
-    assert len(frame) == 1
-    return frame.iloc[0]
-
-
-def figure_text(figure):
-    """Returns all that a figure says."""
-    texts = figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    return " ".join(" ".join(artist.get_text() for artist in texts).split())
-
-
-# Figure 6
 
 
 def size_runs():
@@ -209,205 +160,19 @@ def test_without_text_prompt_a_pixel_has_no_gain_and_the_figure_says_so(tmp_path
     pyplot.close("all")
 
 
-# Section 6.3
-
-
-def mapping_runs(folder, accuracies, seeds=(0,)):
-    """Returns runs of variant -> accuracy; seeds differ by a point."""
-    sources = {"semantic": ["siamese", "chihuahua"], "swapped": ["chihuahua", "siamese"]}
-    made = []
-    for variant, accuracy in accuracies.items():
-        for seed in seeds:
-            one = record(
-                "eurosat_twin", "rn50_micro", "visual_prompt", accuracy + seed, seed=seed,
-                variant=variant, settings={"source_classes": sources.get(variant), "lr": 25},
-            )  # fmt: skip
-            one["task"] |= {"classes": 2, "class_names": ["cat", "dog"], "chance": 50.0}
-            made.append(beside(one, folder))
-    return made
-
-
-def test_mappings_stand_beside_the_papers_accuracies(tmp_path):
-    made = mapping_runs(tmp_path, {"arbitrary": 80.0, "swapped": 60.0, "semantic": 95.0}, (0, 1, 2))
-    frame = label_mapping.accuracies(made)
-    assert list(frame.variant) == ["semantic", "swapped", "arbitrary"]
-    assert list(frame.measured) == [96.0, 61.0, 81.0]
-    assert list(frame.published[:2]) == [100, 62.5] and math.isnan(frame.published[2])
-    assert list(frame.source_classes[:2]) == ["siamese, chihuahua", "chihuahua, siamese"]
-    assert list(frame.difference[1:]) == pytest.approx([35.0, 15.0])
-    assert (frame.difference_low[1:] < frame.difference[1:]).all()
-    assert float(frame.p_value[1]) == pytest.approx(2 / 2.0**350, rel=1e-2)
-
-
-def test_one_seed_has_the_interval_of_its_images(tmp_path):
-    frame = label_mapping.accuracies(mapping_runs(tmp_path, {"semantic": 50.0}))
-    assert (frame.low[0], frame.high[0]) == pytest.approx((46.907, 53.093), abs=1e-3)
-    assert frame.difference.isna().all()
-
-
-def test_a_missing_mapping_is_named(tmp_path):
-    made = mapping_runs(tmp_path, {"semantic": 95.0})
-    assert label_mapping.gaps_of(made) == ["swapped mapping"]
-    frame, found = label_mapping.accuracies(made), label_mapping.mappings(made)
-    figure = label_mapping.draw(frame, found, "lab", label_mapping.gaps_of(made))
-    assert "Not run: swapped mapping." in figure_text(figure)
-    pyplot.close("all")
-
-
-# Figure 8
-
-ZERO_SHOT = (10.0, 20.0, 30.0, 40.0, 25.0)
-PROMPTED = (60.0, 62.0, 71.0, 72.0, 66.0)
-
-
-def quality_runs(folder, prompted=PROMPTED):
-    """Returns runs of text prompts with these accuracies of TP and VP."""
-    made = []
-    for number, (plain, accuracy) in enumerate(zip(ZERO_SHOT, prompted)):
-        words = {
-            "text_prompt": f"{number} {{}}",
-            "class_names": ["a", "b"] if number == 3 else None,
-        }
-        made.append(beside(text(plain, f"words{number}", **words), folder))
-        made.append(beside(prompt(accuracy, variant=f"words{number}", **words), folder))
-    return made
-
-
-def test_figure_8_has_the_gain_and_the_slope_against_their_null(tmp_path):
-    frame = text_prompt_quality.accuracies(quality_runs(tmp_path))
-    order = np.argsort(ZERO_SHOT)
-    assert list(frame.text_prompt_accuracy) == sorted(ZERO_SHOT)
-    gains = np.subtract(PROMPTED, ZERO_SHOT)
-    assert list(frame.gain) == pytest.approx(list(gains[order]))
-    assert (frame.gain_low < frame.gain).all() and (frame.gain < frame.gain_high).all()
-    assert list(frame.text_prompt) == [f"{number} {{}}" for number in order]
-    assert row_of(frame, text_prompt="3 {}").class_names == "a, b"
-    summary = text_prompt_quality.statistics(frame).set_index("statistic")
-    assert summary.value["slope"] == pytest.approx(np.polyfit(ZERO_SHOT, PROMPTED, 1)[0])
-    assert summary.value["pearson"] == pytest.approx(pearsonr(ZERO_SHOT, gains).statistic)
-    assert summary.value["spearman"] == pytest.approx(spearmanr(ZERO_SHOT, gains).statistic)
-    assert dict(summary["null"]) == {"slope": 0, "pearson": -1, "spearman": -1}
-    assert (summary.low <= summary.value).all() and (summary.value <= summary.high).all()
-
-
-def test_a_constant_visual_prompt_gives_the_null(tmp_path):
-    frame = text_prompt_quality.accuracies(quality_runs(tmp_path, (70.0,) * len(ZERO_SHOT)))
-    summary = text_prompt_quality.statistics(frame)
-    assert list(summary.value) == pytest.approx(list(summary["null"]))
-    said = text_prompt_quality.summary_text(summary)
-    assert "Slope of VP on TP: 0.00" in said and "would give \N{MINUS SIGN}1" in said
-
-
-def test_runs_of_other_recipes_and_halves_of_a_pair_are_no_points(tmp_path):
-    made = quality_runs(tmp_path)
-    more = [text(50.0), default(), prompt(99.0, size=3), text(5.0, "alone", text_prompt="lone {}")]
-    frame = text_prompt_quality.accuracies([*made, *more])
-    assert len(frame) == len(ZERO_SHOT)
-    missing = text_prompt_quality.gaps_of([*made, *more], frame)
-    assert any("visual prompt with \N{LEFT DOUBLE QUOTATION MARK}lone {}" in one for one in missing)
-    alike = [*made, beside(text(50.0), tmp_path), beside(default(epochs=4), tmp_path)]
-    assert len(text_prompt_quality.accuracies(alike)) == len(ZERO_SHOT) + 1
-
-
-def test_three_text_prompts_are_too_few_for_a_correlation(tmp_path):
-    made = quality_runs(tmp_path)[:6]
-    frame = text_prompt_quality.accuracies(made)
-    assert len(frame) == 3 and text_prompt_quality.statistics(frame).empty
-    assert text_prompt_quality.gaps_of(made, frame) == [
-        "enough text prompts for a correlation: 3 of at least 4"
-    ]
-
-
-def test_a_text_prompt_is_shown_as_it_is(tmp_path):
-    made = quality_runs(tmp_path)
-    for one in made[:2]:
-        one["spec"]["settings"]["text_prompt"] = "$x_1$ & 100 % {} \\alpha"
-    frame = text_prompt_quality.accuracies(made)
-    summary = text_prompt_quality.statistics(frame)
-    figure = text_prompt_quality.draw(frame, summary, "lab", "eurosat", ["$x_$"])
-    figure.canvas.draw()  # broken mathematics would be an error
-    assert "$x_1$ & 100 % {} \\alpha" in figure_text(figure)
-    pyplot.close("all")
-
-
-# Figure 9
-
-
-def architecture_runs():
-    """Returns runs of two backbones; one was not fine-tuned."""
-    cells = [("rn50_micro", "visual_prompt", 10.0), ("rn50_micro", "linear_probe", 60.0)]
-    cells += [("clip_micro", method, 70.0) for method in ablation_architecture.SHOWN]
-    cells += [("clip_micro", "text_prompt", 50.0)]
-    return [record("cifar100_twin", *cell) for cell in cells]
-
-
-def test_figure_9_orders_architectures_by_model_and_counts_them():
-    frame = ablation_architecture.accuracies(architecture_runs())
-    assert list(frame.backbone) == ["clip_micro"] * 3 + ["rn50_micro"] * 2
-    assert row_of(frame, backbone="rn50_micro", method="visual_prompt").measured == 10.0
-    missing = ablation_architecture.gaps_of(frame)
-    assert missing == ["FT of rn50_micro"]
-    said = figure_text(ablation_architecture.draw(frame, "lab", "cifar100", missing))
-    assert "2 architectures on CIFAR100 twin" in said and "Not run: FT of rn50_micro." in said
-    assert "Lab scale" in said
-    pyplot.close("all")
-
-
-def test_vits_and_resnets_of_clip_are_told_apart():
-    made = [record("cifar100_twin", "clip_micro", "visual_prompt", 70.0) for _ in range(2)]
-    made[1]["spec"]["backbone"] = "another"
-    made[1]["backbone"] |= {"architecture": "ResNet-50", "parameters": 38_000_000}
-    frame = ablation_architecture.accuracies(made)
-    said = figure_text(ablation_architecture.draw(frame, "paper", "cifar100", []))
-    assert "CLIP ViT" in said and "CLIP ResNet" in said and "38 M" in said
-    pyplot.close("all")
-
-
-# All of them
-
-MADE = {
-    ablation_prompt_size: lambda folder: size_runs(),
-    single_pixel: pixel_runs,
-    label_mapping: lambda folder: mapping_runs(folder, {"semantic": 95.0, "swapped": 60.0}),
-    text_prompt_quality: quality_runs,
-    ablation_architecture: lambda folder: architecture_runs(),
-}
-
-
-@pytest.mark.parametrize("analysis", MADE)
 @pytest.mark.parametrize("some", [True, False])
-def test_an_analysis_is_a_csv_and_a_figure_with_or_without_records(
-    tmp_path, capsys, analysis, some
-):
-    name = analysis.__name__.rpartition(".")[2]
-    folder = tmp_path / "runs"
-    made = MADE[analysis](folder) if some else []
-    for one in made:  # their place is not part of the file
-        one.pop("file", None)
-    paths = write_all(made, folder)
-    out, figures = tmp_path / f"{name}.csv", tmp_path / "figures"
-    command = ["--runs", *map(str, paths), "--out", str(out), "--figures", str(figures)]
-    assert analysis.main(command) == 0
-    frame = pandas.read_csv(out)
-    assert tuple(frame.columns) == analysis.COLUMNS
-    assert bool(len(frame)) == some
-    assert (figures / f"{name}.png").stat().st_size > 8_000
-    assert b"/Type /Font" in (figures / f"{name}.pdf").read_bytes()
-    said = capsys.readouterr().err
-    if not some:
-        assert said.startswith("warning: not run: ")
+def test_ablation_prompt_size_is_a_csv_and_a_figure_with_or_without_records(tmp_path, capsys, some):
+    made = size_runs() if some else []
+    assert bool(len(check_products(ablation_prompt_size, made, tmp_path))) == some
+    assert some or capsys.readouterr().err.startswith("warning: not run: ")
 
 
-@pytest.mark.parametrize("analysis", [single_pixel, label_mapping, text_prompt_quality])
-def test_lost_predictions_are_one_line(tmp_path, capsys, analysis):
-    folder = tmp_path / "runs"
-    made = MADE[analysis](folder)
-    for one in made:
-        one.pop("file", None)
-    paths = write_all(made, folder)
-    for one in made:
-        records.record_path(one["spec"], folder).with_suffix(".predictions.npz").unlink(True)
-    out = tmp_path / "x.csv"
-    command = ["--runs", *map(str, paths), "--out", str(out), "--figures", str(tmp_path)]
-    assert analysis.main(command) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("delete its record and run it again")
+@pytest.mark.parametrize("some", [True, False])
+def test_single_pixel_is_a_csv_and_a_figure_with_or_without_records(tmp_path, capsys, some):
+    made = pixel_runs(tmp_path / "runs") if some else []
+    assert bool(len(check_products(single_pixel, made, tmp_path))) == some
+    assert some or capsys.readouterr().err.startswith("warning: not run: ")
+
+
+def test_lost_predictions_of_single_pixel_are_one_line(tmp_path, capsys):
+    check_lost_predictions(single_pixel, pixel_runs(tmp_path / "runs"), tmp_path, capsys)

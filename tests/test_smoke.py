@@ -25,17 +25,19 @@ from collections import Counter
 
 import pandas
 
-from analysis import runs
+from analysis import runs, style
 
 
-def write_table(records, out):
-    """Returns the path of the csv file."""
+def write_counts(records, out, figures):
+    """Returns the paths of the figure."""
     counts = Counter(record["spec"]["method"] for record in records)
-    return runs.write_csv(pandas.DataFrame(sorted(counts.items())), out)
+    frame = pandas.DataFrame(sorted(counts.items()), columns=["method", "runs"])
+    runs.write_csv(frame, out)
+    return style.save(frame.plot.bar("method", "runs").figure, figures, "count_records")
 
 
 if __name__ == "__main__":
-    sys.exit(runs.run(__doc__, write_table))
+    sys.exit(runs.run(__doc__, write_counts, figures=True))
 '''
 UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.main.manifest.json")
 
@@ -81,7 +83,7 @@ def test_the_smoke_test_needs_no_network(smoke):
 def test_it_says_what_it_does_and_where_the_results_are(smoke):
     runs = len(list((smoke[0] / "results/runs/smoke").rglob("seed*[0-9].json")))
     assert f"config/smoke.yaml: {runs} runs at smoke scale" in smoke[1]
-    assert "tables in results/, figures in results/figures/" in smoke[1]
+    assert "the report is results/report.html, tables are in results/" in smoke[1]
 
 
 @pytest.mark.parametrize("name", read_config("smoke")["analyses"])
@@ -116,7 +118,7 @@ def test_each_record_is_whole_and_keeps_its_spec(smoke):
 
 
 def test_progress_bars_are_in_the_logs(smoke):
-    log = smoke[0] / "results/logs/smoke/eurosat_twin/vision_language.log"
+    log = smoke[0] / "results/logs/smoke/eurosat_twin/vision_language.main.log"
     assert re.search(r"\d+%\|", log.read_text())
 
 

@@ -202,3 +202,12 @@ def test_a_measurement_reads_the_prompts_of_its_slice_after_their_runs(suite, sm
     small["granularity"] = "per_run"
     output = plan(suite, "--configfile", write_config(tmp_path, small), "--", TRANSFER)
     assert planned_jobs(output) == {"run": 1, "measure": 1, "transfer": 1}
+
+
+def test_a_script_follows_its_imports_and_no_other_script(suite):
+    output = plan(suite, "results/table1.csv")
+    inputs = re.search(r"rule table1:\n\s+input: (.*)", output)[1].split(", ")
+    own = {path for path in inputs if path.endswith(".py")}
+    assert {"analysis/table1.py", "analysis/cells.py", "vpbench/records.py"} <= own
+    assert "analysis/style.py" in own  # only through analysis/render.py
+    assert not own & {"analysis/table2.py", "analysis/figure4.py", "analysis/report.py"}

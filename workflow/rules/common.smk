@@ -1,4 +1,5 @@
 # What the configuration means: is it legal, which runs does it ask for, which files do they make.
+import ast
 import hashlib
 import json
 import os
@@ -18,15 +19,22 @@ MANIFEST = f"results/runs/{UNIT}.manifest.json"
 MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
 ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"
 
-# What every analysis reads besides its script and its records; their contents are tracked.
-ANALYSIS_LIBRARY = [
-    "vpbench/records.py",
-    "vpbench/catalogue.py",
-    *(
-        f"analysis/{name}.py"
-        for name in ("runs", "cells", "correlation", "paired", "published", "render", "style")
-    ),
-]
+
+def library(script):
+    """Returns the files of this repository that a script imports, directly or through others.
+
+    Their contents are tracked: an edit makes exactly the tables and figures again that use it.
+    """
+    found, waiting = set(), [script]
+    while waiting:
+        for node in ast.walk(ast.parse(Path(waiting.pop()).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+                paths = [f"{name.replace('.', '/')}.py" for name in names]
+                new = {path for path in paths if Path(path).is_file()} - found
+                found |= new
+                waiting += new
+    return sorted(found)
 
 
 def files(folder, pattern):

@@ -2,7 +2,7 @@
 rule claims:
     input:
         script="analysis/claims.py",
-        library=ANALYSIS_LIBRARY,
+        library=library("analysis/claims.py"),
         published=PUBLISHED,
         tables=[products(name)["csv"] for name in config["analyses"]],
     output:
@@ -20,18 +20,17 @@ rule claims:
         "../../environment.yml"
     params:
         scale=config["scale"],
+        names=list(config["analyses"]),
     shell:
-        "PYTHONPATH=. python {input.script} --results results --scale {params.scale}"
-        " --out {output.csv} > {log} 2>&1"
+        "PYTHONPATH=. python {input.script} --results results --names {params.names}"
+        " --scale {params.scale} --out {output.csv} > {log} 2>&1"
 
 
 rule tables:
     input:
         script="analysis/latex_document.py",
-        library=ANALYSIS_LIBRARY,
-        tables=[
-            products(name)["latex"] for name in config["analyses"] if "latex" in products(name)
-        ],
+        library=library("analysis/latex_document.py"),
+        tables=[products(name)["latex"] for name in config["analyses"] if "latex" in products(name)],
     output:
         "results/tables.tex",
     log:
@@ -46,7 +45,7 @@ rule tables:
 rule report:
     input:
         script="analysis/report.py",
-        library=ANALYSIS_LIBRARY,
+        library=library("analysis/report.py"),
         page=files("analysis/report_page", "*"),
         captions=files("workflow/report", "*.rst"),
         claims="results/claims.csv",

@@ -1,0 +1,23 @@
+"""Captions of tables and figures: the files that Snakemake's report shows as well."""
+
+import re
+
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
+
+
+def read(path):
+    """Returns the caption in the file `path` as plain text in one line, empty if there is none."""
+    if not path.exists():
+        return ""
+    text = re.sub(r"[`*]+", "", path.read_text(encoding="utf-8"))
+    return typographic(" ".join(text.split()))
+
+
+def typographic(text):
+    """Returns a text with curly apostrophes."""
+    return text.replace("'", APOSTROPHE)
+
+
+def first_sentence(text):
+    """Returns a text up to its first full stop."""
+    return re.split(r"(?<=[.])\s", text)[0]

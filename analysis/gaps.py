@@ -1,0 +1,26 @@
+"""What was not run: said on stderr, and in the figure itself instead of an empty plot."""
+
+import sys
+import textwrap
+
+
+def warn(missing):
+    """Returns `missing`, the things that were not run, after naming each on stderr."""
+    for thing in missing:
+        print(f"warning: not run: {thing}", file=sys.stderr)
+    return missing
+
+
+def explain(axes, text):
+    """Returns `axes` as a panel that only says `text`."""
+    axes.set_axis_off()
+    axes.text(
+        0.5, 0.5, "\n".join(textwrap.wrap(text, 60)), ha="center", va="center", fontsize=9,
+        transform=axes.transAxes, parse_math=False,
+    )  # fmt: skip
+    return axes
+
+
+def note(missing):
+    """Returns the lines for a figure that name what was not run, empty if all was."""
+    return "\n".join(textwrap.wrap(f"Not run: {'; '.join(missing)}.", 120)) if missing else ""

@@ -1,0 +1,98 @@
+"""Where numbers come from: versions, hardware, hashes and dates of their records."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def facts(records):
+    """Returns fact -> text about the records as a whole and about the machine at hand.
+
+    The date is that of the newest record, so that equal records give an equal page.
+    """
+    runs = [record for record in records if "measurement" not in record["spec"]]
+    seconds = sum(record["measured"].get("seconds") or 0 for record in records)
+    return {
+        "Runs": f"{len(runs):,}",
+        "Measurements beside the runs": f"{len(records) - len(runs):,}",
+        "Newest record": newest(records),
+        "Time in runs and measurements": duration(seconds),
+        "Device of the runs": counted(record["device"] for record in records),
+        "Machine that made this page": machine(),
+        "Code": commit(),
+    }
+
+
+def newest(records):
+    """Returns when the newest record was written, in UTC."""
+    times = [Path(record["file"]).stat().st_mtime for record in records if "file" in record]
+    if not times:
+        return "none"
+    return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def duration(seconds):
+    """Returns a time in hours and minutes, or in seconds where it is short."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def counted(values):
+    """Returns the different values as text, each with how many records have it."""
+    found = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return ", ".join(f"{value} ({count:,})" for value, count in sorted(found.items())) or "none"
+
+
+def machine():
+    """Returns processor, number of cores and system of this machine."""
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def processor():
+    """Returns the name of the processor; Linux tells it in a file of its own."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or "unknown processor"
+
+
+def commit():
+    """Returns the commit of the code, or that it is not known."""
+    command = ["git", "describe", "--always", "--dirty=, with changes", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    except OSError:
+        return "not known: git is not installed"
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "not known: no git checkout"
+
+
+def versions(records):
+    """Returns package -> the versions that the records name, sorted."""
+    found = {}
+    for record in records:
+        for package, version in record["versions"].items():
+            found.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(found[package])) for package in sorted(found)}
+
+
+def hashes(records):
+    """Returns (what, of which, hashes) rows: weights per backbone, worlds, data per task."""
+    found = {}
+    for record in records:
+        spec = record["spec"]
+        owners = {"weights": spec.get("backbone"), "data": spec["task"]}
+        for kind, value in record.get("hashes", {}).items():
+            if value:
+                found.setdefault((kind, owners.get(kind, "")), set()).add(value)
+    kinds = {"weights": 0, "world": 1, "data": 2}
+    order = sorted(found, key=lambda key: (kinds.get(key[0], 3), key))
+    return [(kind, owner, sorted(found[kind, owner])) for kind, owner in order]
