@@ -189,7 +189,7 @@ def caption(summary, name, count):
 
 def with_interval(row):
     """Returns a coefficient, its interval and p value as text."""
-    if row.p_value is None:  # one of the columns is constant, or explains another
+    if math.isnan(row.value):  # one of the columns is constant, or explains another
         return "undefined"
     numbers = [f"{row[key]:.2f}".replace("-", "\N{MINUS SIGN}") for key in ("value", "low", "high")]
     return "{} [{}, {}], p = ".format(*numbers) + row.p_value

@@ -182,7 +182,7 @@ def scorecard(path, scale):
     for row in dictionaries(table):
         if scale not in (None, row["scale"]):
             raise records.RecordError(
-                f"{path}: its scale is {row['scale']!r}, that of the records {scale!r}; make it again"
+                f"{path}: its scale is {row['scale']!r}, the records' {scale!r}; make it again"
             )
         interval = f"{short(row['low'])} to {short(row['high'])}" if row["low"] else ""
         numbers = {

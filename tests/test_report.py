@@ -230,7 +230,7 @@ def test_claims_of_another_scale_than_the_records_are_refused(tmp_path, capsys):
     path = tmp_path / "results" / "claims.csv"
     path.write_text(path.read_text().replace(",lab,", ",paper,"))
     assert report.main(command) == 2
-    assert "its scale is 'paper', that of the records 'lab'" in capsys.readouterr().err
+    assert "its scale is 'paper', the records' 'lab'" in capsys.readouterr().err
 
 
 def test_a_csv_without_rows_is_not_run(tmp_path):

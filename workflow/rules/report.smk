@@ -30,6 +30,7 @@ rule tables:
     input:
         script="analysis/latex_document.py",
         library=library("analysis/latex_document.py"),
+        captions=files("workflow/report", "table*.rst"),
         tables=[products(name)["latex"] for name in config["analyses"] if "latex" in products(name)],
     output:
         "results/tables.tex",
@@ -51,6 +52,7 @@ rule report:
         claims="results/claims.csv",
         products=[path for name in config["analyses"] for path in products(name).values()],
         runs=list(UNITS),
+        measurements=[path for name in measurements() for path in measurement_files(name)],
     output:
         "results/report.html",
     log:
@@ -60,8 +62,8 @@ rule report:
         "../../environment.yml"
     params:
         names=list(config["analyses"]),
-        config=configuration(),
+        config=[str(path) for path in workflow.configfiles],
     shell:
         "PYTHONPATH=. python {input.script} --results results --names {params.names}"
-        " --runs {input.runs} --config {params.config} --captions workflow/report"
+        " --runs {input.runs} {input.measurements} --config {params.config} --captions workflow/report"
         " --out {output} > {log} 2>&1"
