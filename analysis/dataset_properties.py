@@ -155,8 +155,8 @@ def draw_panel(axes, frame, name, columns):
             s=34, marker=MARKERS[bool(shift)], edgecolor="black", linewidth=0.6, zorder=3,
         )  # fmt: skip
     chosen = without_shift(frame, columns)
-    if len(chosen) >= correlation.FEWEST:
-        along = chosen[columns[name]].astype(float)
+    along = chosen[columns[name]].astype(float)
+    if len(chosen) >= correlation.FEWEST and along.nunique() > 1:
         fit, ends = np.polyfit(along, chosen.gain.astype(float), 1), along.agg(["min", "max"])
         axes.plot(ends, np.polyval(fit, ends), "--", color=TREND, lw=1.3, zorder=2)
     axes.axhline(0, color="black", linewidth=0.7, zorder=0)

@@ -100,11 +100,11 @@ def draw(frame, found, scale, missing):
         )  # fmt: skip
         if row.published == row.published:
             axes.plot(
-                position + 0.41, row.published, "D", markersize=6, color="#d55e00", mec="black",
+                position + 0.46, row.published, "D", markersize=6, color="#d55e00", mec="black",
                 label="Paper" if position == 0 else None, clip_on=False,
             )  # fmt: skip
             axes.annotate(
-                f"{row.published:g}", (position + 0.41, row.published), (0, -12),
+                f"{row.published:g}", (position + 0.46, row.published), (0, -12),
                 textcoords="offset points", ha="center", fontsize=7.5,
             )  # fmt: skip
     if frame.difference.notna().any():

@@ -25,6 +25,7 @@ from analysis.effects import (
     trend,
     verdict,
 )
+from vpbench.catalogue import PAINTED
 
 VISION = ("instagram", "bit_m", "rn50")
 SHIFT_TABLES = (2, 5)
@@ -112,7 +113,7 @@ def correlation(frame, claim, scale, of, side):
 
 def side_of(scale):
     """Returns the side in pixels of the images at a scale."""
-    return TWIN_SIDE if scale in ("lab", "smoke", "search") else PAPER_SIDE
+    return TWIN_SIDE if scale in PAINTED else PAPER_SIDE
 
 
 def default_padding(scale):

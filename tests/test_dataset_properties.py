@@ -199,7 +199,7 @@ def test_lpips_gets_images_from_minus_one_to_one(monkeypatch, tmp_path, twin):
     "changes, complaint",
     [
         ({"diversity": "lpips_alex"}, "lpips_alex needs its published weights, a random network"),
-        ({"extractor": "inception_v3"}, "inception_v3 needs its published weights"),
+        ({"extractor": "inception_v3"}, "features` is that of a backbone, not of inception_v3"),
         ({"diversity": "lpips_vgg", "weights": "/nowhere/vgg"}, "/nowhere/vgg is missing"),
     ],
 )
@@ -211,13 +211,16 @@ def test_a_network_without_weights_is_refused(twin, changes, complaint):
 def test_inception_needs_its_package_and_exactly_its_weights(monkeypatch, tmp_path, twin):
     weights = tmp_path / "inception.pth"
     weights.write_bytes(b"others")
-    settings = SETTINGS | {"extractor": "inception_v3", "weights": str(weights)}
+    images, settings = twin.splits["train"].images, SETTINGS | {"extractor": "inception_v3"}
+    with pytest.raises(ValueError, match="inception_v3 needs its published weights"):
+        measurement.distance(images, settings, CPU)
+    settings |= {"weights": str(weights)}
     monkeypatch.setattr(measurement, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install torch-fidelity"):
-        measurement.measure(twin, settings, [], CPU)
+        measurement.distance(images, settings, CPU)
     monkeypatch.setattr(measurement, "find_spec", lambda name: "there")
     with pytest.raises(ValueError, match="SHA-256 .* has 6726825d0af5...; give that file"):
-        measurement.measure(twin, settings, [], CPU)
+        measurement.distance(images, settings, CPU)
 
 
 def test_only_twins_are_compared_with_the_labs_world(twin):

