@@ -208,6 +208,16 @@ def test_run_task_wants_a_list_of_legal_specs(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_measure_wants_a_list_and_lpips_weights_the_published_file(tmp_path, capsys):
+    assert mistake(capsys, "measure", "{}") == "the specs must be a JSON list"
+    out = tmp_path / "lpips_alex.safetensors"
+    assert "no.tar.gz" in mistake(capsys, "lpips-weights", tmp_path / "no.tar.gz", "--out", out)
+    other = tmp_path / "other.ckpt"
+    other.write_bytes(b"something else")
+    assert "has the SHA-256" in mistake(capsys, "lpips-weights", other, "--out", out)
+    assert not out.exists()
+
+
 def test_a_mistake_about_a_prompt_is_one_line(fitted, pets, tmp_path, capsys):
     options = ("--task", pets, "--backbone")
     line = mistake(capsys, "evaluate", tmp_path / "no", *options, "clip_micro")
