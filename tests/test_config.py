@@ -21,6 +21,7 @@ from vpbench import catalogue
 
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
 DATA = {"train": 20, "validation": 20, "test": 20}
+TRANSFER = {"runs": {}, "data": DATA, "settings": {"images": 20}}
 PROBES = {"methods": ["linear_probe"], "seeds": [0]}
 VARIED = PROBES | {"variants": ["v"]}
 PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
@@ -69,7 +70,7 @@ def expand_variants(name, block, config):
             for variant in block.get("variants", [name if "settings" in block else "default"])
         ]
     variants = [("", {})]
-    for key, values in block["sweep"].items():
+    for key, values in sorted(block["sweep"].items()):
         variants = [
             (f"{text}_{key}_{str(value).replace('.', '_')}", {**changes, key: value})
             for text, changes in variants
@@ -156,14 +157,22 @@ def refusal(suite, path):
         ),
         (
             {"grid": {"main": VARIED, "more": VARIED | {"settings": {"max_iter": 3}}}},
-            "linear_probe, variant v of cifar10_twin has other settings in block main",
+            "linear_probe, variant v of eurosat_twin has other settings in block main",
+        ),
+        (
+            {"grid": {"own": PROBES}, "analyses": {"table1": {}}},
+            "at analyses.table1.grid: 'main' is not in grid: own",
+        ),
+        (
+            {"measurements": {"transfer": TRANSFER | {"runs": {"methods": ["visual_prompt"]}}}},
+            "at measurements.transfer.runs: the grid has no such run",
         ),
         (
             {"analyses": {"table1": {"grid": ["mian"]}}},
             "at analyses.table1.grid: 'mian' is not in grid: main",
         ),
         (
-            {"measurements": {"transfer": {"runs": {}, "data": DATA, "settings": {}}}},
+            {"measurements": {"transfer": TRANSFER | {"settings": {}}}},
             "at measurements.transfer.settings: 'images' is a required property",
         ),
         ({"analyses": {"table1": {"backbones": ["bit_m_micro"]}}}, "is not in backbones"),

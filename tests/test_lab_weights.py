@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tiny import READING
 
 from vpbench import backbones, catalogue, tasks
 from vpbench.lab import micro_backbones, pretrain, world
@@ -17,7 +18,7 @@ CARDS = {
 def zero_shot(clip, name):
     """Returns the zero-shot accuracy in percent on 200 validation pictures of a twin."""
     task = tasks.load_task(name, {"train": 10, "validation": 200, "test": 10})
-    _, _, evaluations = text_prompt.fit(clip, task, {}, 0).selection["last"]
+    _, _, evaluations = text_prompt.fit(clip, task, READING, 0).selection["last"]
     return evaluations["validation"].metrics["accuracy"]
 
 

@@ -184,7 +184,7 @@ def test_an_analysis_is_one_script_and_one_line_of_the_configuration(smoke):
     snakemake(folder, *GIVEN, "results/count_records.csv")
     config.write_text(text)
     found = Path(folder, "results/count_records.csv").read_text()
-    assert all(f"{method},3" in found for method in ("visual_prompt", "linear_probe", "fine_tune"))
+    assert all(f"{method},2" in found for method in ("visual_prompt", "linear_probe", "fine_tune"))
 
 
 def test_a_killed_run_goes_on_where_it_was(smoke):

@@ -305,7 +305,7 @@ def config_schema():
             "additionalProperties": names,
         },
     }
-    reading = slice_ | {"grid": names | {"items": plain}}  # names of blocks; absent: the first
+    reading = slice_ | {"grid": names | {"items": plain}}  # names of blocks; absent: main
     return closed_schema(
         {
             "schema": {"const": SCHEMA},

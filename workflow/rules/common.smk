@@ -65,13 +65,20 @@ def check_configuration():
         check_changes(changes, f"variants.{variant}", catalogue.SETTINGS)
     for name, block in config["grid"].items():
         where = f"{configuration()} at grid.{name}"
-        check_names(block, where)
+        check_names(block | {"grid": [name]}, where)
         check_changes(block.get("settings", {}), f"grid.{name}.settings", block["methods"])
         check_settings(name, block, where)
     for name, slice_ in config["analyses"].items():
         check_names(slice_, f"{configuration()} at analyses.{name}")
     for name, measurement in measurements().items():
         check_names(measurement["runs"], f"{configuration()} at measurements.{name}.runs")
+
+
+def check_measurements():
+    """Returns None if each measurement has a run to measure."""
+    for name in measurements():
+        if not measurement_specs(name):
+            refuse(f"{configuration()} at measurements.{name}.runs: the grid has no such run")
 
 
 def variants():
@@ -104,7 +111,7 @@ def check_names(slice_, where):
         "grid": list(config["grid"]),
     }
     for key, names in declared.items():
-        for name in slice_.get(key, []):
+        for name in slice_.get(key, ["main"] if key == "grid" else []):
             if name not in names:
                 own = "recipes" if key == "methods" else key
                 refuse(f"{where}.{key}: {name!r} is not in {own}: {', '.join(names)}")
@@ -129,8 +136,9 @@ def block_variants(name, block):
     the name of the block if the block has settings of its own.
     """
     if "sweep" in block:
-        keys = list(block["sweep"])
-        combinations = [dict(zip(keys, values)) for values in product(*block["sweep"].values())]
+        keys = sorted(block["sweep"])  # names must not depend on the order in the file
+        values = product(*(block["sweep"][key] for key in keys))
+        combinations = [dict(zip(keys, each)) for each in values]
         return {variant_name(name, values): values for values in combinations}
     if "variants" in block:
         return {variant: variants().get(variant, {}) for variant in block["variants"]}
@@ -138,7 +146,7 @@ def block_variants(name, block):
 
 
 def variant_name(name, values):
-    """Returns the name of one combination of a sweep, e.g. padding_size_size_7_lr_0_1."""
+    """Returns the name of one combination of a sweep, e.g. padding_size_lr_0_1_size_7."""
     parts = [name, *(f"{key}_{value}" for key, value in values.items())]
     return re.sub("[^a-z0-9]+", "_", "_".join(parts).lower())
 
@@ -224,8 +232,8 @@ def blocks():
 
 
 def specs(slice_):
-    """Returns the specs of all runs of a slice: of the blocks it names, or of the first one."""
-    named = slice_.get("grid", list(config["grid"])[:1])
+    """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
+    named = slice_.get("grid", ["main"])
     wanted = {RECORD.format(**run) for name in named for run in block_runs(name)}
     return [
         run
@@ -416,6 +424,7 @@ UNIT_OF = {path: unit(block, run) for block, runs in BLOCKS.items() for path, ru
 UNITS = {}
 for path, run in SPECS.items():
     UNITS.setdefault(UNIT_OF[path], []).append(run)
+check_measurements()
 
 
 wildcard_constraints:
