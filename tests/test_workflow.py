@@ -173,6 +173,7 @@ def test_a_sweep_is_every_combination_and_settings_are_for_the_methods_that_know
         },
     }
     small["variants"] = {"plain": {"text_prompt": "{}"}}
+    small["analyses"] = {"table1": {"grid": ["sizes"]}}
     specs = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)))
     found = {spec["variant"]: spec["settings"] for spec in specs if spec["method"] != "text_prompt"}
     rates = {name: (each["size"], each["lr"]) for name, each in found.items() if name != "plain"}
