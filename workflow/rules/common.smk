@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 from snakemake.utils import available_cpu_count
@@ -138,8 +138,8 @@ def block_variants(name, block):
     if "sweep" in block:
         keys = sorted(block["sweep"])  # names must not depend on the order in the file
         values = product(*(block["sweep"][key] for key in keys))
-        combinations = [dict(zip(keys, each)) for each in values]
-        return {variant_name(name, values): values for values in combinations}
+        combined = [dict(zip(keys, each)) for each in values]
+        return {variant_name(name, changes): changes for changes in combined}
     if "variants" in block:
         return {variant: variants().get(variant, {}) for variant in block["variants"]}
     return {name if "settings" in block else "default": {}}
@@ -214,37 +214,30 @@ def catalogue_order(run):
 
 
 def blocks():
-    """Returns the blocks of the grid: name -> path of the record -> spec, each run in one only."""
-    found, known = {}, {}
-    for name, block in config["grid"].items():
-        runs = {RECORD.format(**run): run for run in block_specs(name, block)}
-        for path, run in runs.items():
-            if known.get(path, run) != run:
-                other = next(block for block in found if path in found[block])
+    """Returns the blocks of the grid: name -> path of the record -> spec."""
+    found = {
+        name: {RECORD.format(**run): run for run in block_specs(name, block)}
+        for name, block in config["grid"].items()
+    }
+    for (name, runs), (other, others) in combinations(found.items(), 2):
+        for path in runs.keys() & others.keys():
+            run = runs[path]
+            if run != others[path]:
                 refuse(
-                    f"{configuration()} at grid.{name}: {run['method']}, variant {run['variant']} of "
-                    f"{run['task']} has other settings in block {other}; name the variants apart"
+                    f"{configuration()} at grid.{other}: {run['method']}, variant {run['variant']} "
+                    f"of {run['task']} has other settings in block {name}; name the variants apart"
                 )
-        new = {path: run for path, run in runs.items() if path not in known}
-        found[name] = dict(sorted(new.items(), key=lambda item: catalogue_order(item[1])))
-        known |= new
     return found
 
 
 def specs(slice_):
     """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
-    named = slice_.get("grid", ["main"])
-    wanted = {RECORD.format(**run) for name in named for run in block_runs(name)}
+    wanted = set().union(*(BLOCKS[name] for name in slice_.get("grid", ["main"])))
     return [
         run
         for path, run in SPECS.items()
         if path in wanted and inside(slice_, run["task"], run["backbone"], run["method"])
     ]
-
-
-def block_runs(name):
-    """Returns the specs of a block of the grid, those that another block makes too."""
-    return block_specs(name, config["grid"][name])
 
 
 def selection(slice_):
@@ -419,9 +412,11 @@ def end_message():
 check_configuration()
 PAGES = ["results/claims.csv", "results/tables.tex", "results/report.html"]
 BLOCKS = blocks()
-SPECS = {path: run for runs in BLOCKS.values() for path, run in runs.items()}
-UNIT_OF = {path: unit(block, run) for block, runs in BLOCKS.items() for path, run in runs.items()}
-UNITS = {}
+SPECS, UNIT_OF, UNITS = {}, {}, {}
+for block, runs in BLOCKS.items():
+    for path, run in sorted(runs.items(), key=lambda item: catalogue_order(item[1])):
+        if path not in SPECS:  # a run that two blocks ask for is in the job of the first
+            SPECS[path], UNIT_OF[path] = run, unit(block, run)
 for path, run in SPECS.items():
     UNITS.setdefault(UNIT_OF[path], []).append(run)
 check_measurements()
