@@ -31,7 +31,7 @@ rule all:
         every_product,
 
 
-# The same for config/smoke.yaml: everything once, very small, in one to two minutes.
+# The same for config/smoke.yaml: everything once, very small, in about two minutes.
 rule smoke:
     input:
         every_smoke_product,
