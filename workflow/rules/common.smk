@@ -220,9 +220,8 @@ def blocks():
         for name, block in config["grid"].items()
     }
     for (name, runs), (other, others) in combinations(found.items(), 2):
-        for path in runs.keys() & others.keys():
-            run = runs[path]
-            if run != others[path]:
+        for path, run in runs.items():
+            if others.get(path, run) != run:
                 refuse(
                     f"{configuration()} at grid.{other}: {run['method']}, variant {run['variant']} "
                     f"of {run['task']} has other settings in block {name}; name the variants apart"
