@@ -194,15 +194,14 @@ def main(argv=None):
     parser.add_argument("--scale", required=True, choices=SCALES)
     parser.add_argument("--out", required=True, type=Path, metavar="CSV")
     arguments = parser.parse_args(argv)
-    try:
+
+    def work():
         frame = scorecard(arguments.results, arguments.scale, arguments.names)
         runs.write_csv(frame, arguments.out)
         text = markdown(frame, arguments.scale)
         arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
-    except (RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return runs.exit_code(work)
 
 
 if __name__ == "__main__":

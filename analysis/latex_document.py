@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from analysis import captions, render
+from analysis import captions, render, runs
 from vpbench import records
 
 HEAD = r"""% Made by analysis/latex_document.py; compile it with pdflatex.
@@ -87,12 +87,11 @@ def main(argv=None):
     parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
     parser.add_argument("--out", required=True, type=Path, metavar="TEX")
     given = parser.parse_args(argv)
-    try:
+
+    def work():
         records.write_bytes(given.out, document(given.tables, given.captions).encode())
-    except (records.RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return runs.exit_code(work)
 
 
 if __name__ == "__main__":

@@ -285,14 +285,13 @@ def main(argv=None):
     parser.add_argument("--config", nargs="*", default=[], type=Path, metavar="YAML")
     parser.add_argument("--out", required=True, type=Path, metavar="HTML")
     given = parser.parse_args(argv)
-    try:
+
+    def work():
         loaded = records.load(given.runs)
         text = page(loaded, given.results, given.names, given.captions, given.config)
         records.write_bytes(given.out, text.encode())
-    except (records.RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return runs.exit_code(work)
 
 
 if __name__ == "__main__":

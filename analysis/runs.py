@@ -26,7 +26,8 @@ def run(description, analyse, argv=None, figures=False, measurements=False):
     if measurements:
         parser.add_argument("--measurements", nargs="*", default=[], metavar="PATH")
     arguments = parser.parse_args(argv)
-    try:
+
+    def work():
         select = json_argument("--select", arguments.select)
         digests = json_argument("--digests", arguments.digests)
         loaded = [records.load(arguments.runs, select, digests)]
@@ -34,6 +35,14 @@ def run(description, analyse, argv=None, figures=False, measurements=False):
             loaded.append(records.load(arguments.measurements, digests=digests))
         places = (arguments.out, arguments.figures) if figures else (arguments.out,)
         analyse(*loaded, *places)
+
+    return exit_code(work)
+
+
+def exit_code(work):
+    """Returns 0 once `work()` is done, or 2 after its complaint in one line on stderr."""
+    try:
+        work()
     except (records.RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
