@@ -4,7 +4,8 @@ import torch
 
 from vpbench.tasks import Split, Task
 
-DATA = {"train": 24, "validation": 12, "test": 24}
+DATA = {"train": 24, "validation": 12, "test": 24, "resolution": "backbone"}
+ENGINE = {"precision": "fp32", "compile": False, "micro_batch": None}
 PADDING = {
     "template": "padding",
     "size": 7,
@@ -55,6 +56,7 @@ def spec(method="visual_prompt", backbone="clip_micro", task="eurosat_twin", see
         "variant": "default",
         "seed": seed,
         "data": dict(DATA),
+        "engine": dict(ENGINE),
         "settings": SETTINGS[method] | changes,
     }
 

@@ -125,7 +125,9 @@ def run(arguments):
     spec = read_json(arguments.spec)
     runs.check_spec(spec)
     backbone = backbones.load_backbone(spec["backbone"], check_device(arguments.device))
-    task = tasks.load_task(spec["task"], spec["data"], backbone.image_size)
+    task = tasks.load_task(
+        spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
+    )
     runs.write_run(arguments.out, *runs.run(spec, task, backbone), task, backbone)
 
 
@@ -215,7 +217,8 @@ def sheet(arguments):
     from vpbench import catalogue, contact_sheet, tasks
 
     few = {"train": 48, "validation": 48, "test": 48}
-    loaded = [tasks.load_task(name, few) for name in arguments.tasks or catalogue.TASKS]
+    twins = filter(catalogue.is_twin, catalogue.TASKS)
+    loaded = [tasks.load_task(name, few) for name in arguments.tasks or twins]
     print(contact_sheet.save_sheet(arguments.out, loaded))
 
 
@@ -288,11 +291,10 @@ def read_task(arguments, backbone):
     if arguments.task in catalogue.TASKS:
         if given:
             option = next(iter(given)).replace("_", "-")
-            raise ValueError(f"--{option} is for folders of images, {arguments.task} is a twin")
-        return tasks.load_task(arguments.task)
+            raise ValueError(f"--{option} is for folders of images, not for {arguments.task}")
     if given and Path(arguments.task).is_dir():
-        return folders.load_folder(arguments.task, backbone.image_size, **given)
-    return tasks.load_task(arguments.task, image_size=backbone.image_size)
+        return folders.load_folder(arguments.task, backbone.preprocessing, **given)
+    return tasks.load_task(arguments.task, preprocessing=backbone.preprocessing)
 
 
 def check_device(name):

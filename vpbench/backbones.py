@@ -18,17 +18,23 @@ class Backbone(nn.Module):
     """A frozen pretrained model with what is needed to prompt it.
 
     `weights_hash` is the SHA-256 of the weight file, `world_hash` that of the pretraining world
-    (None where it is not ours). Images enter as uint8 [N, H, W, C] through `normalize`.
+    (None where it is not ours). `preprocessing` is what an image goes through before it is stored
+    as uint8; such images enter as [N, H, W, C] through `scale_pixels` and `normalize`.
     """
 
-    def __init__(self, name, model, *, image_size, mean, std, weights_hash, world_hash=None):
+    def __init__(self, name, model, *, preprocessing, mean, std, weights_hash, world_hash=None):
         super().__init__()
-        self.name, self.image_size = name, image_size
+        self.name, self.preprocessing = name, preprocessing
         self.model = model.eval().requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # convolutions twice as fast, same numbers
         self.weights_hash, self.world_hash = weights_hash, world_hash
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    @property
+    def image_size(self):
+        """The side of the square, in pixels, that the model and a prompt take."""
+        return self.preprocessing.crop
 
     @property
     def device(self):
@@ -39,8 +45,16 @@ class Backbone(nn.Module):
         return catalogue.BACKBONES[self.name].modality
 
     def scale_pixels(self, images):
-        """Returns uint8 [N, H, W, C] as float [N, C, H, W] in 0..1 on the backbone's device."""
-        return images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        """Returns uint8 [N, H, W, C] as float [N, C, S, S] in 0..1 on the backbone's device.
+
+        Images that were kept at their native size (`resolution: native`) are resized here.
+        """
+        pixels = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        if pixels.shape[-1] == self.image_size:
+            return pixels
+        size = self.image_size, self.image_size
+        mode = self.preprocessing.interpolation
+        return F.interpolate(pixels, size, mode=mode, antialias=True).clamp_(0, 1)
 
     def normalize(self, pixels):
         """Returns pixels 0..1 in the normalised units the model was trained on."""

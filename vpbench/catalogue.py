@@ -24,6 +24,7 @@ class Backbone(NamedTuple):
     architecture: str
     pretrained_on: str
     objective: str
+    licence: str = "MIT"  # of the weights
 
 
 ROLES = {"clip": "CLIP", "instagram": "Instagram", "bit_m": "BiT-M", "rn50": "RN50"}
@@ -51,7 +52,7 @@ BACKBONES = {
 class Task(NamedTuple):
     """A dataset: where it is read or painted, and the facts of the paper's Table 6 about it."""
 
-    module: str  # has CLASS_NAMES and paint (twins)
+    module: str  # has CLASS_NAMES and paint (twins), or open_source (datasets on disk)
     display: str
     published: str  # the paper's dataset whose published number stands beside ours, if any
     template: str  # text prompt; {} is the class name
@@ -62,6 +63,7 @@ class Task(NamedTuple):
 
 _PHOTO = "This is a photo of a {}"
 _TWIN = "vpbench.lab.twins."
+_DATA = "vpbench.datasets."
 TASKS = {  # in the order of Table 6
     "cifar100_twin": Task(_TWIN + "cifar100", "CIFAR100 twin", "cifar100", _PHOTO, False),
     "cifar10_twin": Task(_TWIN + "cifar10", "CIFAR10 twin", "cifar10", _PHOTO, False),
@@ -87,6 +89,27 @@ TASKS = {  # in the order of Table 6
     ),
     # The toy dataset of section 6.3
     "cats_dogs_twin": Task(_TWIN + "cats_dogs", "Cats and dogs twin", "", _PHOTO, True),
+    # The real ones, read from disk
+    "cifar100": Task(_DATA + "cifar", "CIFAR100", "cifar100", _PHOTO, False),
+    "cifar10": Task(_DATA + "cifar", "CIFAR10", "cifar10", _PHOTO, False),
+    "flowers102": Task(_DATA + "coop", "Flowers102", "flowers102", _PHOTO, True),
+    "food101": Task(_DATA + "coop", "Food101", "food101", _PHOTO, True),
+    "eurosat": Task(_DATA + "coop", "EuroSAT", "eurosat", _PHOTO, True),
+    "sun397": Task(_DATA + "coop", "SUN397", "sun397", _PHOTO, True),
+    "ucf101": Task(_DATA + "coop", "UCF101", "ucf101", _PHOTO, True),
+    "svhn": Task(_DATA + "svhn", "SVHN", "svhn", _PHOTO, False),
+    "oxfordpets": Task(_DATA + "coop", "OxfordPets", "oxfordpets", _PHOTO, True),
+    "dtd": Task(_DATA + "coop", "DTD", "dtd", _PHOTO, True),
+    "resisc45": Task(_DATA + "resisc45", "Resisc45", "resisc45", _PHOTO, True),
+    "clevr": Task(
+        _DATA + "clevr", "CLEVR/count", "clevr", "This is a photo of {} objects", False
+    ),
+    "iwildcam": Task(_DATA + "wilds_sets", "iWildCam", "iwildcam", _PHOTO, True, True, "macro_f1"),
+    "fmow": Task(_DATA + "wilds_sets", "FMoW", "fmow", _PHOTO, True, True, "worst_group"),
+    "camelyon17": Task(
+        _DATA + "wilds_sets", "Camelyon17", "camelyon17", "a tissue region {} tumor", True, True
+    ),
+    "cats_dogs": Task(_DATA + "coop", "Cats and dogs", "", _PHOTO, True),
 }  # fmt: skip
 
 
@@ -108,6 +131,7 @@ METHODS = {
 
 TEMPLATES = ("padding", "fixed_patch", "random_patch")  # section 3.2.2 of the paper
 LABEL_MAPS = ("text", "hard_coded")  # section 3.3
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 _COUNT = {"type": "integer", "minimum": 1}
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -118,12 +142,14 @@ _OPTIMISER = {
     "lr": _POSITIVE,
     "warm_up": _SHARE,  # as a share of all steps ...
     "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
-    "evaluate_at": {"type": "array", "items": _COUNT},  # epochs; the last one always is
+    # Epochs with a look at validation and test, or a number n: each n-th. The last always has one.
+    "evaluate_at": {"type": ["array", "integer"], "items": _COUNT, "minimum": 1},
 }
 _NAMES = {"type": ["array", "null"], "items": {"type": "string"}, "minItems": 2}
 _WORDS = {  # what is said to a model that reads; null: what the task says
     "text_prompt": {"type": ["string", "null"]},
-    "class_names": _NAMES,
+    # a list, or the name of one in vpbench/datasets/class_names, e.g. svhn.words
+    "class_names": _NAMES | {"type": ["array", "string", "null"]},
 }
 SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
     "text_prompt": _WORDS,
@@ -194,6 +220,11 @@ MEASUREMENTS = {
 }
 
 
+def is_twin(task):
+    """Returns whether `task` is a painted twin of a dataset."""
+    return task in TASKS and TASKS[task].module.startswith(_TWIN)
+
+
 def merge_settings(recipes, method, backbone):
     """Returns the settings of `method`: those for every backbone, then what `backbone` changes."""
     return recipes[method]["every_backbone"] | recipes[method].get(backbone, {})
@@ -220,17 +251,46 @@ def spec_schema():
             "variant": {"type": "string", "pattern": "^[a-z0-9_]+$"},
             "seed": {"type": "integer", "minimum": 0},
             "data": data_schema(),
+            "engine": engine_schema(),
             "settings": {"type": "object"},
+            "folder": folder_schema(),
         },
-        True,
+        ["scale", "task", "backbone", "method", "variant", "seed", "data", "engine", "settings"],
     )
     own = {method: settings_schema(method, complete=True) for method in METHODS}
     return schema | {"allOf": one_of("method", own)}
 
 
-def data_schema():
-    """Returns the JSON schema of `data`: how many images of each split are used."""
-    return closed_schema(dict.fromkeys(SPLITS, _COUNT), True)
+def data_schema(complete=True):
+    """Returns the JSON schema of `data`: how many images of each split, and of which size.
+
+    None of a split means all there are; the resolution `native` leaves images that all have one
+    size as they are on disk, and the backbone's device resizes them.
+    """
+    counts = dict.fromkeys(SPLITS, {"type": ["integer", "null"], "minimum": 1})
+    resolution = {"resolution": {"enum": ["backbone", "native"]}}
+    return closed_schema(counts | resolution, list(SPLITS) if complete else False)
+
+
+def engine_schema():
+    """Returns the JSON schema of `engine`: how the numbers are computed."""
+    return closed_schema(
+        {
+            "precision": {"enum": list(PRECISIONS)},  # of forward and backward passes
+            "compile": {"type": "boolean"},  # torch.compile
+            # Images per pass; the gradients of a batch are accumulated. null: the whole batch.
+            "micro_batch": {"type": ["integer", "null"], "minimum": 1},
+        },
+        True,
+    )
+
+
+def folder_schema():
+    """Returns the JSON schema of a folder of images: where it is and how it is read."""
+    text = {"type": "string"}
+    return closed_schema(
+        {"path": text, "split_file": text, "class_names": text, "template": text}, ["path"]
+    )
 
 
 def measurement_schema():
@@ -242,9 +302,10 @@ def measurement_schema():
             "task": {"type": "string"},
             "data": data_schema(),
             "settings": {"type": "object"},
+            "folder": folder_schema(),
             "runs": {"type": "array", "items": spec_schema()},  # whose prompts are read
         },
-        True,
+        ["scale", "measurement", "task", "data", "settings", "runs"],
     )
     own = {
         name: closed_schema(measurement.settings, True)
@@ -286,7 +347,7 @@ def config_schema():
     """Returns the JSON schema of a configuration file."""
     names = {"type": "array", "minItems": 1, "uniqueItems": True}
     plain = {"type": "string", "pattern": "^[a-z0-9_]+$"}
-    tasks = names | {"items": {"enum": list(TASKS)}}
+    tasks = names | {"items": plain}  # of TASKS or of `folders`
     backbones = names | {"items": {"enum": list(BACKBONES)}}
     slice_ = {  # a key that is absent means all; of tasks: those of the configuration
         "tasks": tasks,
@@ -311,7 +372,20 @@ def config_schema():
             "schema": {"const": SCHEMA},
             "scale": {"enum": list(SCALES)},
             "granularity": {"enum": ["per_task", "per_run"]},
+            "data_dir": {"type": "string"},  # of this machine; absent: VPBENCH_DATA, or data/
+            "weights_dir": {"type": "string"},  # absent: VPBENCH_WEIGHTS, or weights/
             "data": data_schema(),
+            "task_data": {  # task -> what differs in `data`
+                "type": "object",
+                "propertyNames": plain,
+                "additionalProperties": data_schema(complete=False),
+            },
+            "engine": engine_schema(),
+            "folders": {  # task -> the folder of images that it is
+                "type": "object",
+                "propertyNames": plain,
+                "additionalProperties": folder_schema(),
+            },
             "tasks": tasks,
             "backbones": backbones,
             "recipes": closed_schema(
@@ -356,8 +430,8 @@ def config_schema():
             },
         },
         [
-            *("schema", "scale", "granularity", "data", "tasks", "backbones", "recipes", "grid"),
-            "analyses",
+            *("schema", "scale", "granularity", "data", "engine", "tasks", "backbones", "recipes"),
+            *("grid", "analyses"),
         ],
     )
 

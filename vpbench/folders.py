@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from vpbench.catalogue import SPLITS
+from vpbench.preprocessing import open_image, preprocess
+from vpbench.subsets import balanced
 from vpbench.tasks import Split, Task
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
@@ -18,7 +19,7 @@ SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def load_folder(
-    folder, image_size, *, data=None, split_file=None, class_names=None,
+    folder, preprocessing, *, data=None, split_file=None, class_names=None,
     template="This is a photo of a {}", seed=0,
 ):  # fmt: skip
     """Returns the task of a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
@@ -26,7 +27,7 @@ def load_folder(
     Without split folders, `split_file` (JSON of lists [path, label, class name] under train, val,
     test, paths relative to the folder) says which image is where; without that, each class is cut
     60/20/20 by `seed`. `class_names` is a text file with one name per class, in the order of the
-    sorted sub-folders. Images are resized (shorter side, bicubic) and centre-cropped. `data` caps
+    sorted sub-folders. Images go through `preprocessing`. `data` caps
     the images per split. Raises ValueError in one line for anything that cannot be used.
     """
     folder = Path(folder)
@@ -45,8 +46,9 @@ def load_folder(
     splits = {}
     for split in SPLITS:
         if lists.get(split):
-            entries = _cap(lists[split], data and data.get(split), seed)
-            splits[split] = _read_images(folder, entries, image_size)
+            entries, count = lists[split], data and data.get(split)
+            kept = balanced([label for _, label in entries], count, seed)
+            splits[split] = _read_images(folder, [entries[i] for i in kept], preprocessing)
     for split in ("train", "test"):
         if split not in splits:
             raise ValueError(f"{folder}: the {split} split has no images")
@@ -136,21 +138,9 @@ def _read_class_names(path, names):
     return lines
 
 
-def _cap(entries, count, seed):
-    if count is None or count >= len(entries):
-        return entries
-    order = np.random.default_rng(seed).permutation(len(entries))
-    rank, taken = {}, {}
-    for i in order:  # round robin over classes, so that a small cap keeps every class
-        label = entries[i][1]
-        rank[i] = taken.get(label, 0)
-        taken[label] = rank[i] + 1
-    return [entries[i] for i in sorted(sorted(order, key=lambda i: rank[i])[:count])]
-
-
-def _read_images(folder, entries, image_size):
+def _read_images(folder, entries, preprocessing):
     with tqdm(entries, desc=str(folder), mininterval=5) as progress:  # closed on errors as well
-        images = [read_image(path, image_size) for path, _ in progress]
+        images = [read_image(path, preprocessing) for path, _ in progress]
     return Split(
         torch.from_numpy(np.stack(images)),
         torch.tensor([label for _, label in entries]),
@@ -158,24 +148,6 @@ def _read_images(folder, entries, image_size):
     )
 
 
-def read_image(path, image_size):
-    """Returns the image file as uint8 RGB [image_size, image_size, 3]: resized, centre-cropped."""
-    try:
-        with Image.open(path) as file:
-            # Pillow warns when it goes from a palette with transparency straight to RGB.
-            image = file.convert("RGBA") if "transparency" in file.info else file
-            image = image.convert("RGB")
-    except FileNotFoundError:
-        raise ValueError(f"{path}: the image is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: the image cannot be read ({reason}); replace or remove it"
-        ) from None
-    if file.mode.startswith(("I", "F")):
-        raise ValueError(f"{path}: the image has more than 8 bits a channel; convert it to 8 bits")
-    # Rounded like torchvision's Resize and CenterCrop, which CLIP's own preprocessing uses.
-    width, height = (side * image_size // min(image.size) for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - image_size) / 2), round((height - image_size) / 2)
-    return np.asarray(image.crop((left, top, left + image_size, top + image_size)))
+def read_image(path, preprocessing):
+    """Returns the image file as uint8 RGB [crop, crop, 3]: resized, centre-cropped."""
+    return preprocess(open_image(path), preprocessing)

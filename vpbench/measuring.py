@@ -2,6 +2,7 @@
 
 import importlib
 import time
+from functools import cache, partial
 
 from vpbench import catalogue, records
 from vpbench.runs import describe_task, peak_memory, versions
@@ -29,12 +30,12 @@ def measure_all(specs, runs, measurements, device):
         read = [read_run(run, runs) for run in spec["runs"]]
         module = importlib.import_module(catalogue.MEASUREMENTS[spec["measurement"]].module)
         started = time.perf_counter()
-        task = load_task(spec["task"], spec["data"])
-        measured = module.measure(task, spec["settings"], read, device)
+        load = cache(partial(load_task, spec["task"], spec["data"], folder=spec.get("folder")))
+        measured = module.measure(load, spec["settings"], read, device)
         record = {
             "schema": catalogue.SCHEMA,
             "spec": spec,
-            "task": describe_task(task),
+            "task": describe_task(measured.task),
             "rows": measured.rows,
             "versions": versions(),
             "device": str(device),

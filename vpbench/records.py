@@ -16,7 +16,9 @@ from vpbench.catalogue import BACKBONES, SCHEMA, SELECTIONS, TASKS
 
 MANIFEST = ".manifest.json"  # how the name of a manifest ends
 
-SPEC = ("scale", "task", "backbone", "method", "variant", "seed", "data", "settings")
+SPEC = (
+    *("scale", "task", "backbone", "method", "variant", "seed", "data", "engine", "settings"),
+)
 REQUIRED = {  # key of a record -> the keys that must be inside
     "spec": SPEC,
     "task": (

@@ -94,6 +94,7 @@ def describe_task(task):
         "metric": task.facts["metric"],
         "shift": task.facts["shift"],
         "paper_validation": task.facts["paper_validation"],
+        "deviations": list(task.deviations),
     }
 
 
@@ -189,9 +190,11 @@ def run_all(specs, runs, device="cpu"):
         if spec["backbone"] not in backbones:
             backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
         backbone = backbones[spec["backbone"]]
-        wanted = spec["task"], records.canonical(spec["data"]), backbone.image_size
+        wanted = spec["task"], records.canonical(spec["data"]), backbone.preprocessing
         if wanted not in tasks:
-            tasks[wanted] = load_task(spec["task"], spec["data"], backbone.image_size)
+            tasks[wanted] = load_task(
+                spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
+            )
         task = tasks[wanted]
         record, arrays, fit = run(spec, task, backbone)
         write_run(path, record, arrays, fit, task, backbone)

@@ -6,7 +6,7 @@ A task is a name of catalogue.TASKS or any folder of images with one sub-folder 
 import hashlib
 import importlib
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vpbench import catalogue
 from vpbench.catalogue import SPLITS
+from vpbench.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,15 @@ class Task:
     template: str
     splits: dict[str, Split]
     facts: dict = field(default_factory=dict)  # published, metric, shift, paper_validation
+    deviations: tuple[str, ...] = ()  # what is not as in the paper, in words
+
+    stored_hash: str | None = None  # of a dataset whose cache knows it
 
     @property
     def data_hash(self):
         """The SHA-256 of all images and labels, split by split."""
+        if self.stored_hash:
+            return self.stored_hash
         digest = hashlib.sha256()
         for name, split in self.splits.items():
             digest.update(name.encode())
@@ -52,21 +58,33 @@ class Task:
         return digest.hexdigest()
 
 
-def load_task(name, data=None, image_size=56):
+def load_task(name, data=None, preprocessing=None, folder=None):
     """Returns the task `name`: a name of catalogue.TASKS, or the path of a folder of images.
 
-    `data` gives the number of images wanted of each split (None: 500, 300, 1000, or all there are
-    in a folder). Raises ValueError, in one line, if the data cannot be used.
+    `data` gives the number of images wanted of each split (None: 500, 300, 1000 of a twin, all
+    there are elsewhere). Images of real datasets and folders go through `preprocessing`, that of a
+    backbone; twins are painted at 56 pixels. `folder` says where the folder is and how it is read,
+    if `name` is only its name: the keys of catalogue.folder_schema. Raises ValueError, in one line,
+    if the data cannot be used.
     """
-    if name in catalogue.TASKS:
-        return paint_twin(name, data or {"train": 500, "validation": 300, "test": 1000})
-    if Path(name).is_dir():
+    preprocessing = preprocessing or Preprocessing(56, 56)
+    if folder is not None or (name not in catalogue.TASKS and Path(name).is_dir()):
         from vpbench.folders import load_folder
 
-        return load_folder(name, image_size, data=data)
-    raise ValueError(
-        f"{name!r} is neither a folder of images nor one of the tasks: {', '.join(catalogue.TASKS)}"
-    )
+        options = folder or {"path": name}
+        reading = {key: value for key, value in options.items() if key != "path"}
+        task = load_folder(options["path"], preprocessing, data=data, **reading)
+        return replace(task, name=name)
+    if name not in catalogue.TASKS:
+        raise ValueError(
+            f"{name!r} is neither a folder of images nor one of the tasks: "
+            f"{', '.join(catalogue.TASKS)}"
+        )
+    if catalogue.is_twin(name):
+        return paint_twin(name, data or {"train": 500, "validation": 300, "test": 1000})
+    from vpbench.cache import load_dataset
+
+    return load_dataset(name, data or dict.fromkeys(SPLITS), preprocessing)
 
 
 def paint_twin(name, data):
@@ -81,6 +99,8 @@ def paint_twin(name, data):
     splits = {}
     for index, split in enumerate(SPLITS):
         count = data[split]
+        if count is None:
+            raise ValueError(f"{name} is painted and has no end: say how many images of {split}")
         if count < classes:
             raise ValueError(f"{name} has {classes} classes; {split}: {count} images are too few")
         domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)

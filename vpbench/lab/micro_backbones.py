@@ -10,6 +10,7 @@ from vpbench.backbones import VisionBackbone, VisionLanguageBackbone
 from vpbench.lab import world
 from vpbench.lab.canvas import SIZE
 from vpbench.lab.words import CONTEXT_LENGTH, Tokenizer
+from vpbench.preprocessing import Preprocessing
 
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -114,7 +115,7 @@ def load(name, folder=WEIGHTS):
     model, card, found = load_model(name, folder)
     mean, std = NORMALIZATION[name]
     facts = {
-        "image_size": SIZE,
+        "preprocessing": Preprocessing(SIZE, SIZE),
         "mean": mean,
         "std": std,
         "weights_hash": found,

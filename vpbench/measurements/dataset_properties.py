@@ -29,14 +29,14 @@ FILES = {  # network -> the name of its weights where `weights` is a folder
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
-def measure(task, settings, runs, device):
+def measure(load, settings, runs, device):
     """Returns one row: how far the training images of `task` are from the reference, how diverse.
 
     The names of the networks are part of the keys. Raises ValueError where weights are missing or
     not the published ones. `runs` is not read.
     """
-    entry = catalogue.TASKS.get(task.name)
-    if entry is None or not entry.module.startswith("vpbench.lab."):
+    task = load(None)
+    if not catalogue.is_twin(task.name):
         raise ValueError(
             f"dataset_properties: {task.name} is no twin, and the reference is the lab's world, "
             "which says nothing about photographs; measure a twin"
@@ -46,7 +46,7 @@ def measure(task, settings, runs, device):
         raise ValueError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
     varied = diversity(images, settings, device)  # first, because its complaints come at once
     row = distance(images, settings, device) | varied
-    return Measured([row | {"images": len(images), "seed": settings["seed"]}])
+    return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
 
 
 def shuffled(images, seed):

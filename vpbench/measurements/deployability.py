@@ -23,18 +23,19 @@ SUBSAMPLING = "4:2:0"  # of the colours in a JPEG file: what Pillow does unless 
 backbone_of = cache(load_backbone)
 
 
-def measure(task, settings, runs, device):
+def measure(load, settings, runs, device):
     """Returns the accuracy of every run's prompt under every condition (see `seen`).
 
     It is measured on the first `settings["images"]` test images. The array correct [rows, images]
     says for each row which of them were classified correctly.
     """
-    test = task.splits["test"]
-    images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
     rows, correct = [], []
     for run in runs:
         spec = run["spec"]
         backbone = backbone_of(spec["backbone"], str(device))
+        task = load(backbone.preprocessing)
+        test = task.splits["test"]
+        images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         prompt, _ = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
         head = visual_prompt.head(backbone, task, spec["settings"])
         placement = spec["settings"]["placement"]
@@ -48,7 +49,7 @@ def measure(task, settings, runs, device):
                 | {"accuracy": 100 * hits.double().mean().item(), "images": len(labels)}
             )
             correct.append(hits.numpy())
-    return Measured(rows, {"correct": np.array(correct)})
+    return Measured(task, rows, {"correct": np.array(correct)})
 
 
 def seen(images, prompt, backbone, head, placement, qualities):

@@ -5,13 +5,13 @@ normalisation of the backbone it was learned for, and added before the target no
 """
 
 import importlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from vpbench.backbones import load_backbone
-from vpbench.catalogue import TASKS
+from vpbench.catalogue import TASKS, is_twin
 from vpbench.evaluate import predict
 from vpbench.measurements import Measured
 from vpbench.methods.visual_prompt import head
@@ -22,7 +22,7 @@ from vpbench.text import refine_class_name
 backbone_of = cache(load_backbone)
 
 
-def measure(task, settings, runs, device):
+def measure(load, settings, runs, device):
     """Returns the accuracy of every run's prompt on every backbone, its own included.
 
     Prompts go to runs of the same variant and seed, and of the same image size, and are read with
@@ -31,16 +31,18 @@ def measure(task, settings, runs, device):
     correct and unprompted [rows, images] say which images were classified correctly with the
     prompt and without one.
     """
+    task = load(backbone_of(runs[0]["spec"]["backbone"], str(device)).preprocessing)
     pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
-    places = [(source, target, task) for source, target in pairs]
-    for name in same_classes(task) if runs else ():
-        other = load_task(name, runs[0]["spec"]["data"])
+    places = [(source, target, load) for source, target in pairs]
+    for name in same_classes(task):
+        other = cache(partial(load_task, name, runs[0]["spec"]["data"]))
         places += [(run, run, other) for run in runs]
     rows, correct, plain, without = [], [], [], {}
-    for source, target, place in places:
+    for source, target, load_place in places:
+        backbone = backbone_of(target["spec"]["backbone"], str(device))
+        place = load_place(backbone.preprocessing)
         test = place.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
-        backbone = backbone_of(target["spec"]["backbone"], str(device))
         logits = head(backbone, place, target["spec"]["settings"])
         key = place.name, target["file"]
         if key not in without:
@@ -53,7 +55,7 @@ def measure(task, settings, runs, device):
             | {"accuracy": 100 * correct[-1].mean(), "unprompted": 100 * plain[-1].mean()}
             | {"images": len(labels)}
         )
-    return Measured(rows, {"correct": np.array(correct), "unprompted": np.array(plain)})
+    return Measured(task, rows, {"correct": np.array(correct), "unprompted": np.array(plain)})
 
 
 def right(backbone, logits, canvas, images, labels):
@@ -77,10 +79,13 @@ def fits(source, target, device):
 def same_classes(task):
     """Returns the names of the catalogue's other tasks with the same classes in the same order.
 
-    A task of one's own, a folder of images, is compared with them but is not among them.
+    Twins are compared with twins only. A task of one's own, a folder of images, is compared with
+    the real datasets but is not among them.
     """
     found = []
     for name, entry in TASKS.items():
+        if is_twin(name) != is_twin(task.name):
+            continue
         classes = getattr(importlib.import_module(entry.module), "CLASS_NAMES", ())
         if name != task.name and refined(classes) == refined(task.class_names):
             found.append(name)

@@ -59,6 +59,10 @@ def refuse(complaint):
 def check_configuration():
     """Returns None if the configuration is legal, else ends Snakemake with one line."""
     refuse(catalogue.complaint(config, catalogue.config_schema(), configuration()))
+    check_names({"tasks": config["tasks"]}, configuration())
+    for name in config.get("folders", {}):
+        if name in catalogue.TASKS:
+            refuse(f"{configuration()} at folders: {name!r} is a dataset's name; rename it")
     for variant, changes in variants().items():
         if variant == "default":
             refuse(f"{configuration()} at variants: 'default' is the recipe itself; rename it")
@@ -109,11 +113,12 @@ def check_names(slice_, where):
         "methods": list(config["recipes"]),
         "variants": ["default", *variants()],
         "grid": list(config["grid"]),
+        "tasks": [*catalogue.TASKS, *config.get("folders", {})],
     }
     for key, names in declared.items():
         for name in slice_.get(key, ["main"] if key == "grid" else []):
             if name not in names:
-                own = "recipes" if key == "methods" else key
+                own = {"methods": "recipes", "tasks": "the catalogue or folders"}.get(key, key)
                 refuse(f"{where}.{key}: {name!r} is not in {own}: {', '.join(names)}")
 
 
@@ -168,13 +173,26 @@ def block_specs(name, block):
             "method": method,
             "variant": variant,
             "seed": seed,
-            "data": config["data"],
+            "data": data_of(task, config["data"]),
+            "engine": config["engine"],
             "settings": settings_of(method, backbone, block, changes),
         }
+        | folder_of(task)
         for task, backbone, method, (variant, changes), seed in cells
         if modality(backbone) in catalogue.METHODS[method].modalities
         and inside(block, task, backbone, method)
     ]
+
+
+def data_of(task, data):
+    """Returns how many images of each split a task uses: `data`, and what differs for the task."""
+    return data | config.get("task_data", {}).get(task, {})
+
+
+def folder_of(task):
+    """Returns what a spec says of a task that is a folder of images; of another one nothing."""
+    folders = config.get("folders", {})
+    return {"folder": folders[task]} if task in folders else {}
 
 
 def settings_of(method, backbone, block, changes):
@@ -194,7 +212,8 @@ def modality(backbone):
 def inside(slice_, task, backbone, method):
     """Returns whether a run belongs to a slice; a key that the slice lacks means all."""
     names = {"tasks": task, "backbones": backbone, "methods": method}
-    facts = {"modality": modality(backbone), "shift": catalogue.TASKS[task].shift}
+    shift = task in catalogue.TASKS and catalogue.TASKS[task].shift
+    facts = {"modality": modality(backbone), "shift": shift}
     return all(name in slice_.get(key, [name]) for key, name in names.items()) and all(
         fact == slice_.get(key, fact) for key, fact in facts.items()
     )
@@ -205,7 +224,7 @@ def catalogue_order(run):
     places = [
         list(names).index(run[key])
         for key, names in (
-            ("task", catalogue.TASKS),
+            ("task", [*catalogue.TASKS, *config.get("folders", {})]),
             ("backbone", catalogue.BACKBONES),
             ("method", catalogue.METHODS),
         )
@@ -267,10 +286,11 @@ def measurement_specs(name):
             "scale": config["scale"],
             "measurement": name,
             "task": task,
-            "data": measurement["data"],
+            "data": data_of(task, measurement["data"]),
             "settings": measurement["settings"],
             "runs": [run for run in runs if run["task"] == task] if reads else [],
         }
+        | folder_of(task)
         for task in dict.fromkeys(run["task"] for run in runs)
     ]
 

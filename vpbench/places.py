@@ -1,0 +1,14 @@
+"""Where this machine keeps datasets and weights; not part of any result."""
+
+import os
+from pathlib import Path
+
+
+def data_dir():
+    """Returns the folder of the datasets and of their caches: VPBENCH_DATA, or data/."""
+    return Path(os.environ.get("VPBENCH_DATA", "data"))
+
+
+def weights_dir():
+    """Returns the folder of weight files put there by hand: VPBENCH_WEIGHTS, or weights/."""
+    return Path(os.environ.get("VPBENCH_WEIGHTS", "weights"))

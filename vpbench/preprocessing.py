@@ -1,0 +1,58 @@
+"""From an image of any size to the square of pixels that a backbone takes; no torch here."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+
+class Preprocessing(NamedTuple):
+    """A backbone's evaluation transform up to its pixels; sizes in pixels.
+
+    `resize` is the new length of the shorter side, None squashes the image to the square without
+    a crop; `crop` is the side of the square that is cut from the centre.
+    """
+
+    resize: int | None
+    crop: int
+    interpolation: str = "bicubic"  # or bilinear
+
+    @property
+    def key(self):
+        """The name that equal transforms share, e.g. resize256_bilinear_crop224."""
+        resized = "squash" if self.resize is None else f"resize{self.resize}"
+        return f"{resized}_{self.interpolation}_crop{self.crop}"
+
+
+def preprocess(image, preprocessing):
+    """Returns a PIL image (RGB) as uint8 [crop, crop, 3].
+
+    Rounded like torchvision's Resize and CenterCrop, which CLIP's and timm's transforms use.
+    """
+    resize, crop, interpolation = preprocessing
+    resample = Image.Resampling[interpolation.upper()]
+    if resize is None:
+        return np.asarray(image.resize((crop, crop), resample))
+    width, height = (side * resize // min(image.size) for side in image.size)
+    image = image.resize((width, height), resample)
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    return np.asarray(image.crop((left, top, left + crop, top + crop)))
+
+
+def open_image(path):
+    """Returns the image file as a PIL image in RGB, whatever its mode."""
+    try:
+        with Image.open(path) as file:
+            # Pillow warns when it goes from a palette with transparency straight to RGB.
+            image = file.convert("RGBA") if "transparency" in file.info else file
+            image = image.convert("RGB")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: the image is missing") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path}: the image cannot be read ({reason}); replace or remove it"
+        ) from None
+    if file.mode.startswith(("I", "F")):
+        raise ValueError(f"{path}: the image has more than 8 bits a channel; convert it to 8 bits")
+    return image
