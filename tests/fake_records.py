@@ -1,5 +1,7 @@
 """Records that no run made: accuracies one can compute with by hand."""
 
+from tiny import MICRO, TWINS
+
 from vpbench import records
 from vpbench.catalogue import BACKBONES, METHODS, SCHEMA, TASKS, selection_rule
 
@@ -9,7 +11,9 @@ SIZES = {"train": 500, "validation": 300, "test": 1000}
 def spec(task, backbone, method, seed=0, variant="default", **settings):
     """Returns the spec of a run."""
     cell = {"task": task, "backbone": backbone, "method": method, "variant": variant}
-    return {"scale": "lab"} | cell | {"seed": seed, "data": dict(SIZES), "settings": settings}
+    engine = {"precision": "fp32", "compile": False, "micro_batch": None}
+    how = {"data": SIZES | {"resolution": "backbone"}, "engine": engine, "settings": settings}
+    return {"scale": "lab"} | cell | {"seed": seed} | how
 
 
 def record(task, backbone, method, accuracy, seed=0, best=None, last=None, **changes):
@@ -67,8 +71,8 @@ def grid(accuracy, **changes):
     """Returns records of all tasks, backbones and methods; `accuracy(task, backbone, method)`."""
     return [
         record(task, backbone, method, accuracy(task, backbone, method), **changes)
-        for task in TASKS
-        for backbone in BACKBONES
+        for task in TWINS
+        for backbone in MICRO
         for method in METHODS
         if BACKBONES[backbone].modality in METHODS[method].modalities
     ]

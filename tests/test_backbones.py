@@ -3,12 +3,14 @@ import shutil
 
 import pytest
 import torch
+import torch.nn.functional as F
+from tiny import MICRO
 
 from vpbench import catalogue
 from vpbench.backbones import load_backbone
 from vpbench.lab import micro_backbones
 
-VISION = [name for name, entry in catalogue.BACKBONES.items() if entry.modality == "vision"]
+VISION = [name for name in MICRO if catalogue.BACKBONES[name].modality == "vision"]
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +29,14 @@ def test_an_unknown_backbone_is_refused_with_the_known_ones():
         load_backbone("vit")
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_a_backbone_is_frozen_and_in_evaluation_mode(name):
     backbone = load_backbone(name)
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
     assert not any(module.training for module in backbone.model.modules())
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_a_backbone_knows_the_sha256_of_its_weight_file_and_its_modality(name):
     backbone = load_backbone(name)
     file = micro_backbones.WEIGHTS / f"{name}.safetensors"
@@ -63,7 +65,7 @@ def test_the_source_logits_differ_between_classes_and_images(name, images):
     assert logits.std(0).min() > 0 and logits.std(1).min() > 0
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_an_image_has_the_same_features_whatever_is_beside_it(name, images):
     backbone = load_backbone(name)
     x = pixels(backbone, images)
@@ -116,7 +118,7 @@ def test_a_copy_of_the_weights_is_the_same_backbone(weights, clip, images):
     assert torch.equal(other.features(x), clip.features(x))
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_weights_with_a_flipped_bit_are_refused_by_name(weights, name):
     path = weights / f"{name}.safetensors"
     data = bytearray(path.read_bytes())
@@ -134,3 +136,18 @@ def test_missing_weights_or_a_missing_card_are_refused_by_name(weights, ending):
     (weights / f"rn50_micro{ending}").unlink()
     with pytest.raises(ValueError, match=f"rn50_micro{ending} is missing; restore it from the"):
         micro_backbones.load("rn50_micro", weights)
+
+
+def test_images_of_another_size_are_resized_on_the_device(clip):
+    small = torch.randint(0, 256, (2, 28, 28, 3), dtype=torch.uint8)
+    small[1] = 51
+    pixels = clip.scale_pixels(small)
+    assert pixels.shape == (2, 3, 56, 56) and 0 <= pixels.min() and pixels.max() <= 1
+    assert torch.allclose(pixels[1], torch.full((3, 56, 56), 0.2))
+    theirs = F.interpolate(small.permute(0, 3, 1, 2) / 255, (56, 56), mode="bicubic")
+    assert torch.allclose(pixels, theirs.clamp(0, 1), atol=1e-5)  # antialias: only downwards
+
+
+def test_images_of_the_right_size_are_left_alone(clip):
+    images = torch.randint(0, 256, (2, 56, 56, 3), dtype=torch.uint8)
+    assert torch.equal(clip.scale_pixels(images), images.permute(0, 3, 1, 2) / 255)

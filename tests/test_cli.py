@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import DATA, spec
+from tiny import SIZES, spec
 
 from vpbench import catalogue, records
 from vpbench.__main__ import main
@@ -272,4 +272,4 @@ def test_arguments_that_cannot_be_parsed_end_with_2_and_the_usage(arguments, cap
 
 
 def test_the_sizes_of_tiny_data_are_those_of_the_record(record):
-    assert records.read(record)["task"]["sizes"] == DATA
+    assert records.read(record)["task"]["sizes"] == SIZES

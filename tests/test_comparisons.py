@@ -8,12 +8,13 @@ from fake_records import by_method, grid, record, write_all
 from fake_sides import beside
 from matplotlib import pyplot
 from scipy.stats import binomtest
+from tiny import TWINS
 
 from analysis import cells, comparisons
 from vpbench.catalogue import TASKS
 from vpbench.records import RecordError
 
-PAPERS = {name for name, task in TASKS.items() if task.published}
+PAPERS = {name for name in TWINS if TASKS[name].published}
 
 
 def pick(made, task, rival, role="clip"):

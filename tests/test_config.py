@@ -20,7 +20,7 @@ from checkout import (
 from vpbench import catalogue
 
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
-DATA = {"train": 20, "validation": 20, "test": 20}
+DATA = {"train": 20, "validation": 20, "test": 20, "resolution": "backbone"}
 TRANSFER = {"runs": {}, "data": DATA, "settings": {"images": 20}}
 PROBES = {"methods": ["linear_probe"], "seeds": [0]}
 VARIED = PROBES | {"variants": ["v"]}

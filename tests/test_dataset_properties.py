@@ -155,7 +155,7 @@ def test_the_feature_distance_is_that_of_lpips_without_heads():
 
 
 def test_a_measurement_names_its_network_in_every_key(twin):
-    row = measurement.measure(twin, SETTINGS, [], CPU).rows[0]
+    row = measurement.measure(lambda _: twin, SETTINGS, [], CPU).rows[0]
     assert {"frechet_distance_rn50_micro", "frechet_bias_rn50_micro"} < set(row)
     assert not {"fid", "frechet_distance", "diversity", "lpips"} & set(row)
     assert row["diversity_low"] < row["feature_diversity_rn50_micro"] < row["diversity_high"]
@@ -165,15 +165,15 @@ def test_a_measurement_names_its_network_in_every_key(twin):
 
 
 def test_equal_settings_give_an_equal_measurement_and_another_seed_another(twin):
-    once, again = (measurement.measure(twin, SETTINGS, [], CPU) for _ in range(2))
-    other = measurement.measure(twin, SETTINGS | {"seed": 1}, [], CPU)
+    once, again = (measurement.measure(lambda _: twin, SETTINGS, [], CPU) for _ in range(2))
+    other = measurement.measure(lambda _: twin, SETTINGS | {"seed": 1}, [], CPU)
     key = "frechet_distance_rn50_micro"
     assert once == again and once.rows[0][key] != other.rows[0][key]
 
 
 def test_a_measurement_takes_all_images_where_there_are_fewer(twin):
     settings = SETTINGS | {"images": 500}
-    assert measurement.measure(twin, settings, [], CPU).rows[0]["images"] == 24
+    assert measurement.measure(lambda _: twin, settings, [], CPU).rows[0]["images"] == 24
 
 
 def test_lpips_gets_images_from_minus_one_to_one(monkeypatch, tmp_path, twin):
@@ -191,7 +191,7 @@ def test_lpips_gets_images_from_minus_one_to_one(monkeypatch, tmp_path, twin):
     assert between(black, white).tolist() == [4, 4]
     assert seen[0].shape == (2, 3, 4, 4) and (seen[0] == -1).all() and (seen[1] == 1).all()
     settings = SETTINGS | {"diversity": "lpips_alex", "weights": str(tmp_path)}
-    row = measurement.measure(twin, settings, [], CPU).rows[0]
+    row = measurement.measure(lambda _: twin, settings, [], CPU).rows[0]
     assert "lpips_alex" in row and not any("feature_diversity" in key for key in row)
 
 
@@ -205,7 +205,7 @@ def test_lpips_gets_images_from_minus_one_to_one(monkeypatch, tmp_path, twin):
 )
 def test_a_network_without_weights_is_refused(twin, changes, complaint):
     with pytest.raises(ValueError, match=complaint):
-        measurement.measure(twin, SETTINGS | changes, [], CPU)
+        measurement.measure(lambda _: twin, SETTINGS | changes, [], CPU)
 
 
 def test_inception_needs_its_package_and_exactly_its_weights(monkeypatch, tmp_path, twin):
@@ -227,7 +227,7 @@ def test_only_twins_are_compared_with_the_labs_world(twin):
     from dataclasses import replace
 
     with pytest.raises(ValueError, match="photos is no twin, and the reference is the lab's world"):
-        measurement.measure(replace(twin, name="photos"), SETTINGS, [], CPU)
+        measurement.measure(lambda _: replace(twin, name="photos"), SETTINGS, [], CPU)
 
 
 def gains_of(gains, text_prompt=lambda number: 40.0):

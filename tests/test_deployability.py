@@ -98,7 +98,7 @@ def test_a_random_patch_stays_where_it_is_from_one_condition_to_the_next():
 
 def test_without_a_picture_in_between_a_prompt_has_the_accuracy_of_its_run(prompted, task):
     settings = {"images": 1000, "jpeg_qualities": [75]}
-    found = measured.measure(task, settings, [prompted], torch.device("cpu"))
+    found = measured.measure(lambda _: task, settings, [prompted], torch.device("cpu"))
     rows = {row["condition"]: row for row in found.rows}
     accuracy = prompted["selection"][prompted["rule"]]["test"]["accuracy"]
     assert rows["unbounded"]["accuracy"] == pytest.approx(accuracy)
@@ -112,7 +112,7 @@ def test_without_a_picture_in_between_a_prompt_has_the_accuracy_of_its_run(promp
 
 def test_without_a_prompt_an_image_is_read_in_the_words_of_the_run(prompted, task, clip):
     settings = {"images": 1000, "jpeg_qualities": []}
-    found = measured.measure(task, settings, [prompted], torch.device("cpu"))
+    found = measured.measure(lambda _: task, settings, [prompted], torch.device("cpu"))
     for words, same in ((WORDS, True), ({}, False)):
         _, predictions, _ = runs.run(spec("text_prompt", **words), task, clip)
         right = predictions["prediction"] == predictions["label"]
@@ -121,16 +121,11 @@ def test_without_a_prompt_an_image_is_read_in_the_words_of_the_run(prompted, tas
 
 def test_only_the_first_images_are_measured(prompted, task):
     settings = {"images": 10, "jpeg_qualities": []}
-    found = measured.measure(task, settings, [prompted], torch.device("cpu"))
+    found = measured.measure(lambda _: task, settings, [prompted], torch.device("cpu"))
     assert found.arrays["correct"].shape == (4, 10)
     assert {row["images"] for row in found.rows} == {10}
     shares = 100 * found.arrays["correct"].mean(axis=1)
     assert [row["accuracy"] for row in found.rows] == pytest.approx(list(shares))
-
-
-def test_without_prompts_there_is_nothing_to_measure(task):
-    settings = {"images": 10, "jpeg_qualities": []}
-    assert measured.measure(task, settings, [], torch.device("cpu")).rows == []
 
 
 CONDITIONS = {  # condition -> quality, how many of ten images are right

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import DATA, PROBE, spec
+from tiny import PROBE, SIZES, spec
 
 from vpbench import catalogue, records, runs
 
@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 from vpbench.backbones import VisionBackbone
+from vpbench.preprocessing import Preprocessing
 
 
 class Fields(nn.Module):
@@ -56,7 +57,8 @@ def load(name):
     """Returns the backbone."""
     torch.manual_seed(0)
     return VisionBackbone(
-        name, Fields(), image_size=56, mean=(0.5,) * 3, std=(0.5,) * 3, weights_hash="0" * 64
+        name, Fields(), preprocessing=Preprocessing(56, 56), mean=(0.5,) * 3, std=(0.5,) * 3,
+        weights_hash="0" * 64,
     )
 '''
 METHOD = '''
@@ -110,7 +112,7 @@ def test_a_dataset_is_one_module_and_one_line(module, tmp_path, monkeypatch):
     monkeypatch.setitem(catalogue.TASKS, name, entry)
     record = record_of(spec("linear_probe", task=name), tmp_path)
     assert record["task"]["display"] == "Dots twin" and record["task"]["chance"] == 50
-    assert record["task"]["sizes"] == DATA
+    assert record["task"]["sizes"] == SIZES
     assert record_of(spec("text_prompt", task=name), tmp_path)["spec"]["task"] == name
 
 

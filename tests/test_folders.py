@@ -7,6 +7,9 @@ from PIL import Image
 from torchvision import transforms
 
 from vpbench import folders, tasks
+from vpbench.preprocessing import Preprocessing
+
+SMALL, USUAL = Preprocessing(8, 8), Preprocessing(56, 56)
 
 COLOURS = {"cat": (200, 0, 0), "dog": (0, 200, 0), "owl": (0, 0, 200)}
 
@@ -45,7 +48,7 @@ def labels_are_right(task):
 def refusal(folder, **options):
     """Returns the one line with which `folder` is refused."""
     with pytest.raises(ValueError) as error:
-        folders.load_folder(folder, 8, **options)
+        folders.load_folder(folder, SMALL, **options)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -57,7 +60,7 @@ def written(path, document):
 
 
 def test_a_folder_of_classes_is_cut_60_20_20_within_each_class(tmp_path):
-    task = folders.load_folder(fill(tmp_path), 8)
+    task = folders.load_folder(fill(tmp_path), SMALL)
     assert task.class_names == ("cat", "dog", "owl")
     assert sizes(task) == {"train": 18, "validation": 6, "test": 6}
     assert all(torch.bincount(split.labels).unique().numel() == 1 for split in task.splits.values())
@@ -68,24 +71,24 @@ def test_a_folder_of_classes_is_cut_60_20_20_within_each_class(tmp_path):
 
 def test_the_cut_depends_on_the_seed_alone(tmp_path):
     fill(tmp_path)
-    first, again = folders.load_folder(tmp_path, 8), folders.load_folder(tmp_path, 8)
-    other = folders.load_folder(tmp_path, 8, seed=1)
+    first, again = folders.load_folder(tmp_path, SMALL), folders.load_folder(tmp_path, SMALL)
+    other = folders.load_folder(tmp_path, SMALL, seed=1)
     assert first.data_hash == again.data_hash
     assert first.splits["test"].ids != other.splits["test"].ids
 
 
 def test_another_class_does_not_change_the_cut_of_the_first_ones(tmp_path):
-    before = folders.load_folder(fill(tmp_path), 8).splits["test"].ids
+    before = folders.load_folder(fill(tmp_path), SMALL).splits["test"].ids
     paint(tmp_path / "ant" / "0.png"), paint(tmp_path / "ant" / "1.png")
     paint(tmp_path / "ant" / "2.png")
-    after = folders.load_folder(tmp_path, 8).splits["test"].ids
+    after = folders.load_folder(tmp_path, SMALL).splits["test"].ids
     assert [name for name in after if not name.startswith("ant")] == list(before)
 
 
 def test_split_folders_are_used_as_they_are(tmp_path):
     for name in ("train", "val", "test"):
         fill(tmp_path / name, 2)
-    task = folders.load_folder(tmp_path, 8)
+    task = folders.load_folder(tmp_path, SMALL)
     assert sizes(task) == {"train": 6, "validation": 6, "test": 6}
     assert task.splits["validation"].ids[0] == "val/cat/00.png"
     assert labels_are_right(task) and task.facts["paper_validation"]
@@ -93,7 +96,7 @@ def test_split_folders_are_used_as_they_are(tmp_path):
 
 def test_without_a_validation_folder_there_is_no_validation_split(tmp_path):
     fill(tmp_path / "train", 2), fill(tmp_path / "test", 2)
-    task = folders.load_folder(tmp_path, 8)
+    task = folders.load_folder(tmp_path, SMALL)
     assert sizes(task) == {"train": 6, "test": 6}
     assert not task.facts["paper_validation"]
 
@@ -103,7 +106,7 @@ def test_a_split_file_says_which_image_is_where_and_names_the_classes(tmp_path):
     rows = [[f"{name}/00.png", number, name.upper()] for number, name in enumerate(COLOURS)]
     test = [["owl/02.png", 2, "OWL"]]
     split_file = written(tmp_path / "split.json", {"train": rows, "val": rows[:1], "test": test})
-    task = folders.load_folder(tmp_path / "images", 8, split_file=split_file)
+    task = folders.load_folder(tmp_path / "images", SMALL, split_file=split_file)
     assert task.class_names == ("CAT", "DOG", "OWL")
     assert task.splits["test"].ids == ("owl/02.png",)
     assert task.splits["train"].labels.tolist() == [0, 1, 2]
@@ -113,18 +116,18 @@ def test_a_split_file_says_which_image_is_where_and_names_the_classes(tmp_path):
 def test_a_class_file_names_the_sorted_folders(tmp_path):
     fill(tmp_path / "images", 3)
     (tmp_path / "names.txt").write_text("Felis catus\n\nCanis familiaris\nBubo bubo\n")
-    task = folders.load_folder(tmp_path / "images", 8, class_names=tmp_path / "names.txt")
+    task = folders.load_folder(tmp_path / "images", SMALL, class_names=tmp_path / "names.txt")
     assert task.class_names == ("Felis catus", "Canis familiaris", "Bubo bubo")
 
 
 def test_the_text_prompt_can_be_given(tmp_path):
-    assert folders.load_folder(fill(tmp_path, 3), 8, template="a {}").template == "a {}"
+    assert folders.load_folder(fill(tmp_path, 3), SMALL, template="a {}").template == "a {}"
 
 
 def test_a_cap_keeps_every_class_and_its_first_choice(tmp_path):
     fill(tmp_path)
     few, more = (
-        folders.load_folder(tmp_path, 8, data={"train": count, "validation": 3, "test": 100})
+        folders.load_folder(tmp_path, SMALL, data={"train": count, "validation": 3, "test": 100})
         for count in (3, 7)
     )
     assert few.splits["train"].labels.tolist() == [0, 1, 2]
@@ -133,7 +136,7 @@ def test_a_cap_keeps_every_class_and_its_first_choice(tmp_path):
 
 
 def test_a_folder_is_a_task_by_its_path(tmp_path):
-    task = tasks.load_task(str(fill(tmp_path / "pets")), image_size=16)
+    task = tasks.load_task(str(fill(tmp_path / "pets")), preprocessing=Preprocessing(16, 16))
     assert (task.name, task.display) == (str(tmp_path / "pets"), "pets")
     assert task.splits["train"].images.shape == (18, 16, 16, 3)
 
@@ -146,14 +149,14 @@ def test_an_image_is_resized_and_cropped_as_clip_does_it(tmp_path, size):
     image.save(tmp_path / "a.png")
     resize = transforms.Resize(56, transforms.InterpolationMode.BICUBIC)
     expected = transforms.CenterCrop(56)(resize(image))
-    assert np.array_equal(folders.read_image(tmp_path / "a.png", 56), np.asarray(expected))
+    assert np.array_equal(folders.read_image(tmp_path / "a.png", USUAL), np.asarray(expected))
 
 
 def test_the_middle_of_a_wide_image_is_kept(tmp_path):
     image = Image.new("RGB", (24, 8), (255, 0, 0))
     image.paste((0, 255, 0), (8, 0, 16, 8))
     image.save(tmp_path / "a.png")
-    assert (folders.read_image(tmp_path / "a.png", 8) == (0, 255, 0)).all()
+    assert (folders.read_image(tmp_path / "a.png", SMALL) == (0, 255, 0)).all()
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,7 @@ def test_the_middle_of_a_wide_image_is_kept(tmp_path):
 )
 def test_other_kinds_of_images_are_read_as_rgb(tmp_path, mode, colour, expected):
     Image.new(mode, (8, 8), colour).save(tmp_path / "a.tif")
-    assert (folders.read_image(tmp_path / "a.tif", 8) == expected).all()
+    assert (folders.read_image(tmp_path / "a.tif", SMALL) == expected).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"transparency": 1}, {"transparency": bytes((255, 0))}])
@@ -176,13 +179,13 @@ def test_a_palette_image_is_read_as_rgb_with_or_without_transparency(tmp_path, o
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
     image.save(tmp_path / "a.png", **options)
-    assert (folders.read_image(tmp_path / "a.png", 8) == (10, 20, 30)).all()
+    assert (folders.read_image(tmp_path / "a.png", SMALL) == (10, 20, 30)).all()
 
 
 def test_sixteen_bits_are_refused_since_they_would_be_read_as_white(tmp_path):
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="a.png: the image has more than 8 bits a channel; conver"):
-        folders.read_image(tmp_path / "a.png", 8)
+        folders.read_image(tmp_path / "a.png", SMALL)
 
 
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path):
@@ -222,7 +225,7 @@ def test_a_truncated_image_is_refused_by_name(tmp_path, kind):
     Image.fromarray(pixels).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ValueError, match=f"a.{kind}: the image cannot be read"):
-        folders.read_image(path, 56)
+        folders.read_image(path, USUAL)
 
 
 def test_an_image_without_permission_is_refused_by_name(tmp_path, monkeypatch):
@@ -238,7 +241,7 @@ def test_an_image_that_claims_to_be_gigantic_is_refused(tmp_path, monkeypatch):
     paint(tmp_path / "a.png", size=(60, 60))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="a.png: the image cannot be read .*decompression bomb"):
-        folders.read_image(tmp_path / "a.png", 8)
+        folders.read_image(tmp_path / "a.png", SMALL)
 
 
 def test_splits_with_different_classes_are_refused_by_the_classes(tmp_path):

@@ -3,16 +3,13 @@
 import json
 
 import pytest
-from tiny import READING
+from tiny import MICRO, READING
 
-from vpbench import backbones, catalogue, tasks
+from vpbench import backbones, tasks
 from vpbench.lab import micro_backbones, pretrain, world
 from vpbench.methods import text_prompt
 
-CARDS = {
-    name: json.loads((micro_backbones.WEIGHTS / f"{name}.json").read_text())
-    for name in catalogue.BACKBONES
-}
+CARDS = {name: json.loads((micro_backbones.WEIGHTS / f"{name}.json").read_text()) for name in MICRO}
 
 
 def zero_shot(clip, name):

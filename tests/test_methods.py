@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from tiny import DATA, PADDING, PROBE, READING, TUNE
+from tiny import DATA, MICRO, PADDING, PROBE, READING, TUNE
 
-from vpbench import backbones, catalogue, tasks
+from vpbench import backbones, tasks
 from vpbench.backbones import VisionLanguageBackbone
 from vpbench.label_maps import label_map, text
 from vpbench.methods import fine_tune, linear_probe, text_prompt, visual_prompt
@@ -61,7 +61,7 @@ def test_zero_shot_takes_the_most_similar_class_prompt_and_learns_nothing(clip, 
 # Visual prompt
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_a_prompt_learns_through_a_frozen_backbone_that_gets_no_gradient(name, task):
     backbone = backbones.load_backbone(name)
     before = state_of(backbone)
@@ -75,7 +75,7 @@ def test_a_prompt_learns_through_a_frozen_backbone_that_gets_no_gradient(name, t
         assert not torch.equal(fit.selection["last"][1][key], value)
 
 
-@pytest.mark.parametrize("name", catalogue.BACKBONES)
+@pytest.mark.parametrize("name", MICRO)
 def test_every_pixel_of_the_prompt_gets_a_gradient(name, task):
     backbone = backbones.load_backbone(name)
     prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))

@@ -4,13 +4,13 @@ import pytest
 from fake_records import record, write_all
 from fake_sides import beside
 from matplotlib import pyplot
+from tiny import MICRO, TWINS
 
 from analysis import prompt_gallery
 from vpbench import records
-from vpbench.catalogue import BACKBONES
 
 SETTINGS = {"template": "padding", "size": 1}
-PAPER = [name for name in prompt_gallery.TASKS if prompt_gallery.TASKS[name].published]
+PAPER = [name for name in TWINS if prompt_gallery.TASKS[name].published]
 
 
 def border(value=0.5, size=4):
@@ -120,7 +120,7 @@ def test_what_was_not_run_has_an_empty_tile_that_says_so(tmp_path):
 
 @pytest.mark.parametrize("tasks", [[], PAPER])
 def test_the_gallery_writes_its_files_with_or_without_records(tmp_path, capsys, tasks):
-    made_up = [made(tmp_path / "runs", task, backbone) for task in tasks for backbone in BACKBONES]
+    made_up = [made(tmp_path / "runs", task, backbone) for task in tasks for backbone in MICRO]
     for one in made_up:
         del one["file"]
     manifests = write_all(made_up, tmp_path / "runs")

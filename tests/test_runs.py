@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import DATA, PADDING, READING, spec
+from tiny import DATA, PADDING, READING, SIZES, spec
 
 from vpbench import backbones, prompting, records, runs, tasks
 from vpbench.prompt_files import load_prompt
@@ -21,7 +21,7 @@ def repeatable(record):
 def made(one, folder):
     """Returns the record of the spec `one`, run afresh and read from its file."""
     backbone = backbones.load_backbone(one["backbone"])
-    task = tasks.load_task(one["task"], one["data"], backbone.image_size)
+    task = tasks.load_task(one["task"], one["data"], backbone.preprocessing)
     path = records.record_path(one, folder)
     runs.write_run(path, *runs.run(one, task, backbone), task, backbone)
     return records.read(path)
@@ -71,7 +71,7 @@ def test_a_record_says_what_was_run_on_what(prompted):
     task, backbone = record["task"], record["backbone"]
     assert record["schema"] == 1 and record["spec"]["task"] == "camelyon17_twin"
     assert (task["display"], task["published"]) == ("Camelyon17 twin", "camelyon17")
-    assert (task["classes"], task["chance"], task["sizes"]) == (2, 50.0, DATA)
+    assert (task["classes"], task["chance"], task["sizes"]) == (2, 50.0, SIZES)
     assert task["class_names"] == ["not containing", "containing"]
     assert task["shift"] and task["paper_validation"] and task["metric"] == "accuracy"
     assert (backbone["role"], backbone["modality"]) == ("clip", "vision_language")
@@ -225,7 +225,7 @@ def test_backbone_and_task_are_loaded_once_but_each_size_of_the_data_on_its_own(
     paths = list(runs.run_all(specs, tmp_path))
     assert len(loads) == 3
     sizes = [json.loads(Path(path).read_text())["task"]["sizes"] for path in paths]
-    assert sizes == [DATA, DATA, small]
+    assert sizes == [SIZES, SIZES, SIZES | {"test": 10}]
 
 
 @pytest.mark.parametrize("failing", ["seed0.predictions.npz", "seed0.prompt.json", "seed0.json"])

@@ -33,7 +33,7 @@ def prompted(tmp_path_factory, clip, resnet, task):
 @pytest.fixture(scope="module")
 def found(prompted, task):
     """Returns (source, target) -> (row, correct, unprompted) of both prompts on both backbones."""
-    measurements = measured.measure(task, {"images": 1000}, prompted, CPU)
+    measurements = measured.measure(lambda _: task, {"images": 1000}, prompted, CPU)
     arrays = measurements.arrays["correct"], measurements.arrays["unprompted"]
     return {
         (row["backbone"], row["target_backbone"]): (row, *hits)
@@ -102,16 +102,12 @@ def test_a_prompt_goes_to_a_task_with_the_same_classes(prompted, task, monkeypat
     monkeypatch.setitem(catalogue.TASKS, "again_twin", catalogue.TASKS["eurosat_twin"])
     assert measured.same_classes(task) == ["again_twin"]
     (clip, _) = prompted
-    rows = measured.measure(task, {"images": 10}, [clip], CPU).rows
+    rows = measured.measure(lambda _: task, {"images": 10}, [clip], CPU).rows
     assert [row["target_task"] for row in rows] == ["eurosat_twin", "again_twin"]
     there = load_task("again_twin", DATA).splits["test"].images
     assert not torch.equal(there, task.splits["test"].images)
     assert rows[1]["backbone"] == rows[1]["target_backbone"] == "clip_micro"
     assert rows[1]["images"] == 10
-
-
-def test_without_prompts_there_is_nothing_to_move(task):
-    assert measured.measure(task, {"images": 10}, [], CPU).rows == []
 
 
 def made(task, folder, moves):

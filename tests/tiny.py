@@ -2,9 +2,13 @@
 
 import torch
 
+from vpbench import catalogue
 from vpbench.tasks import Split, Task
 
-DATA = {"train": 24, "validation": 12, "test": 24, "resolution": "backbone"}
+TWINS = [name for name in catalogue.TASKS if catalogue.is_twin(name)]
+MICRO = [name for name in catalogue.BACKBONES if name.endswith("_micro")]
+SIZES = {"train": 24, "validation": 12, "test": 24}
+DATA = SIZES | {"resolution": "backbone"}
 ENGINE = {"precision": "fp32", "compile": False, "micro_batch": None}
 PADDING = {
     "template": "padding",

@@ -125,9 +125,7 @@ def run(arguments):
     spec = read_json(arguments.spec)
     runs.check_spec(spec)
     backbone = backbones.load_backbone(spec["backbone"], check_device(arguments.device))
-    task = tasks.load_task(
-        spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
-    )
+    task = tasks.load_task(spec["task"], spec["data"], backbone.preprocessing, spec.get("folder"))
     runs.write_run(arguments.out, *runs.run(spec, task, backbone), task, backbone)
 
 
