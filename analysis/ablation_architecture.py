@@ -6,6 +6,7 @@ import textwrap
 import pandas
 
 from analysis import cells, gaps, runs, style, variants
+from analysis.origin import same_origin
 from vpbench.catalogue import METHODS, ROLES
 
 SHOWN = {  # method -> name, colour, marker
@@ -24,7 +25,7 @@ def accuracies(records):
     variants.single(records, "task")
     own = [record for record in records if record["spec"]["variant"] == "default"]
     rows = []
-    for backbone in {record["spec"]["backbone"]: None for record in own}:
+    for backbone in {record["spec"]["backbone"]: None for record in same_origin(own)}:
         for method in SHOWN:
             group = [
                 record

@@ -9,7 +9,8 @@ import numpy as np
 import pandas
 from scipy.special import stdtrit
 
-from vpbench.catalogue import BACKBONES, METHODS, ROLES, TASKS, selection_rule
+from analysis.origin import same_origin
+from vpbench.catalogue import BACKBONES, METHODS, OWN_DATASETS, ROLES, TASKS, selection_rule
 from vpbench.records import RecordError, difference
 
 COLUMNS = (
@@ -57,6 +58,14 @@ def tasks_of(shift):
     return list(dict.fromkeys(found))
 
 
+def tasks_in(records, shift):
+    """Returns the datasets an analysis is about: the paper's, or those of `records` that the user
+    chose, at a scale where that is so."""
+    own = [one for one in records if one["spec"]["scale"] in OWN_DATASETS]
+    found = [dataset_of(one) for one in own if one["task"]["shift"] == shift]
+    return list(dict.fromkeys(found)) if own else tasks_of(shift)
+
+
 def rows_of(modality):
     """Returns the (role, method) of the rows of a table, in the paper's order."""
     roles = {backbone.role for backbone in BACKBONES.values() if backbone.modality == modality}
@@ -64,11 +73,25 @@ def rows_of(modality):
     return [(role, method) for role in ROLES if role in roles for method in methods]
 
 
-def by_cell(records):
-    """Returns (role, method, task) -> its records, which differ in nothing but the seed."""
+def dataset_of(record):
+    """Returns a record's dataset: the paper's name of it, its own where the user chose it.
+
+    None of a toy dataset, which is in no table of the paper.
+    """
+    own = record["spec"]["task"] if record["spec"]["scale"] in OWN_DATASETS else None
+    return record["task"]["published"] or own
+
+
+def paper_cell(record):
+    """Returns the (role, method, dataset) of a record."""
+    return record["backbone"]["role"], record["spec"]["method"], dataset_of(record)
+
+
+def by_cell(records, cell_of=paper_cell):
+    """Returns the cell of a record -> the records in it, which differ in nothing but the seed."""
     groups = {}
-    for record in records:
-        key = record["backbone"]["role"], record["spec"]["method"], record["task"]["published"]
+    for record in same_origin(records):
+        key = cell_of(record)
         group = groups.setdefault(key, [])
         cell_name = " ".join(map(str, key))
         for other in group:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 
 from analysis import cells, correlation, gaps, published, runs, style
+from vpbench.catalogue import OWN_DATASETS
 from vpbench.records import RecordError, difference
 
 GAIN = ("task", "shift", "gain", "gain_low", "gain_high", "text_prompt", "published")
@@ -28,12 +29,12 @@ def properties(records, measurements):
     independent. `published` is the paper's gain on the dataset itself. Datasets of which nothing
     is there have no row.
     """
-    groups = cells.by_cell([record for record in records if record["task"]["published"]])
+    groups = cells.by_cell([record for record in records if cells.dataset_of(record)])
     theirs = published.accuracies(1, 2)
-    measured = {one["task"]["published"]: one["rows"][0] for one in measurements}
+    measured = {cells.dataset_of(one): one["rows"][0] for one in measurements}
     rows = []
     for shift in (False, True):
-        for task in cells.tasks_of(shift):
+        for task in cells.tasks_in([*records, *measurements], shift):
             keys = [("clip", method, task) for method in ("visual_prompt", "text_prompt")]
             prompted, plain = (cells.cell(groups.get(key, [])) for key in keys)
             gain = prompted["measured"] - plain["measured"]
@@ -42,7 +43,8 @@ def properties(records, measurements):
             low, high = cells.combined([prompted, plain], [1, -1])
             row = {"task": task, "shift": shift, "gain": gain, "gain_low": low, "gain_high": high}
             row["text_prompt"] = plain["measured"]
-            row["published"] = theirs[keys[0]] - theirs[keys[1]]
+            printed = [theirs.get(key, math.nan) for key in keys]
+            row["published"] = printed[0] - printed[1]
             rows.append(row | measured.get(task, {}))
     found = [column for one in measured.values() for column in one]
     return pandas.DataFrame(rows, columns=list(dict.fromkeys([*GAIN, *found])))
@@ -107,6 +109,7 @@ def gaps_of(frame, columns, scale):
     if not columns:
         return ["the measurement dataset_properties"]
     tasks = [*cells.tasks_of(False), *cells.tasks_of(True)]
+    tasks = list(frame.task) if scale in OWN_DATASETS else tasks
     missing = []
     for what, column in (("gain", "gain"), ("distance and diversity", columns["frechet"])):
         there = set(frame.dropna(subset=[column]).task)
@@ -181,7 +184,7 @@ def caption(summary, name, count):
     """Returns the lines above a panel: what the paper says, and what is found here."""
     by_name, line = summary.set_index("statistic"), f"Paper: {CLAIMS[name]}"
     if by_name.empty:
-        return f"{line}\nHere: {count} of 12 datasets, too few for a correlation"
+        return f"{line}\nHere: {count} datasets, too few for a correlation"
     plain = by_name.loc[f"spearman_gain_{name}"]
     given = by_name.loc[f"partial_spearman_gain_{name}_given_text_prompt"]
     return f"{line}\nHere: Spearman {with_interval(plain)}\nranks given TP {with_interval(given)}"

@@ -6,7 +6,7 @@ import pandas
 
 from analysis import cells, gaps, paired, runs, style
 from vpbench import records as files
-from vpbench.catalogue import BACKBONES, ROLES
+from vpbench.catalogue import BACKBONES, OWN_DATASETS, ROLES
 
 COLUMNS = (
     *("role", "backbone", "task", "condition", "quality", "accuracy", "low", "high", "images"),
@@ -92,11 +92,13 @@ def measured(measurements):
     }
 
 
-def lacking(done):
+def lacking(done, scale=None):
     """Returns what was not run, in words: the paper's models and datasets that are not in `done`.
 
-    `done` holds pairs (role, dataset).
+    `done` holds pairs (role, dataset). Where the user chose the datasets none of the paper's lacks.
     """
+    if scale in OWN_DATASETS and done:
+        return []
     wanted = (*cells.tasks_of(shift=False), *cells.tasks_of(shift=True))
     missing = {}
     for role in ROLES:
@@ -213,9 +215,10 @@ def draw(frame, scale, missing):
 def write_figure(records, measurements, out, figures):
     """Returns the paths of the figure's files; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
-    frame, missing = accuracies(own), gaps.warn(lacking(measured(own)))
+    scale = runs.scale_of(own or records)
+    frame, missing = accuracies(own), gaps.warn(lacking(measured(own), scale))
     runs.write_csv(frame, out)
-    figure = draw(frame, runs.scale_of(own or records), missing)
+    figure = draw(frame, scale, missing)
     return style.save(figure, figures, "deployability")
 
 

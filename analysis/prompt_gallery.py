@@ -41,7 +41,8 @@ def shown(records):
             )
         if spec["seed"] < other["spec"]["seed"]:
             found[spec["task"], spec["backbone"]] = record
-    order = [(task, backbone) for task in TASKS for backbone in BACKBONES]
+    own = dict.fromkeys(task for task, _ in found if task not in TASKS)
+    order = [(task, backbone) for task in [*TASKS, *own] for backbone in BACKBONES]
     return {key: found[key] for key in sorted(found, key=order.index)}
 
 
@@ -186,9 +187,10 @@ def write_figure(records, out, figures):
     """Returns the paths of the figure's files."""
     found = shown(records)
     done = {(record["backbone"]["role"], record["task"]["published"]) for record in found.values()}
-    missing = gaps.warn(lacking(done))
+    scale = runs.scale_of(records)
+    missing = gaps.warn(lacking(done, scale))
     runs.write_csv(prompts(found), out)
-    return style.save(draw(found, runs.scale_of(records), missing), figures, "prompt_gallery")
+    return style.save(draw(found, scale, missing), figures, "prompt_gallery")
 
 
 def main(argv=None):

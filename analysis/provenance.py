@@ -85,14 +85,17 @@ def versions(records):
 
 
 def hashes(records):
-    """Returns (what, of which, hashes) rows: weights per backbone, worlds, data per task."""
+    """Returns (what, of which, hashes) rows: weights per backbone, worlds, data and splits per task."""
     found = {}
     for record in records:
         spec = record["spec"]
         owners = {"weights": spec.get("backbone"), "data": spec["task"]}
         for kind, value in record.get("hashes", {}).items():
-            if value:
+            if kind == "splits":  # of a real dataset: the files that define its splits
+                for file, sha256 in value.items():
+                    found.setdefault((kind, f"{spec['task']}: {file}"), set()).add(sha256)
+            elif value:
                 found.setdefault((kind, owners.get(kind, "")), set()).add(value)
-    kinds = {"weights": 0, "world": 1, "data": 2}
-    order = sorted(found, key=lambda key: (kinds.get(key[0], 3), key))
+    kinds = {"weights": 0, "world": 1, "data": 2, "splits": 3}
+    order = sorted(found, key=lambda key: (kinds.get(key[0], 4), key))
     return [(kind, owner, sorted(found[kind, owner])) for kind, owner in order]

@@ -5,6 +5,7 @@ import sys
 import pandas
 
 from analysis import runs, style
+from analysis.origin import same_origin
 
 
 def search(records):
@@ -21,7 +22,7 @@ def search(records):
             "task": record["spec"]["task"],
             "accuracy": record["selection"]["last"]["validation"]["accuracy"],
         }
-        for record in records
+        for record in same_origin(records)
     )
     keys = ["backbone", "method", "lr"]
     if frame.empty:

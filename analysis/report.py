@@ -36,6 +36,8 @@ STATEMENTS = {  # what the numbers of a scale are, before the first of them
     "the paper's; absolute numbers may not.",
     "paper": "These numbers were measured at the paper's scale: its datasets and its models. "
     "Differences from the paper's own numbers, which stand beside them, are worth a look.",
+    "paper-fast": "These numbers were measured on the paper's datasets and models with a fraction "
+    "of its training steps, so the paper's own numbers, which stand beside them, may be higher.",
     None: "Nothing has been measured: no run record was found. The numbers below, where there are "
     "any, are the paper's.",
 }

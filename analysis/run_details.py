@@ -123,6 +123,8 @@ def fact_text(value):
         return f"{value:.6g}"
     if isinstance(value, list):
         return ", ".join(map(fact_text, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {fact_text(item)}" for key, item in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 

@@ -31,6 +31,7 @@ SCALES = {
     "search": "Lab scale, search for recipes on validation splits",
     "desk": "Desk scale",
     "paper": "Paper scale",
+    "paper-fast": "Paper scale in fewer steps: real datasets and models, shorter training",
 }
 COLOURS = {  # from seaborn's colour-blind palette; every method has its own hatch as well
     "visual_prompt": "#0173b2",

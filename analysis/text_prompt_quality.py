@@ -63,9 +63,10 @@ def accuracies(records):
 def words_of(record):
     """Returns the text prompt and the class names that a run said to CLIP; "" for the task's."""
     text = variants.setting(record, "text_prompt") or record["task"]["template"]
+    names = variants.setting(record, "class_names") or ""  # a list, or the name of one
     return {
         "text_prompt": text,
-        "class_names": ", ".join(variants.setting(record, "class_names") or []),
+        "class_names": names if isinstance(names, str) else ", ".join(names),
     }
 
 

@@ -49,15 +49,15 @@ def transfers(measurements):
 
 
 def published(task):
-    """Returns the paper's name of a task of the catalogue, its own where the paper has none."""
-    return TASKS[task].published or task
+    """Returns the paper's name of a task, its own where the paper has none."""
+    return (TASKS[task].published if task in TASKS else None) or task
 
 
-def gaps_in(measurements):
+def gaps_in(measurements, scale=None):
     """Returns what was not run, in words: datasets of a model, or models to move prompts to."""
     backbones = {row["target_backbone"] for one in measurements for row in one["rows"]}
     alone = ["another model to move prompts to"] if len(backbones) == 1 else []
-    return lacking(measured(measurements)) + alone
+    return lacking(measured(measurements), scale) + alone
 
 
 def draw_gains(axes, cells, rows, columns, limit):
@@ -154,9 +154,10 @@ def draw(frame, scale, missing):
 def write_figure(records, measurements, out, figures):
     """Returns the paths of the figure's files; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
-    frame, missing = transfers(own), gaps.warn(gaps_in(own))
+    scale = runs.scale_of(own or records)
+    frame, missing = transfers(own), gaps.warn(gaps_in(own, scale))
     runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(own or records), missing), figures, "transfer")
+    return style.save(draw(frame, scale, missing), figures, "transfer")
 
 
 def main(argv=None):

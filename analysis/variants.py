@@ -1,5 +1,6 @@
 """Runs that differ only in some settings of the recipe: which belong together, which do not."""
 
+from analysis.origin import same_origin
 from vpbench.records import RecordError, difference
 
 
@@ -57,7 +58,7 @@ def by_settings(records, keys):
     A run that two variants ask for counts once.
     """
     groups = {}
-    for record in records:
+    for record in same_origin(records):
         values = tuple(map(hashable, (setting(record, key) for key in keys)))
         groups.setdefault(values, {}).setdefault(record["spec"]["seed"], record)
     return {values: [group[seed] for seed in sorted(group)] for values, group in groups.items()}

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -38,8 +39,10 @@ def expand(config):
     specs = []
     for name, block in config["grid"].items():
         for task in block.get("tasks", config["tasks"]):
-            if catalogue.TASKS[task].shift != block.get("shift", catalogue.TASKS[task].shift):
+            shift = task in catalogue.TASKS and catalogue.TASKS[task].shift
+            if shift != block.get("shift", shift):
                 continue
+            data = {**config["data"], **config.get("task_data", {}).get(task, {})}
             for backbone in block.get("backbones", config["backbones"]):
                 modality = catalogue.BACKBONES[backbone].modality
                 if modality != block.get("modality", modality):
@@ -55,11 +58,15 @@ def expand(config):
                                 settings[key] = value
                         settings.update(changes)
                         for seed in block["seeds"]:
-                            spec = {"scale": config["scale"], "data": config["data"]}
+                            spec = {"scale": config["scale"], "data": data}
                             spec |= {"task": task, "backbone": backbone, "method": method}
                             spec |= {"variant": variant, "seed": seed, "settings": settings}
+                            spec |= {"engine": config["engine"]}
+                            if task in config.get("folders", {}):
+                                spec["folder"] = config["folders"][task]
                             specs.append(spec)
-    return specs
+    # A run that two blocks ask for is one run.
+    return list({json.dumps(spec, sort_keys=True): spec for spec in specs}.values())
 
 
 def expand_variants(name, block, config):
@@ -126,7 +133,7 @@ def refusal(suite, path):
     [
         ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, backbones"),
         ({"scale": "labb"}, "at scale: 'labb' is not legal; choose one of: lab, smoke"),
-        ({"tasks": ["eurosat"]}, "'eurosat' is not legal; choose one of: cifar100_twin"),
+        ({"tasks": ["euro"]}, "'euro' is not in the catalogue or folders: cifar100_twin, "),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
         ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
         ({"variants": {"default": {"size": 9}}}, "'default' is the recipe itself"),
@@ -232,9 +239,9 @@ def test_the_citation_names_the_version_that_is_installed():
     assert citation["references"][0]["url"] == "https://arxiv.org/abs/2203.17274"
 
 
-def test_the_catalogue_imports_neither_torch_nor_numpy():
+def test_the_catalogue_and_the_grid_import_neither_torch_nor_numpy():
     code = (
-        "import sys; from vpbench import catalogue; catalogue.config_schema();"
+        "import sys; from vpbench import catalogue, grid; catalogue.config_schema();"
         "catalogue.complaint({}, catalogue.spec_schema(), 'x');"
         "print({'torch', 'numpy', 'pandas'} & set(sys.modules))"
     )
@@ -242,12 +249,16 @@ def test_the_catalogue_imports_neither_torch_nor_numpy():
     assert done.stdout == "set()\n", done.stderr
 
 
-def test_the_workflow_imports_nothing_of_vpbench_but_the_catalogue():
+def test_the_workflow_imports_nothing_heavy():
+    # Every job on a cluster reads the Snakefile again.
     files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
-    imports = [
-        line
+    imports = {
+        line.strip()
         for file in files
         for line in file.read_text().splitlines()
         if re.match(r"\s*(from|import)\s+vpbench", line)
-    ]
-    assert imports == ["from vpbench import catalogue"]
+    }
+    heavy = "{'torch', 'pandas', 'timm', 'open_clip', 'torchvision', 'wilds'}"
+    code = "; ".join(["import sys", *imports, f"print({heavy} & set(sys.modules))"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert imports and done.stdout == "set()\n", done.stderr

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import lpips
 import numpy as np
@@ -8,6 +9,7 @@ import scipy.linalg
 import torch
 from fake_records import SIZES, record, write_all
 from matplotlib import pyplot
+from PIL import Image
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -23,6 +25,7 @@ SETTINGS = {
     "extractor": "rn50_micro",
     "diversity": "features",
     "weights": None,
+    "reference": None,
     "images": 20,
     "reference_images": 30,
     "pairs": 12,
@@ -97,8 +100,8 @@ def test_the_bias_is_the_distance_of_further_samples_and_falls_with_their_size(m
         lambda *_: FrechetInceptionDistance(Colours(), reset_real_features=False),
     )
     load = measurement.load_reference.__wrapped__
-    metric, few = load("colours", None, 100, 10, CPU)
-    _, many = load("colours", None, 100, 200, CPU)
+    metric, few = load("colours", None, None, measurement.PHOTOGRAPH, 100, 10, CPU)
+    _, many = load("colours", None, None, measurement.PHOTOGRAPH, 100, 200, CPU)
     assert painted == ["labelled", "labelled"]
     assert metric.real_features_num_samples == 100
     assert len(few) == measurement.DRAWS and len(set(few)) == measurement.DRAWS
@@ -213,19 +216,17 @@ def test_inception_needs_its_package_and_exactly_its_weights(monkeypatch, tmp_pa
     weights.write_bytes(b"others")
     images, settings = twin.splits["train"].images, SETTINGS | {"extractor": "inception_v3"}
     with pytest.raises(ValueError, match="inception_v3 needs its published weights"):
-        measurement.distance(images, settings, CPU)
+        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
     settings |= {"weights": str(weights)}
     monkeypatch.setattr(measurement, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install torch-fidelity"):
-        measurement.distance(images, settings, CPU)
+        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
     monkeypatch.setattr(measurement, "find_spec", lambda name: "there")
     with pytest.raises(ValueError, match="SHA-256 .* has 6726825d0af5...; give that file"):
-        measurement.distance(images, settings, CPU)
+        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
 
 
 def test_only_twins_are_compared_with_the_labs_world(twin):
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="photos is no twin, and the reference is the lab's world"):
         measurement.measure(lambda _: replace(twin, name="photos"), SETTINGS, [], CPU)
 
@@ -404,8 +405,34 @@ def test_too_little_gives_no_statistic_and_a_figure_that_says_so(
     assert complaint in capsys.readouterr().err
     if made and seen:
         titles = {axes.get_title() for axes in drawn[0].axes}
-        assert any("3 of 12 datasets, too few for a correlation" in title for title in titles)
+        assert any("3 datasets, too few for a correlation" in title for title in titles)
         assert "Not run: gain of Food twin" in drawn[0].legends[0].get_title().get_text()
     else:
         said = drawn[0].axes[0].texts[0].get_text()
         assert said.replace("\n", " ").startswith(f"N{complaint[1:]}")
+
+
+def test_the_reference_can_be_a_folder_of_photographs(twin, tmp_path):
+    for number, image in enumerate(noise(100).numpy()):
+        path = tmp_path / "photos" / str(number % 3) / f"{number}.PNG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    photos = replace(twin, name="photos")
+    settings = SETTINGS | {"reference": str(tmp_path / "photos")}
+    row = measurement.measure(lambda _: photos, settings, [], CPU).rows[0]
+    assert (row["reference"], row["reference_images"]) == ("images of photos", 30)
+    assert row["frechet_bias_rn50_micro"] < row["frechet_distance_rn50_micro"]
+    itself = replace(photos, splits={"train": replace(twin.splits["train"], images=noise(20, 1))})
+    nearer = measurement.measure(lambda _: itself, settings, [], CPU).rows[0]
+    assert nearer["frechet_distance_rn50_micro"] < row["frechet_distance_rn50_micro"] / 2
+
+
+def test_a_reference_with_too_few_photographs_says_how_many_are_needed(twin, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    photos = replace(twin, name="photos")
+    settings = SETTINGS | {"reference": str(tmp_path)}
+    with pytest.raises(ValueError, match="has 1 images, 90 are needed: reference_images and 3 tim"):
+        measurement.measure(lambda _: photos, settings, [], CPU)
+    settings |= {"reference": str(tmp_path / "nowhere")}
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        measurement.measure(lambda _: photos, settings, [], CPU)

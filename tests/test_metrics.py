@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from vpbench.metrics import classification_metrics
 
@@ -51,6 +52,13 @@ def test_the_calibration_error_is_that_of_fifteen_bins_counted_by_hand(answers):
     assert expected > 1
     found = classification_metrics(logits, labels, CLASSES)["ece"]
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_calibration_error_is_that_of_torchmetrics(answers):
+    logits, labels = answers
+    theirs = multiclass_calibration_error(logits.softmax(1), labels, CLASSES)
+    found = classification_metrics(logits, labels, CLASSES)["ece"]
+    assert found == pytest.approx(100 * theirs.item(), rel=1e-5)
 
 
 def test_two_images_can_be_computed_by_hand():

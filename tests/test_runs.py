@@ -150,7 +150,7 @@ def test_only_prompts_are_saved(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seeds": 1}, "spec: unknown key 'seeds'; the legal keys are: backbone, data, method"),
+        ({"seeds": 1}, "spec: unknown key 'seeds'; the legal keys are: backbone, data, engine"),
         ({"backbone": "vit"}, "spec at backbone: 'vit' is not legal; choose one of: clip_micro"),
         ({"scale": "moon"}, "spec at scale: 'moon' is not legal; choose one of: lab, "),
         ({"seed": -1}, "spec at seed: -1 is less than the minimum of 0"),
@@ -193,10 +193,10 @@ def test_an_interruption_loses_only_the_run_at_hand(tmp_path, monkeypatch):
     specs = [spec("text_prompt"), spec("linear_probe"), spec("text_prompt", seed=1)]
     original = runs.run
 
-    def interrupted(one, task, backbone):
+    def interrupted(one, *rest):
         if one["method"] == "linear_probe":
             raise KeyboardInterrupt
-        return original(one, task, backbone)
+        return original(one, *rest)
 
     monkeypatch.setattr(runs, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,3 +1,6 @@
+import gc
+from functools import reduce
+
 import pytest
 import torch
 from tiny import numbered_task
@@ -52,14 +55,14 @@ def learn(settings=SETTINGS, sizes=SIZES, seed=0):
     learner = Learner()
     optimiser = Recorder(learner.module.parameters())
     generator = torch.Generator().manual_seed(seed)
-    found = optimise(
+    history, selection, _ = optimise(
         learner.module, learner, optimiser, numbered_task(sizes), settings, generator, "toy"
     )
-    return learner, optimiser, *found
+    return learner, optimiser, history, selection
 
 
 def kept(*accuracies):
-    """Returns what a training keeps: (epoch, state, evaluations) for (validation, test) pairs."""
+    """Returns (epoch, state, evaluations) after each epoch, for (validation, test) accuracies."""
     return [
         (
             epoch,
@@ -74,15 +77,20 @@ def kept(*accuracies):
     ]
 
 
+def selected(entries):
+    """Returns the selection after all `entries`."""
+    return reduce(select, entries, {})
+
+
 def epochs(entries):
     """Returns selection -> epoch."""
-    return {name: entry[0] for name, entry in select(entries).items()}
+    return {name: entry[0] for name, entry in selected(entries).items()}
 
 
 def test_the_selection_finds_the_last_the_best_validation_and_the_best_test_epoch():
     entries = kept((10, 70), (90, 20), (50, 30))
     assert epochs(entries) == {"last": 3, "best_validation": 2, "best_test": 1}
-    assert select(entries)["best_validation"] is entries[1]
+    assert selected(entries)["best_validation"] is entries[1]
 
 
 def test_ties_go_to_the_earlier_epoch():
@@ -117,6 +125,22 @@ def test_splits_are_looked_at_after_the_stated_epochs_and_always_after_the_last(
         looked_at = [line[f"{split}_accuracy"] is not None for line in history]
         assert looked_at == [True, False, True]
     assert [len(numbers) for training, numbers in learner.seen if not training] == [6] * 4
+
+
+def test_splits_may_be_looked_at_after_each_nth_epoch_and_are_after_the_last():
+    history = learn(SETTINGS | {"evaluate_at": 2, "epochs": 5})[2]
+    looked_at = [line["epoch"] for line in history if line["test_accuracy"] is not None]
+    assert looked_at == [2, 4, 5]
+
+
+def test_a_thousand_epochs_keep_three_evaluations():
+    gc.collect()
+    before = sum(type(each) is Evaluation for each in gc.get_objects())
+    _, _, history, selection = learn(SETTINGS | {"evaluate_at": 1, "epochs": 50})
+    assert len(history) == 50
+    gc.collect()
+    there = sum(type(each) is Evaluation for each in gc.get_objects())
+    assert 2 <= there - before <= 6  # of two splits and at most three epochs
 
 
 def test_the_history_has_the_mean_loss_and_the_accuracy_while_training():

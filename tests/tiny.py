@@ -34,7 +34,9 @@ PROBE = {"C": [1.0], "max_iter": 20_000, "standardize": False}
 TUNE = {
     "head": "text",
     "weight_decay": 0.01,
+    "decay_gains_and_biases": True,
     "betas": [0.9, 0.98],
+    "eps": 1e-8,
     "epochs": 2,
     "batch_size": 12,
     "lr": 0.001,

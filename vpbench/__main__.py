@@ -6,28 +6,43 @@ import os
 import sys
 from pathlib import Path
 
+from vpbench import places
+
+DATA_DIR = "datasets and their caches; else VPBENCH_DATA, or data/"
+
 
 def parser():
     """Returns the argument parser."""
     main = argparse.ArgumentParser("vpbench", description=__doc__)
     verbs = main.add_subparsers(dest="verb", required=True)
 
-    def verb(name, function, text, *, device=True):
+    def verb(name, function, text, *, device=True, verbs=verbs):
         command = verbs.add_parser(name, help=text, description=text)
         command.set_defaults(function=function)
         if device:
-            command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
+            command.add_argument(
+                "--device", default="auto",
+                help="auto (cuda if there is one, else cpu), cpu, cuda, cuda:1, mps; "
+                "auto and cuda wait for a GPU that no other vpbench uses",
+            )  # fmt: skip
             command.add_argument("--threads", type=int, help="CPU threads of torch")
+            command.add_argument("--data-dir", help=DATA_DIR)
+            command.add_argument("--weights-dir", help="weight files; else VPBENCH_WEIGHTS")
         return command
 
     command = verb("run", run, "run one spec (JSON) and write its record")
     command.add_argument("spec")
     command.add_argument("--out", required=True)
+    command.add_argument(
+        "--processes", type=int, default=1, help="share the run: one process per GPU"
+    )
+    checkpoint_options(command)
 
     command = verb("run-task", run_task, "run the specs (JSON list) of a task, write a manifest")
     command.add_argument("specs")
     command.add_argument("--runs", default="results/runs")
     command.add_argument("--out", required=True)
+    checkpoint_options(command)
 
     command = verb("measure", measure, "measure what the specs (JSON list) ask for")
     command.add_argument("specs")
@@ -58,12 +73,60 @@ def parser():
     command.add_argument("--backbone", required=True)
     command.add_argument("--out", required=True)
 
+    command = verb("import", import_prompt, "read a checkpoint.pth.tar of the official code")
+    command.add_argument("checkpoint")
+    command.add_argument("--backbone", required=True)
+    command.add_argument("--task", required=True, help="what it was trained on")
+    command.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE",
+        help="of its recipe, where it differs from the official defaults; for a patch its template",
+    )  # fmt: skip
+    command.add_argument("--out", required=True)
+    folder_options(command)
+
     command = verb("show", show, "print a record", device=False)
     command.add_argument("record")
 
     command = verb("sheet", sheet, "draw what tasks look like", device=False)
     command.add_argument("tasks", nargs="*", help="names or folders; all twins if none is given")
     command.add_argument("--out", required=True)
+
+    text = "say what there is of the real datasets, fetch and prepare them"
+    actions = verbs.add_parser("data", help=text, description=text)
+    actions = actions.add_subparsers(dest="action", required=True)
+
+    def data_verb(name, function, text):
+        command = verb(name, function, text, device=False, verbs=actions)
+        command.add_argument("--data-dir", help=DATA_DIR)
+        return command
+
+    command = data_verb("status", data_status, "print what is there, what is not, what to do")
+    command.add_argument("names", nargs="*", help="of datasets; all if none is given")
+    command.add_argument("--verify", action="store_true", help="read all of the caches")
+    command.add_argument("--json", action="store_true")
+
+    command = data_verb("prepare", data_prepare, "fetch what is missing, decode it into caches")
+    command.add_argument("names", nargs="*", help="of datasets; all if none is given")
+    command.add_argument(
+        "--backbones", nargs="*", default=[], help="whose resize and crop; none: no cache is made"
+    )
+    command.add_argument("--data", help="images of each split and resolution, as JSON; else all")
+    command.add_argument("--threads", type=int, help="CPU threads that decode")
+
+    command = data_verb("download", data_download, "fetch a dataset, also over a damaged one")
+    command.add_argument("name")
+
+    command = data_verb("split", data_split, "make a split file anew: a deviation from the paper")
+    command.add_argument("name")
+    command.add_argument("--seed", type=int, required=True)
+
+    command = verb(
+        "plan", plan, "print jobs, GPU-hours, disk, and what is missing", device=False
+    )
+    command.add_argument("--configfile", required=True)
+    command.add_argument(
+        "--stated", action="store_true", help="hours from stated FLOPs even if a GPU is here"
+    )
 
     verb("list", list_names, "print the backbones, tasks and methods", device=False)
 
@@ -82,6 +145,14 @@ def parser():
     return main
 
 
+def checkpoint_options(command):
+    """Returns None; adds the options that say how a run is kept while it goes on."""
+    command.add_argument("--checkpoints", default="results/checkpoints", metavar="FOLDER")
+    command.add_argument(
+        "--checkpoint-every", type=float, default=300, metavar="SECONDS", help="0: every step"
+    )
+
+
 def folder_options(command):
     """Returns None; adds the options that say how a folder of images is read."""
     command.add_argument("--split-file", help="JSON of train, val, test lists")
@@ -92,23 +163,38 @@ def folder_options(command):
 def main(argv=None):
     """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user."""
     arguments = parser().parse_args(argv)
+    arguments.line = sys.argv[1:] if argv is None else argv
     try:
+        places.use(getattr(arguments, "data_dir", None), getattr(arguments, "weights_dir", None))
+        if getattr(arguments, "device", None) in ("auto", "cuda"):
+            claim_gpus(getattr(arguments, "processes", 1))
         if getattr(arguments, "threads", None) is not None:
             limit_threads(arguments.threads)
-        arguments.function(arguments)
+        return arguments.function(arguments) or 0
     except ValueError as error:
         print(f"vpbench: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a file or folder that cannot be read or written
         print(f"vpbench: {error.filename}: {error.strerror or error}", file=sys.stderr)
         return 2
-    return 0
+
+
+def claim_gpus(count):
+    """Returns None; this process sees only GPUs that are its own, if the machine has any.
+
+    Where torchrun has started this process, it uses the GPU of its number among all it sees.
+    """
+    from vpbench import gpu
+
+    if "LOCAL_RANK" not in os.environ:
+        gpu.claim(max(1, count))
 
 
 def limit_threads(count):
     """Returns None; torch and the BLAS of numpy and scipy use `count` threads from here on."""
     if count < 1:
         raise ValueError(f"--threads {count}: choose 1 or more")
+    count = max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # torchrun's processes
     # Read when the libraries load. Snakemake sets them to the threads a job claims, and with
     # --cores 8 on two processors a job claims four to be alone on its one.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -119,14 +205,22 @@ def limit_threads(count):
 
 
 def run(arguments):
-    """Returns None; runs one spec."""
-    from vpbench import backbones, runs, tasks
+    """Returns the exit code of one run, in one process or, with --processes, in several."""
+    from vpbench import backbones, distributed, runs, tasks
 
     spec = read_json(arguments.spec)
     runs.check_spec(spec)
-    backbone = backbones.load_backbone(spec["backbone"], check_device(arguments.device))
-    task = tasks.load_task(spec["task"], spec["data"], backbone.preprocessing, spec.get("folder"))
-    runs.write_run(arguments.out, *runs.run(spec, task, backbone), task, backbone)
+    if arguments.processes > 1 and not distributed.launched():
+        return distributed.launch(arguments.processes, arguments.line)
+    device = check_device(arguments.device)
+    with distributed.group(device):
+        backbone = backbones.load_backbone(spec["backbone"], device)
+        task = tasks.load_task(
+            spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
+        )
+        kept = arguments.checkpoints, arguments.checkpoint_every
+        runs.complete(arguments.out, spec, task, backbone, *kept)
+    return 0
 
 
 def run_task(arguments):
@@ -134,18 +228,18 @@ def run_task(arguments):
     from vpbench import records, runs
 
     specs = read_specs(arguments.specs)
-    for _ in runs.run_all(specs, arguments.runs, check_device(arguments.device)):
+    device = check_device(arguments.device)
+    kept = arguments.checkpoints, arguments.checkpoint_every
+    for _ in runs.run_all(specs, arguments.runs, device, *kept):
         pass
     records.write(arguments.out, records.manifest(specs, arguments.runs))
 
 
 def measure(arguments):
     """Returns None; measures what has no record yet, then writes the manifest if one is wanted."""
-    import torch
-
     from vpbench import measuring, records
 
-    specs, device = read_specs(arguments.specs), torch.device(check_device(arguments.device))
+    specs, device = read_specs(arguments.specs), check_device(arguments.device)
     for _ in measuring.measure_all(specs, arguments.runs, arguments.measurements, device):
         pass
     if arguments.out:
@@ -187,6 +281,20 @@ def export(arguments):
     print(*vpbench.export_prompt(prompt, arguments.out))
 
 
+def import_prompt(arguments):
+    """Returns None; writes a checkpoint of the official code as a prompt and its card."""
+    import vpbench
+    from vpbench import official_prompts
+
+    backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
+    changes = dict(read_change(text) for text in arguments.set)
+    task = read_task(arguments, backbone)
+    prompt, card = official_prompts.load_checkpoint(
+        arguments.checkpoint, backbone, task, **changes
+    )
+    print(vpbench.save_prompt(arguments.out, prompt, card))
+
+
 def show(arguments):
     """Returns None; prints a record for reading."""
     from vpbench import records
@@ -218,6 +326,51 @@ def sheet(arguments):
     twins = filter(catalogue.is_twin, catalogue.TASKS)
     loaded = [tasks.load_task(name, few) for name in arguments.tasks or twins]
     print(contact_sheet.save_sheet(arguments.out, loaded))
+
+
+def data_status(arguments):
+    """Returns None; prints the status of the real datasets."""
+    from vpbench.datasets import status
+
+    rows = status.status(arguments.names, arguments.verify)
+    print(json.dumps(rows, indent=1) if arguments.json else status.table(rows))
+
+
+def data_prepare(arguments):
+    """Returns None; fetches datasets that are missing and makes their caches."""
+    from vpbench import cache, catalogue
+
+    data = read_json(arguments.data) if arguments.data else None
+    complaint = data and catalogue.complaint(data, catalogue.data_schema(), "--data")
+    if complaint:
+        raise ValueError(complaint)
+    cache.prepare_all(arguments.names, arguments.backbones, data)
+
+
+def data_download(arguments):
+    """Returns None; fetches a dataset."""
+    from vpbench.datasets import download_dataset
+
+    source = download_dataset(arguments.name, places.data_dir())
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in source.splits.items())
+    print(f"{arguments.name}: {sizes}")
+
+
+def data_split(arguments):
+    """Returns None; makes the split file of a dataset anew."""
+    from vpbench.datasets.coop_rule import regenerate_split
+
+    print(regenerate_split(arguments.name, places.data_dir(), arguments.seed))
+
+
+def plan(arguments):
+    """Returns None; prints what a configuration asks for and costs."""
+    from vpbench import plan as plans
+    from vpbench import recipes
+
+    config = recipes.read_config(arguments.configfile)
+    for lines in plans.sections(config, arguments.configfile, arguments.stated):
+        print(*lines, "", sep="\n", flush=True)
 
 
 def list_names(arguments):
@@ -296,15 +449,19 @@ def read_task(arguments, backbone):
 
 
 def check_device(name):
-    """Returns `name` if torch can use that device."""
+    """Returns the torch.device `name` (auto: cuda if there is one) if torch can use it."""
     import torch
 
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
-    return name
+    return torch.device(name)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from vpbench import catalogue
+from vpbench.engine import Engine
 from vpbench.vision_transformer import streamline
 
 
@@ -19,8 +20,11 @@ class Backbone(nn.Module):
 
     `weights_hash` is the SHA-256 of the weight file, `world_hash` that of the pretraining world
     (None where it is not ours). `preprocessing` is what an image goes through before it is stored
-    as uint8; such images enter as [N, H, W, C] through `scale_pixels` and `normalize`.
+    as uint8; such images enter as [N, H, W, C] through `scale_pixels` and `normalize`. `engine`
+    says in which precision features and logits are computed; they come as float32.
     """
+
+    engine = Engine()
 
     def __init__(self, name, model, *, preprocessing, mean, std, weights_hash, world_hash=None):
         super().__init__()
@@ -71,12 +75,19 @@ class VisionLanguageBackbone(Backbone):
 
     @property
     def logit_scale(self):
-        """The temperature, as a factor, clamped like the official code to at most 100."""
-        return self.model.logit_scale.detach().clamp(0, math.log(100)).exp()
+        """The temperature, as a factor, clamped like the official code to at most 100.
+
+        A SigLIP, which has a bias as well, learned its factor without that limit. The bias is left
+        out: it is the same for all classes, and neither softmax nor argmax see it.
+        """
+        exponent = self.model.logit_scale.detach()
+        if getattr(self.model, "logit_bias", None) is None:
+            exponent = exponent.clamp(0, math.log(100))
+        return exponent.exp()
 
     def features(self, x):
         """Returns the projected, not normalised image features [N, D] of normalised images."""
-        return self.model.encode_image(x)
+        return self.engine.forward(self.model.encode_image, x)
 
     def image_tower(self):
         """Returns the module that maps normalised images [N, C, H, W] to features [N, D]."""
@@ -97,11 +108,14 @@ class VisionBackbone(Backbone):
 
     def features(self, x):
         """Returns the penultimate activations [N, D] of normalised images."""
+        return self.engine.forward(self._penultimate, x)
+
+    def _penultimate(self, x):
         return self.model.forward_head(self.model.forward_features(x), pre_logits=True)
 
     def logits(self, x):
         """Returns the source logits [N, S] of normalised images."""
-        return self.model(x)
+        return self.engine.forward(self.model, x)
 
 
 def load_backbone(name, device="cpu"):

@@ -1,7 +1,5 @@
 """Any folder of images as a task: one sub-folder per class, with or without a split."""
 
-import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +7,13 @@ import torch
 from tqdm import tqdm
 
 from vpbench.catalogue import SPLITS
+from vpbench.datasets.split_files import KEYS as SPLIT_FOLDERS
+from vpbench.datasets.split_files import parse_split
 from vpbench.preprocessing import open_image, preprocess
-from vpbench.subsets import balanced
+from vpbench.subsets import balanced, cut
 from vpbench.tasks import Split, Task
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
-SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def load_folder(
@@ -79,11 +77,8 @@ def _cut(folder, seed):
         files = _images(folder, name)
         if len(files) < 3:
             raise ValueError(f"{folder / name} has {len(files)} images; a split needs at least 3")
-        order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(files))
-        held = max(1, round(SHARES["validation"] * len(files)))
-        cuts = np.split(order, [len(files) - 2 * held, len(files) - held])
-        for split, part in zip(SPLITS, cuts, strict=True):
-            lists[split] += [(files[i], label) for i in sorted(part)]
+        for split, part in cut(len(files), name, seed).items():
+            lists[split] += [(files[i], label) for i in part]
     return names, lists
 
 
@@ -103,26 +98,14 @@ def _read_split_folders(folder):
 
 
 def _read_split_file(folder, split_file):
-    try:
-        document = json.loads(split_file.read_text())
-        lists = {
-            SPLIT_FOLDERS[key]: [(folder / path, int(label)) for path, label, _ in entries]
-            for key, entries in document.items()
-        }
-        named = {int(label): name for rows in document.values() for _, label, name in rows}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{split_file} is not a split file ({type(error).__name__}: {error}); expected JSON: "
-            '{"train": [["class/image.png", 0, "class"], ...], "val": [...], "test": [...]}'
-        ) from None
-    if sorted(named) != list(range(len(named))):
-        raise ValueError(f"{split_file}: the labels must be 0 to {len(named) - 1} without gaps")
-    root = folder.resolve()
-    for entries in lists.values():
-        for path, _ in entries:
+    names, splits = parse_split(split_file)
+    root, lists = folder.resolve(), {}
+    for split, entries in splits.items():
+        lists[split] = [(folder / path, label) for path, label in entries]
+        for path, _ in lists[split]:
             if not path.resolve().is_relative_to(root):
                 raise ValueError(f"{split_file}: {path} leads out of {folder}")
-    return [named[label] for label in range(len(named))], lists
+    return names, lists
 
 
 def _read_class_names(path, names):

@@ -3,9 +3,13 @@
 Shapes: N images, K classes, S source classes, D features.
 """
 
+from difflib import get_close_matches
+
 import torch.nn.functional as F
 
 from vpbench.text import text_prompts
+
+MANY = 1000  # source classes that a complaint does not list
 
 
 def text(backbone, task, source_classes=None):
@@ -46,8 +50,12 @@ def source_numbers(backbone, task, source_classes):
     known = backbone.source_classes
     unknown = [name for name in source_classes if name not in known]
     if unknown:
+        says = "its classes are"
+        if len(known) >= MANY:
+            known = get_close_matches(unknown[0], known, 5)
+            says = f"nearest of its {len(backbone.source_classes)} classes are"
         raise ValueError(
-            f"source_classes: {backbone.name} has no class {unknown[0]!r}; its classes are: "
+            f"source_classes: {backbone.name} has no class {unknown[0]!r}; {says}: "
             f"{', '.join(known) or 'not named'}"
         )
     if len(set(source_classes)) != len(task.class_names) or len(source_classes) != len(

@@ -12,3 +12,10 @@ def data_dir():
 def weights_dir():
     """Returns the folder of weight files put there by hand: VPBENCH_WEIGHTS, or weights/."""
     return Path(os.environ.get("VPBENCH_WEIGHTS", "weights"))
+
+
+def use(data_dir=None, weights_dir=None):
+    """Returns None; from here on this process and those it starts use these folders, if given."""
+    for variable, folder in (("VPBENCH_DATA", data_dir), ("VPBENCH_WEIGHTS", weights_dir)):
+        if folder is not None:
+            os.environ[variable] = str(folder)

@@ -4,6 +4,8 @@ Shapes: N images, C = 3 channels, S = H = W pixels, p prompt size. A prompt maps
 [N, C, S, S] to prompted images of the same shape; it is not bounded.
 """
 
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -61,6 +63,7 @@ class FixedPatch(nn.Module):
 class RandomPatch(nn.Module):
     """A p x p patch, at one random position per batch: Cp^2 parameters.
 
+    A canvas has a position of its own, unless it is made inside `held`: there all have the same.
     `position_range` "official" never reaches the last row and column, as the official code's
     half-open draw; "full" does. At test time the position is drawn again ("random", as there) or
     is the middle of the range ("centre").
@@ -74,6 +77,7 @@ class RandomPatch(nn.Module):
         _check_patch(image_size, size)
         self.image_size, self.generator, self.test_position = image_size, generator, test_position
         self.positions = image_size - size + (1 if position_range == "full" else 0)
+        self.position = None  # the one that is held
         if self.positions < 1:
             raise ValueError(
                 f"a random patch of the full side {size} has no position in the official range; "
@@ -81,12 +85,23 @@ class RandomPatch(nn.Module):
             )
         self.patch = _initial(init, generator, 1, 3, size, size)
 
+    def _draw(self):
+        if self.training or self.test_position == "random":
+            return torch.randint(self.positions, (2,), generator=self.generator).tolist()
+        return [(self.positions - 1) // 2] * 2
+
+    @contextmanager
+    def held(self):
+        """Draws a position and keeps it for the time of a block: for all passes of a batch."""
+        self.position = self._draw()
+        try:
+            yield
+        finally:
+            self.position = None
+
     def canvas(self):
         """Returns the prompt alone [1, C, S, S] at the position for this batch."""
-        if self.training or self.test_position == "random":
-            row, column = torch.randint(self.positions, (2,), generator=self.generator).tolist()
-        else:
-            row = column = (self.positions - 1) // 2
+        row, column = self.position or self._draw()
         return _placed(self.patch, row, column, self.image_size)
 
     def forward(self, x):

@@ -7,17 +7,22 @@ import yaml
 from vpbench import catalogue
 
 
+def read_config(config):
+    """Returns the document in the YAML file `config`; whether it is legal is not looked at."""
+    try:
+        return yaml.safe_load(Path(config).read_text())
+    except OSError as error:
+        raise ValueError(f"{config}: configuration not read, {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config}: not YAML, {str(error).splitlines()[0]}") from None
+
+
 def load_recipe(config, method, backbone, **changes):
     """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
 
     Raises ValueError in one line if the file, a key or a value is not legal.
     """
-    try:
-        document = yaml.safe_load(Path(config).read_text())
-    except OSError as error:
-        raise ValueError(f"{config}: configuration not read, {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config}: not YAML, {str(error).splitlines()[0]}") from None
+    document = read_config(config)
     complaint = catalogue.complaint(document, catalogue.config_schema(), str(config))
     if complaint:
         raise ValueError(complaint)

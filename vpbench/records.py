@@ -1,20 +1,22 @@
 """Records: one JSON file per run, and one manifest per job that lists its runs; no torch here."""
 
 import errno
-import hashlib
 import io
 import json
 import math
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from vpbench.catalogue import BACKBONES, SCHEMA, SELECTIONS, TASKS
+from vpbench.grid import digest
 
 MANIFEST = ".manifest.json"  # how the name of a manifest ends
+PART = ".part"  # how the name of a file ends that is being written
 
 SPEC = (
     *("scale", "task", "backbone", "method", "variant", "seed", "data", "engine", "settings"),
@@ -66,16 +68,6 @@ class RecordError(ValueError):
     """A record or manifest that cannot be written, read or trusted; its message is one line."""
 
 
-def canonical(specs):
-    """Returns the JSON text of `specs` that is the same for equal specs."""
-    return json.dumps(specs, sort_keys=True, separators=(",", ":"))
-
-
-def digest(specs):
-    """Returns the SHA-256 of a list of specs."""
-    return hashlib.sha256(canonical(specs).encode()).hexdigest()
-
-
 def record_path(spec, runs="results/runs"):
     """Returns where the record of `spec` is; a task that is a folder goes by its last name."""
     if "measurement" in spec:
@@ -115,13 +107,24 @@ def write(path, record):
 
 def write_bytes(path, data):
     """Returns `path` once `data` is there, whole; a failure leaves nothing and gives one line."""
+    with whole_file(path) as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextmanager
+def whole_file(path):
+    """Yields a file to write into that becomes `path` once all is written.
+
+    A failure leaves nothing and gives one line.
+    """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())  # a full network disk may complain only here
             os.replace(part, path)
@@ -130,7 +133,6 @@ def write_bytes(path, data):
     except OSError as error:
         reason = WRITE_ERRORS.get(error.errno, error.strerror or str(error))
         raise RecordError(f"{path}: not written, {reason}") from None
-    return path
 
 
 def write_with(path, save):

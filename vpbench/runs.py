@@ -4,15 +4,17 @@ import importlib
 import platform
 import resource
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vpbench import catalogue, records
+from vpbench import catalogue, distributed, records
 from vpbench.backbones import load_backbone
+from vpbench.checkpoints import Checkpoint
+from vpbench.engine import Engine, computing
+from vpbench.grid import canonical
 from vpbench.prompt_files import prompt_card, save_prompt
 from vpbench.prompts import restore_prompt
 from vpbench.tasks import load_task
@@ -35,13 +37,20 @@ def load_modality(backbone):
     return catalogue.BACKBONES[backbone].modality
 
 
-def run(spec, task, backbone):
-    """Returns (record, predictions, fit) of one run on a loaded task and backbone."""
+def run(spec, task, backbone, checkpoint=None):
+    """Returns (record, predictions, fit) of one run on a loaded task and backbone.
+
+    A method that is trained by steps goes on from its `checkpoint`, if there is one.
+    """
     check_spec(spec)
+    checkpoint = checkpoint or Checkpoint()
     method = importlib.import_module(catalogue.METHODS[spec["method"]].module)
-    started = time.perf_counter()
-    fit = method.fit(backbone, task, spec["settings"], spec["seed"])
-    seconds = time.perf_counter() - started
+    if backbone.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(backbone.device)
+    options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
+    with computing(backbone, Engine(**spec["engine"])):
+        fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
+    seconds = checkpoint.seconds
     rule = catalogue.selection_rule(
         spec["method"], task.facts["paper_validation"], task.facts["shift"]
     )
@@ -59,20 +68,29 @@ def run(spec, task, backbone):
         "history": fit.history,
         "trained_parameters": fit.trained_parameters,
         "chosen": fit.chosen,
-        "hashes": {
-            "weights": backbone.weights_hash,
-            "data": task.data_hash,
-            "world": backbone.world_hash,
-        },
+        "hashes": hashes(task, backbone),
         "versions": versions(),
         "device": str(backbone.device),
         "measured": {
             "seconds": seconds,
             "images_per_second": fit.images / seconds if fit.images else None,
             "peak_memory_mb": peak_memory(backbone.device),
+            "micro_batch": fit.micro_batch,
+            "processes": distributed.processes(),
+            "precision": spec["engine"]["precision"],
+            "device_name": device_name(backbone.device),
         },
     }
     return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def hashes(task, backbone):
+    """Returns the SHA-256 of what a run reads: weights, images and labels, pretraining world."""
+    return {
+        "weights": backbone.weights_hash,
+        "data": task.data_hash,
+        "world": backbone.world_hash,
+    } | ({"splits": task.source_hashes} if task.source_hashes else {})
 
 
 def versions():
@@ -123,6 +141,13 @@ def predictions(evaluation, split):
     }
 
 
+def device_name(device):
+    """Returns what a device calls itself, e.g. NVIDIA H100 80GB HBM3."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
 def peak_memory(device):
     """Returns the peak memory in MB: of the GPU where one is used, else of this process so far."""
     if device.type == "cuda":
@@ -171,10 +196,31 @@ def write_run(path, record, predictions, fit, task, backbone):
     return records.write(path, record)
 
 
-def run_all(specs, runs, device="cpu"):
+def complete(path, spec, task, backbone, checkpoints=None, every=300):
+    """Returns `path` once the record of `spec` is there.
+
+    Meanwhile its state is kept under the folder `checkpoints`, if one is given, `every` seconds.
+    Where several processes share the run, the first one writes.
+    """
+    about = {"spec": spec, "hashes": hashes(task, backbone), "versions": versions()}
+    checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about)
+    record, arrays, fit = run(spec, task, backbone, checkpoint)
+    if distributed.rank() == 0:
+        write_run(path, record, arrays, fit, task, backbone)
+    checkpoint.remove()
+    return path
+
+
+def checkpoint_path(spec, checkpoints):
+    """Returns where the state of a run is kept: as its record, in another folder; or None."""
+    return checkpoints and records.record_path(spec, checkpoints).with_suffix(".pt")
+
+
+def run_all(specs, runs, device="cpu", checkpoints=None, every=300):
     """Yields the path of each record of `specs`, all of one task; equal ones are not run again.
 
-    Each record is written as soon as it is done, so an interruption loses only the run at hand.
+    Each record is written as soon as it is done, and the state of the run at hand as `complete`
+    says, so that an interruption loses little.
     """
     for spec in specs:
         check_spec(spec)
@@ -190,12 +236,10 @@ def run_all(specs, runs, device="cpu"):
         if spec["backbone"] not in backbones:
             backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
         backbone = backbones[spec["backbone"]]
-        wanted = spec["task"], records.canonical(spec["data"]), backbone.preprocessing
+        wanted = spec["task"], canonical(spec["data"]), backbone.preprocessing
         if wanted not in tasks:
             tasks[wanted] = load_task(
                 spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
             )
         task = tasks[wanted]
-        record, arrays, fit = run(spec, task, backbone)
-        write_run(path, record, arrays, fit, task, backbone)
-        yield path
+        yield complete(path, spec, task, backbone, checkpoints, every)

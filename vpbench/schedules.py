@@ -1,4 +1,4 @@
-"""The learning-rate schedule of the official code."""
+"""When what happens in a training: the official code's learning rates, and looks at the test."""
 
 import math
 
@@ -11,8 +11,16 @@ def cosine_with_warm_up(step, steps, lr, warm_up_steps):
 
 
 def warm_up_length(settings, steps):
-    """Returns the number of warm-up steps: `warm_up_steps` if given, else a share of all steps."""
+    """Returns the number of warm-up steps: `warm_up_steps` if given, else a share of all steps.
+
+    As in open_clip, a training shorter than its warm-up ends before it has reached `lr`.
+    """
     wanted = settings["warm_up_steps"]
-    if wanted is None:
-        return int(settings["warm_up"] * steps)
-    return min(wanted, steps)
+    return int(settings["warm_up"] * steps) if wanted is None else wanted
+
+
+def looked_at(epoch, settings):
+    """Returns whether validation and test are looked at after `epoch`; after the last always."""
+    wanted = settings["evaluate_at"]
+    chosen = epoch % wanted == 0 if isinstance(wanted, int) else epoch in wanted
+    return chosen or epoch == settings["epochs"]

@@ -44,6 +44,7 @@ class Task:
     deviations: tuple[str, ...] = ()  # what is not as in the paper, in words
 
     stored_hash: str | None = None  # of a dataset whose cache knows it
+    source_hashes: dict[str, str] = field(default_factory=dict)  # of the files that define splits
 
     @property
     def data_hash(self):
@@ -116,7 +117,11 @@ def paint_twin(name, data):
             tuple(f"{split}/{number}" for number in range(count)),
             tuple(groups) if domains else None,
         )
-    facts = {
-        key: getattr(entry, key) for key in ("published", "metric", "shift", "paper_validation")
-    }
+    facts = task_facts(name)
     return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)
+
+
+def task_facts(name):
+    """Returns the facts that a record keeps of the task `name` of catalogue.TASKS."""
+    keys = ("published", "metric", "shift", "paper_validation")
+    return {key: getattr(catalogue.TASKS[name], key) for key in keys}

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from vpbench.class_names import read_manifest
+
 
 def refine_class_name(name):
     """Returns `name` in lower case with spaces for `_` and `-` (the official refine_classname)."""
@@ -15,9 +17,18 @@ def text_prompts(template, class_names):
     return [template.replace("{}", refine_class_name(name)) for name in class_names]
 
 
+def said_class_names(class_names, settings):
+    """Returns the class names of `settings`, or `class_names` of a task where they have none.
+
+    They may go by the name of a list of vpbench.class_names, e.g. svhn.words.
+    """
+    names = settings["class_names"] or class_names
+    return read_manifest(names) if isinstance(names, str) else names
+
+
 def worded(task, settings):
     """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
-    names = settings["class_names"] or task.class_names
+    names = said_class_names(task.class_names, settings)
     if len(names) != len(task.class_names):
         raise ValueError(
             f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"

@@ -49,7 +49,12 @@ class PatchEmbedding(nn.Module):
 
 
 def streamline(tower):
-    """Returns `tower`, open_clip's vision transformer, with these parts in place of its own."""
+    """Returns `tower` with these parts in place of its own, if it is open_clip's transformer.
+
+    CLIP's ResNets and SigLIP's tower, which is timm's, stay as they are.
+    """
+    if not hasattr(tower, "transformer"):
+        return tower
     tower.conv1 = PatchEmbedding(tower.conv1)
     for block in tower.transformer.resblocks:
         block.attn = SelfAttention(block.attn)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vpbench import catalogue
+from vpbench.class_names import MANIFESTS, read_manifest
 from vpbench.datasets.facts import FACTS
+from vpbench.text import refine_class_name
 
 
 class DatasetError(ValueError):
@@ -57,13 +59,33 @@ class Source:
 
 
 def open_dataset(name, root):
-    """Returns the `Source` of the dataset `name` under the folder `root`, its sizes checked.
+    """Returns the `Source` of the dataset `name` under the folder `root`, sizes and names checked.
 
     Raises MissingDataset, CorruptDataset or WrongSize, each with one line.
     """
     source = importlib.import_module(catalogue.TASKS[name].module).open_source(name, root)
     check_sizes(name, source)
+    check_names(name, source)
     return source
+
+
+def download_dataset(name, root):
+    """Returns the `Source` of the dataset `name` once it is below the folder `root`, checked.
+
+    Raises MissingDataset, with the steps, if images have to be fetched by hand.
+    """
+    module = importlib.import_module(catalogue.TASKS[known_dataset(name)].module)
+    source = module.download(name, root)
+    check_sizes(name, source)
+    check_names(name, source)
+    return source
+
+
+def known_dataset(name):
+    """Returns `name` if it is that of a real dataset."""
+    if name not in FACTS:
+        raise ValueError(f"{name!r} is not a real dataset; they are: {', '.join(FACTS)}")
+    return name
 
 
 def check_sizes(name, source):
@@ -77,4 +99,15 @@ def check_sizes(name, source):
             raise WrongSize(
                 f"{name}: the {split} split has {found} images, expected {expected}"
                 f"{'; ' + facts.remark if facts.remark else ''}"
+            )
+
+
+def check_names(name, source):
+    """Returns None if the classes of `source` are called as in the list of its dataset, if any."""
+    expected = read_manifest(name) if name in MANIFESTS else ()
+    for label, (mine, listed) in enumerate(zip(source.class_names, expected)):
+        if refine_class_name(mine) != refine_class_name(listed):
+            raise CorruptDataset(
+                f"{name}: class {label} is called {mine!r}, expected {listed!r}; the labels are "
+                "not those of the dataset"
             )

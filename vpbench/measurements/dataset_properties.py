@@ -16,7 +16,9 @@ from torch import nn
 from vpbench import catalogue, lpips_weights
 from vpbench.backbones import load_backbone
 from vpbench.evaluate import BATCH
+from vpbench.folders import EXTENSIONS, read_image
 from vpbench.measurements import Measured
+from vpbench.preprocessing import Preprocessing
 
 WORLD = "labelled"  # the version of the lab's world that is the lab's ImageNet
 DRAWS = 3  # samples of the reference that the bias of the distance is measured on
@@ -26,6 +28,7 @@ FILES = {  # network -> the name of its weights where `weights` is a folder
     "lpips_alex": "lpips_alex.safetensors",
     "lpips_vgg": "lpips_vgg.safetensors",
 }
+PHOTOGRAPH = Preprocessing(224, 224)  # for networks that are no backbone: the paper's 224 pixels
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
@@ -35,17 +38,19 @@ def measure(load, settings, runs, device):
     The names of the networks are part of the keys. Raises ValueError where weights are missing or
     not the published ones. `runs` is not read.
     """
-    task = load(None)
-    if not catalogue.is_twin(task.name):
+    extractor = settings["extractor"]
+    preprocessing = PHOTOGRAPH if extractor in FILES else load_backbone(extractor).preprocessing
+    task = load(preprocessing)
+    if settings["reference"] is None and not catalogue.is_twin(task.name):
         raise ValueError(
             f"dataset_properties: {task.name} is no twin, and the reference is the lab's world, "
-            "which says nothing about photographs; measure a twin"
+            "which says nothing about photographs; give a folder of photographs as `reference`"
         )
     images = shuffled(task.splits["train"].images, settings["seed"])[: settings["images"]]
     if len(images) < 2:
         raise ValueError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
     varied = diversity(images, settings, device)  # first, because its complaints come at once
-    row = distance(images, settings, device) | varied
+    row = distance(images, settings, preprocessing, device) | varied
     return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
 
 
@@ -54,16 +59,18 @@ def shuffled(images, seed):
     return images[torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(images)))]
 
 
-def distance(images, settings, device):
+def distance(images, settings, preprocessing, device):
     """Returns the Frechet distance of `images` from the reference, with what limits it.
 
     Its bias is that of further samples of the reference, of as many images: the true distance of
     those is 0. Below full rank, rank < dimension, the distance of small samples is too large.
     """
-    extractor = settings["extractor"]
+    extractor, reference = settings["extractor"], settings["reference"]
     weights = weights_file(extractor, settings["weights"])
     count = settings["reference_images"]
-    metric, biases = load_reference(extractor, weights, count, len(images), device)
+    metric, biases = load_reference(
+        extractor, weights, reference, preprocessing, count, len(images), device
+    )
     value, rank = frechet_distance(metric, images)
     return {
         f"frechet_distance_{extractor}": value,
@@ -71,7 +78,7 @@ def distance(images, settings, device):
         f"frechet_bias_spread_{extractor}": float(np.std(biases, ddof=1)),
         "rank": rank,
         "dimension": len(metric.real_features_sum),
-        "reference": f"{WORLD} lab world",
+        "reference": f"images of {Path(reference).name}" if reference else f"{WORLD} lab world",
         "reference_images": count,
     }
 
@@ -144,20 +151,48 @@ def weights_file(network, weights):
 
 
 @functools.cache
-def load_reference(extractor, weights, reference_images, images, device):
+def load_reference(extractor, weights, folder, preprocessing, reference_images, images, device):
     """Returns (metric, biases): the Frechet distance to the reference, the reference in place.
 
-    The reference is the first `reference_images` pictures of the world as the lab's classifiers
-    saw them in pretraining; the biases are those of the next DRAWS times `images` pictures.
+    The reference is the first `reference_images` pictures of a folder of photographs, in a random
+    order, or of the world as the lab's classifiers saw them in pretraining, if the folder is None;
+    the biases are those of the next DRAWS times `images` pictures.
     """
+    count = reference_images + DRAWS * images
+    pictures = world(count) if folder is None else photographs(Path(folder), count, preprocessing)
+    metric = load_metric(extractor, weights, pictures(slice(1)).shape[1]).to(device)
+    for start in range(0, reference_images, BATCH):
+        part = slice(start, min(start + BATCH, reference_images))
+        update(metric, pictures(part), real=True)
+    draws = [slice(start, start + images) for start in range(reference_images, count, images)]
+    return metric, [frechet_distance(metric, pictures(draw))[0] for draw in draws]
+
+
+def world(count):
+    """Returns a function from a slice to those of the first `count` pictures of the lab's world."""
     from vpbench.lab.pretrain import paint_world
 
-    pictures, _ = paint_world(reference_images + DRAWS * images, WORLD)
-    pictures = torch.from_numpy(pictures)
-    metric = load_metric(extractor, weights, pictures.shape[1]).to(device)
-    update(metric, pictures[:reference_images], real=True)
-    draws = pictures[reference_images:].split(images)
-    return metric, [frechet_distance(metric, draw)[0] for draw in draws]
+    painted = torch.from_numpy(paint_world(count, WORLD)[0])
+    return lambda part: painted[part]
+
+
+def photographs(folder, count, preprocessing):
+    """Returns a function from a slice to those of `count` photographs, in an order that is fixed.
+
+    They are read when they are asked for. Raises ValueError if there are fewer in the folder.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"dataset_properties: the reference {folder} is not a folder")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    if len(files) < count:
+        raise ValueError(
+            f"dataset_properties: {folder} has {len(files)} images, {count} are needed: "
+            f"reference_images and {DRAWS} times the images of a dataset; ask for fewer"
+        )
+    drawn = [files[i] for i in np.random.default_rng(0).permutation(len(files))[:count]]
+    return lambda part: torch.from_numpy(
+        np.stack([read_image(path, preprocessing) for path in drawn[part]])
+    )
 
 
 def load_metric(extractor, weights, size):

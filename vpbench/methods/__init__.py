@@ -10,7 +10,7 @@ class Fit:
 
     `trained_parameters` counts what was learned, `chosen` holds settings picked on validation,
     `images` the images whose throughput the record gives: trained on, or looked at if nothing
-    is trained by steps.
+    is trained by steps. `micro_batch` is the number of images in a pass of a training.
     """
 
     selection: dict[str, tuple[int | None, Any, dict]]
@@ -18,6 +18,7 @@ class Fit:
     history: list[dict] = field(default_factory=list)
     chosen: dict = field(default_factory=dict)
     images: int = 0
+    micro_batch: int | None = None
 
 
 def unselected(evaluations):

@@ -1,6 +1,7 @@
 """FT: every weight of the image model is trained, with a head for the task (section 4.2)."""
 
 import copy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,50 +13,73 @@ from vpbench.training import optimise
 
 
 class TextHeadClassifier(nn.Module):
-    """CLIP's image tower and a linear head that starts as the scaled text features."""
+    """CLIP's image tower and a linear head that starts as the scaled text features.
+
+    The tower is computed as the backbone's `engine` says, the head in float32.
+    """
 
     def __init__(self, backbone, task):
         super().__init__()
         text = backbone.text_features(text_prompts(task.template, task.class_names))
         self.tower = copy.deepcopy(backbone.image_tower())
         self.head = nn.Parameter(text * backbone.logit_scale)
+        self.engine = backbone.engine
 
     def forward(self, x):
-        return F.normalize(self.tower(x), dim=-1) @ self.head.t()
+        return F.normalize(self.engine.forward(self.tower, x), dim=-1) @ self.head.t()
 
 
 def _new_head(backbone, task):
-    model = copy.deepcopy(backbone.model)
+    classes = len(task.class_names)
     if backbone.modality == "vision":
-        model.reset_classifier(len(task.class_names))
+        model = copy.deepcopy(backbone.model)
+        model.reset_classifier(classes)
         return model
-    head = nn.Linear(backbone.model.visual.output_dim, len(task.class_names))
-    return nn.Sequential(copy.deepcopy(backbone.image_tower()), head)
+    size = backbone.image_size
+    with torch.no_grad():
+        grey = torch.zeros(1, 3, size, size, device=backbone.device)
+        width = backbone.features(grey).shape[1]
+    return nn.Sequential(copy.deepcopy(backbone.image_tower()), nn.Linear(width, classes))
 
 
-def fit(backbone, task, settings, seed):
-    """Returns the `Fit` of AdamW on all weights; the fine-tuned state is not kept."""
-    with torch.random.fork_rng():
+def _groups(model, decay_gains_and_biases):
+    """Returns the parameter groups of AdamW: gains and biases, which are vectors, may not decay."""
+    if decay_gains_and_biases:
+        return [{"params": list(model.parameters())}]
+    matrices = [each for each in model.parameters() if each.ndim > 1]
+    vectors = [each for each in model.parameters() if each.ndim < 2]
+    return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def fit(backbone, task, settings, seed, checkpoint=None):
+    """Returns the `Fit` of AdamW on all weights.
+
+    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    """
+    gpus = [backbone.device] if backbone.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
         torch.manual_seed(seed)
         if settings["head"] == "new":
             model = _new_head(backbone, task)
+            logits = partial(backbone.engine.forward, model)
         elif backbone.modality == "vision":
             raise ValueError(f"{backbone.name} has no text features: use head: new")
         else:
-            model = TextHeadClassifier(backbone, task)
-        model = model.to(backbone.device).requires_grad_(True)
+            logits = model = TextHeadClassifier(backbone, task)
+        model.to(backbone.device).requires_grad_(True)
         optimiser = torch.optim.AdamW(
-            model.parameters(),
+            _groups(model, settings["decay_gains_and_biases"]),
             lr=settings["lr"],
             betas=tuple(settings["betas"]),
+            eps=settings["eps"],
             weight_decay=settings["weight_decay"],
         )
-        history, selection = optimise(
+        history, selection, micro_batch = optimise(
             model,
-            lambda images: model(backbone.normalize(backbone.scale_pixels(images))),
+            lambda images: logits(backbone.normalize(backbone.scale_pixels(images))),
             optimiser, task, settings, torch.Generator().manual_seed(seed),
-            f"{task.name} {backbone.name} fine_tune seed {seed}",
+            f"{task.name} {backbone.name} fine_tune seed {seed}", backbone.engine, checkpoint,
         )  # fmt: skip
     parameters = sum(p.numel() for p in model.parameters())
     images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images=images)
+    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)

@@ -24,7 +24,7 @@ def fit(backbone, task, settings, seed):
         return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
 
     x = {
-        name: predict(features, split.images).double().numpy()
+        name: predict(features, split.images, backbone.device).double().numpy()
         for name, split in task.splits.items()
     }
     y = {name: split.labels.numpy() for name, split in task.splits.items()}

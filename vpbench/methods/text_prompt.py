@@ -13,6 +13,6 @@ def fit(backbone, task, settings, seed):
     def classifier(images):
         return logits(backbone.normalize(backbone.scale_pixels(images)))
 
-    evaluations = evaluate_splits(classifier, task, len(task.class_names))
+    evaluations = evaluate_splits(classifier, task, len(task.class_names), backbone.device)
     images = sum(len(task.splits[name]) for name in evaluations)
     return Fit(unselected(evaluations), 0, images=images)

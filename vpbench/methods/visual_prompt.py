@@ -26,8 +26,11 @@ def head(backbone, task, settings):
     return label_map(settings["label_map"], backbone, words, settings["source_classes"])
 
 
-def fit(backbone, task, settings, seed):
-    """Returns the `Fit` of a prompt; its state is the prompt's state dict."""
+def fit(backbone, task, settings, seed, checkpoint=None):
+    """Returns the `Fit` of a prompt; its state is the prompt's state dict.
+
+    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    """
     generator = torch.Generator().manual_seed(seed)
     prompt = build_prompt(
         settings["template"],
@@ -43,10 +46,10 @@ def fit(backbone, task, settings, seed):
     optimiser = torch.optim.SGD(
         prompt.parameters(), lr=settings["lr"], momentum=settings["momentum"]
     )
-    history, selection = optimise(
+    history, selection, micro_batch = optimise(
         prompt, classifier, optimiser, task, settings, generator,
-        f"{task.name} {backbone.name} visual_prompt seed {seed}",
+        f"{task.name} {backbone.name} visual_prompt seed {seed}", backbone.engine, checkpoint,
     )  # fmt: skip
     parameters = sum(p.numel() for p in prompt.parameters())
     images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images=images)
+    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)

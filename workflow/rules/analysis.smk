@@ -8,8 +8,8 @@ for name, slice_ in config["analyses"].items():
             script=f"analysis/{name}.py",
             library=library(f"analysis/{name}.py"),
             published=PUBLISHED,
-            runs=units(slice_),
-            measurements=list(measurement_files(name)),
+            runs=grid.job_files(GRID, slice_),
+            measurements=list(grid.measurement_files(GRID, name)),
         output:
             **reported_products(name),
         log:
@@ -18,9 +18,11 @@ for name, slice_ in config["analyses"].items():
         conda:
             "../../environment.yml"
         params:
-            select=lambda wildcards, slice_=slice_: canonical(selection(slice_)),
-            digests=lambda wildcards, name=name, slice_=slice_: canonical(digests(name, slice_)),
-            measurements="--measurements" if measurement_files(name) else "",
+            select=lambda wildcards, slice_=slice_: grid.canonical(grid.selection(GRID, slice_)),
+            digests=lambda wildcards, name=name, slice_=slice_: grid.canonical(
+                grid.digests(GRID, name, slice_)
+            ),
+            measurements="--measurements" if grid.measurement_files(GRID, name) else "",
             figures="" if name.startswith("table") else "--figures results/figures",
         shell:
             "PYTHONPATH=. python {input.script} --runs {input.runs} --select {params.select:q}"

@@ -6,7 +6,7 @@ if config["granularity"] == "per_task":
         input:
             runs=measured_runs,
         output:
-            manifest=ensure(ALL_MEASURED, non_empty=True),
+            manifest=ensure(grid.ALL_MEASURED, non_empty=True),
         log:
             "results/logs/{scale}/{measurement}.log",
         benchmark:
@@ -29,7 +29,7 @@ else:
         input:
             runs=measured_runs,
         output:
-            record=ensure(MEASURED, non_empty=True),
+            record=ensure(grid.MEASURED, non_empty=True),
         log:
             "results/logs/{scale}/{measurement}/{task}.log",
         benchmark:

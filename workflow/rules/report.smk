@@ -51,8 +51,12 @@ rule report:
         captions=files("workflow/report", "*.rst"),
         claims="results/claims.csv",
         products=[path for name in config["analyses"] for path in products(name).values()],
-        runs=list(UNITS),
-        measurements=[path for name in measurements() for path in measurement_files(name)],
+        runs=list(GRID.jobs),
+        measurements=[
+            path
+            for name in grid.measurements(config)
+            for path in grid.measurement_files(GRID, name)
+        ],
     output:
         "results/report.html",
     log:

@@ -5,11 +5,11 @@ if config["granularity"] == "per_task":
     # failed job has declared, and the records that are done must stay.
     rule run_task:
         output:
-            manifest=ensure(MANIFEST, non_empty=True),
+            manifest=ensure(grid.MANIFEST, non_empty=True),
         log:
-            f"results/logs/{UNIT}.log",
+            f"results/logs/{grid.UNIT}.log",
         benchmark:
-            f"results/benchmarks/{UNIT}.tsv"
+            f"results/benchmarks/{grid.UNIT}.tsv"
         conda:
             "../../environment.yml"
         threads: task_threads
@@ -25,11 +25,11 @@ else:
 
     rule run:
         output:
-            record=ensure(RECORD, non_empty=True),
+            record=ensure(grid.RECORD, non_empty=True),
         log:
-            f"results/logs/{RUN}.log",
+            f"results/logs/{grid.RUN}.log",
         benchmark:
-            f"results/benchmarks/{RUN}.tsv"
+            f"results/benchmarks/{grid.RUN}.tsv"
         conda:
             "../../environment.yml"
         threads: 4

@@ -1,0 +1,90 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from vpbench import gpu
+
+HOLD = "from vpbench import gpu; print(*gpu.claim({count}, 0.05), flush=True); input()"
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """Returns a function that gives the machine these GPUs; locks are in a folder of the test."""
+    monkeypatch.setattr(gpu.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gpu, "_held", held := [])
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    yield lambda ids: monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ids)
+    for lock in held:
+        lock.close()
+
+
+@pytest.fixture
+def process():
+    """Returns a function that starts a process which claims GPUs and holds them."""
+    started = []
+
+    def start(count=1):
+        command = [sys.executable, "-c", HOLD.format(count=count)]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def test_processes_get_gpus_of_their_own_and_a_killed_one_gives_its_back(machine, process):
+    machine("4,7")
+    first, second = process(), process()
+    ids = [each.stdout.readline().strip() for each in (first, second)]
+    assert sorted(ids) == ["4", "7"]
+    third = process()
+    assert third.stderr.readline() == "vpbench: waiting for 1 of 2 GPUs\n"
+    second.send_signal(signal.SIGKILL)
+    assert third.stdout.readline().strip() == ids[1]
+
+
+def test_a_claimed_gpu_is_the_only_one_that_cuda_sees(machine):
+    machine("GPU-1a,MIG-GPU-2/1/0")
+    assert gpu.claim() == ["GPU-1a"] and os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-1a"
+    machine("GPU-1a,MIG-GPU-2/1/0")
+    assert gpu.claim() == ["MIG-GPU-2/1/0"]
+
+
+def test_several_gpus_are_claimed_together_or_not_at_all(machine, process):
+    machine("0,1,2")
+    assert gpu.claim(2) == ["0", "1"]
+    machine("0,1,2")
+    pair = process(2)  # only one is free
+    assert pair.stderr.readline() == "vpbench: waiting for 2 of 3 GPUs\n"
+    assert process(1).stdout.readline() == "2\n"  # the waiting one does not keep it
+
+
+@pytest.mark.parametrize(("ids", "count"), [("", 1), ("3", 1), ("0,1", 2), ("", 2)])
+def test_without_a_choice_nothing_is_claimed(ids, count, machine, tmp_path):
+    machine(ids)
+    assert ",".join(gpu.claim(count)) == ids == os.environ["CUDA_VISIBLE_DEVICES"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_gpus_than_there_are_is_one_line(machine):
+    machine("0,1")
+    with pytest.raises(ValueError, match="^3 GPUs are wanted, 2 can be seen: 0, 1$"):
+        gpu.claim(3)
+
+
+def test_the_gpus_of_the_machine_are_those_that_nvidia_smi_lists(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.visible() == []
+    tool = tmp_path / "nvidia-smi"
+    lines = "GPU 0: A (UUID: GPU-1)\\n  MIG 1g.5gb Device 0: (UUID: MIG-2)\\nGPU 1: B\\n"
+    tool.write_text(f"#!/bin/sh\nprintf '{lines}'\n")
+    tool.chmod(0o755)
+    assert gpu.visible() == ["0", "1"]

@@ -1,0 +1,366 @@
+"""The cache of a real dataset: its images decoded once, as uint8 arrays that are mapped from disk.
+
+In `cache/<dataset>/<transform>/` under the data folder, for each split: `<split>.npy` (the pixels
+[N, S, S, 3]), `<split>.labels.npz` (labels, ids, groups) and `<split>.json`, the card, which is
+written last: without it the rest counts as not there. A part of a split has its number of images
+in these names. No torch here before a task is loaded.
+
+Every load checks the card, the labels' SHA-256, and that the array has the size and header that
+the card promises. All pixels are read again only when they have just been written and by `vpbench
+data status --verify`: a pass over 60 GB at every start would take longer than many a run.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from tqdm import tqdm
+
+from vpbench import catalogue, records
+from vpbench.datasets import (
+    CorruptDataset,
+    MissingDataset,
+    download_dataset,
+    known_dataset,
+    open_dataset,
+)
+from vpbench.datasets.facts import FACTS
+from vpbench.locks import hold
+from vpbench.places import data_dir
+from vpbench.preprocessing import Preprocessing, preprocess
+from vpbench.subsets import balanced
+
+CARD = (
+    *("schema", "dataset", "split", "images", "of", "side", "preprocessing", "sha256"),
+    *("class_names", "splits", "deviations", "versions"),
+)
+SAME = ("class_names", "splits", "deviations")  # in the cards of all splits of a task
+LOCK = "lock"
+REMEDY = "delete its folder, it will be made again"
+BLOCK = 256  # images that are decoded before they are written; bounds the memory
+
+
+class Part(NamedTuple):
+    """The cached images of a split, or of a balanced part of it."""
+
+    split: str
+    images: int
+    side: int  # of the squares, in pixels
+    preprocessing: str | None  # the key of the transform; None: as they are on disk
+    path: Path  # of the array; card and labels are beside it
+
+    @property
+    def bytes(self):
+        """What the pixels take on disk."""
+        return self.images * self.side**2 * 3
+
+
+def load_dataset(name, data, preprocessing):
+    """Returns the task of the real dataset `name`, its images mapped from the cache.
+
+    `data` and `preprocessing` are those of tasks.load_task. Makes the cache first where it is
+    missing. Raises ValueError, in one line, if the dataset or its cache cannot be used.
+    """
+    import torch
+
+    from vpbench.tasks import Split, Task, task_facts
+
+    splits, digest = {}, hashlib.sha256()
+    cards = prepare(name, data, preprocessing)
+    for part in parts(name, data, preprocessing):
+        card = cards[part.split]
+        labels, ids, groups = read_labels(part.path, card)
+        with warnings.catch_warnings():
+            # Nobody writes into the images of a task, so they are mapped to be read only. Mapped
+            # copy-on-write, a file larger than the memory would be refused by Linux.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            images = torch.from_numpy(map_images(part.path, card))
+        splits[part.split] = Split(images, torch.from_numpy(labels), ids, groups)
+        digest.update(
+            f"{part.split} {card['sha256']['images']} {card['sha256']['labels']}\n".encode()
+        )
+    entry = catalogue.TASKS[name]
+    return Task(
+        name,
+        entry.display,
+        tuple(card["class_names"]),
+        entry.template,
+        splits,
+        task_facts(name),
+        tuple(card["deviations"]),
+        stored_hash=digest.hexdigest(),
+        source_hashes=card["splits"],
+    )
+
+
+def parts(name, data, preprocessing):
+    """Returns what the cache of a task has to hold: one `Part` per split, train first."""
+    facts, resolution = FACTS[known_dataset(name)], (data or {}).get("resolution", "backbone")
+    side, key, folder = preprocessing.crop, preprocessing.key, preprocessing.key
+    if resolution == "native":
+        if facts.native_size is None:
+            raise ValueError(
+                f"{name}: its images are of many sizes, none is native to all; "
+                "choose resolution: backbone"
+            )
+        side, key, folder = facts.native_size, None, f"native{facts.native_size}"
+    found = []
+    for split, size in facts.sizes.items():
+        count = (data or {}).get(split)
+        whole = count is None or count >= size
+        file = f"{split}.npy" if whole else f"{split}.part{count}.npy"
+        path = Path(data_dir(), "cache", name, folder, file)
+        found.append(Part(split, size if whole else count, side, key, path))
+    return found
+
+
+def prepare(name, data, preprocessing):
+    """Returns split -> card of the cache of a task, which is made first where it is missing."""
+    wanted = parts(name, data, preprocessing)
+    folder = wanted[0].path.parent
+    if missing(wanted):
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold(folder / LOCK) as check_lock:
+            build(name, missing(wanted), preprocessing, check_lock)
+    cards = {part.split: read_card(card_path(part.path)) for part in wanted}
+    for part in wanted:
+        check_card(name, part, cards[part.split], cards["train"])
+    return cards
+
+
+def prepare_all(names, backbones, data=None):
+    """Returns None once real datasets are there, with a cache for the transform of each backbone.
+
+    All datasets if `names` is empty; those that are missing are fetched where that takes nobody.
+    """
+    unknown = [name for name in backbones if name not in catalogue.BACKBONES]
+    if unknown:
+        legal = ", ".join(catalogue.BACKBONES)
+        raise ValueError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
+    chosen = {Preprocessing(*catalogue.BACKBONES[name].preprocessing) for name in backbones}
+
+    def make(name):
+        for transform in sorted(chosen, key=lambda transform: transform.key):
+            folder = parts(name, data, transform)[0].path.parent
+            images = sum(card["images"] for card in prepare(name, data, transform).values())
+            print(f"{name}: {images:,} images in {folder}", flush=True)
+        if not chosen:
+            source = open_dataset(name, data_dir())
+            print(f"{name}: {sum(map(len, source.splits.values())):,} images", flush=True)
+
+    for name in [known_dataset(name) for name in names or FACTS]:
+        try:
+            make(name)
+        except MissingDataset:
+            if FACTS[name].download == "automatic":
+                print(f"{name}: fetching {FACTS[name].gigabytes:g} GB", file=sys.stderr, flush=True)
+            download_dataset(name, data_dir())  # of others the split file; it says what else to do
+            make(name)
+
+
+def missing(wanted):
+    """Returns those of the parts that are not there yet."""
+    return [part for part in wanted if not card_path(part.path).exists()]
+
+
+def build(name, wanted, preprocessing, check_lock):
+    """Returns None once the cache has the parts `wanted`; the caller holds its lock."""
+    if not wanted:  # another process has made them in the meantime
+        return
+    folder = wanted[0].path.parent
+    for left in folder.glob(f".*{records.PART}"):  # of a process that was killed
+        left.unlink()
+    source = open_dataset(name, data_dir())
+    announce(name, wanted)
+    for part in wanted:
+        listing = source.splits[part.split]
+        chosen = balanced(listing.labels.tolist(), part.images)
+        labels = np.asarray(listing.labels, np.int64)[chosen]
+        ids = [listing.ids[i] for i in chosen]
+        groups = [listing.groups[i] for i in chosen] if listing.groups else None
+        pixels = write_images(name, part, listing, chosen, preprocessing, check_lock)
+        arrays = {"labels": labels, "ids": ids} | ({"groups": groups} if groups else {})
+        records.write_arrays(labels_path(part.path), arrays)
+        card = {
+            "schema": catalogue.SCHEMA,
+            "dataset": name,
+            "split": part.split,
+            "images": part.images,
+            "of": len(listing),
+            "side": part.side,
+            "preprocessing": part.preprocessing,
+            "sha256": {"images": pixels, "labels": hash_labels(labels, ids, groups)},
+            "class_names": list(source.class_names),
+            "splits": source.hashes,
+            "deviations": list(source.deviations),
+            "versions": {key: metadata.version(key) for key in ("vpbench", "pillow", "numpy")},
+        }
+        verify(part.path, card)
+        check_lock()
+        records.write(card_path(part.path), card)
+
+
+def announce(name, wanted):
+    """Returns None; says on stderr how much will be written, refuses what does not fit."""
+    folder, needed = wanted[0].path.parent, sum(part.bytes for part in wanted)
+    native = FACTS[name].native_size
+    advice = ""
+    if native and native < wanted[0].side:
+        small = sum(part.images for part in wanted) * native**2 * 3
+        advice = f"; resolution: native would take {gigabytes(small)}"
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"{name}: its cache needs {gigabytes(needed)}, {folder} has {gigabytes(free)} free; "
+            f"choose another disk with --data-dir{advice}"
+        )
+    print(f"{name}: writing {gigabytes(needed)} to {folder}{advice}", file=sys.stderr, flush=True)
+
+
+def write_images(name, part, listing, chosen, preprocessing, check_lock):
+    """Returns the SHA-256 of the pixels of the images `chosen`, once they are in their array.
+
+    Written image by image, not into a mapped file: a full disk is then an error, not a crash.
+    """
+
+    def read(i):
+        try:
+            image = listing.read(i)
+            native = part.preprocessing is None
+            pixels = np.asarray(image) if native else preprocess(image, preprocessing)
+        except (OSError, SyntaxError) as error:
+            reason = str(error).splitlines()[0]
+            raise CorruptDataset(f"{name}: {listing.ids[i]} cannot be read ({reason})") from None
+        if pixels.shape != (part.side, part.side, 3) or pixels.dtype != np.uint8:
+            raise CorruptDataset(
+                f"{name}: {listing.ids[i]} is {pixels.dtype} {pixels.shape}, "
+                f"expected uint8 {(part.side, part.side, 3)}"
+            )
+        return np.ascontiguousarray(pixels)
+
+    digest = hashlib.sha256()
+    shape = (part.images, part.side, part.side, 3)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with (
+        ThreadPoolExecutor(workers()) as pool,
+        records.whole_file(part.path) as file,
+        tqdm(total=part.images, desc=f"{name} {part.split}", mininterval=5) as progress,
+    ):
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, part.images, BLOCK):
+            check_lock()
+            for pixels in pool.map(read, chosen[start : start + BLOCK]):
+                file.write(pixels)
+                digest.update(pixels)
+                progress.update()
+    return digest.hexdigest()
+
+
+def workers():
+    """Returns how many threads decode: as many as torch and the BLAS may use, else all."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(allowed)) if allowed.isdigit() else os.cpu_count() or 1
+
+
+def card_path(path):
+    """Returns where the card of the array `path` is."""
+    return path.with_suffix(".json")
+
+
+def labels_path(path):
+    """Returns where the labels of the array `path` are."""
+    return path.with_suffix(".labels.npz")
+
+
+def read_card(path):
+    """Returns the card in the file `path`, checked."""
+    card = records.parse(path)
+    records.demand(card, CARD, path)
+    return card
+
+
+def check_card(name, part, card, first):
+    """Returns None if the card is that of `part` and fits `first`, that of the train split."""
+    expected = {
+        "dataset": name,
+        "of": FACTS[name].sizes[part.split],
+        "split": part.split,
+        "images": part.images,
+        "side": part.side,
+        "preprocessing": part.preprocessing,
+    } | {key: first[key] for key in SAME}
+    for key, value in expected.items():
+        if card[key] != value:
+            raise CorruptDataset(
+                f"{card_path(part.path)}: {key} is {card[key]!r}, expected {value!r}; {REMEDY}"
+            )
+
+
+def map_images(path, card):
+    """Returns the images of an array, uint8 [N, S, S, 3], mapped from disk to be read only."""
+    expected = (card["images"], card["side"], card["side"], 3)
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise broken(path, str(error).splitlines()[0]) from None
+    if images.shape != expected or images.dtype != np.uint8:
+        raise broken(path, f"it holds {images.dtype} {images.shape}, expected uint8 {expected}")
+    if path.stat().st_size != images.offset + images.nbytes:
+        raise broken(path, f"{path.stat().st_size} bytes, not {images.offset + images.nbytes}")
+    return images
+
+
+def read_labels(path, card):
+    """Returns (labels int64 [N], ids, groups or None) of an array, their SHA-256 checked."""
+    try:
+        with open(labels_path(path), "rb") as raw, np.load(raw, allow_pickle=False) as file:
+            labels, ids = file["labels"], tuple(file["ids"].tolist())
+            groups = tuple(file["groups"].tolist()) if "groups" in file else None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise broken(labels_path(path), str(error).splitlines()[0]) from None
+    if hash_labels(labels, ids, groups) != card["sha256"]["labels"]:
+        raise broken(labels_path(path), "its SHA-256 is not that of its card")
+    return labels, ids, groups
+
+
+def check_files(path, card):
+    """Returns None if an array and its labels are as the card says, the pixels not looked at."""
+    map_images(path, card)
+    read_labels(path, card)
+
+
+def verify(path, card):
+    """Returns None if all that is stored has the SHA-256 of the card; reads every pixel."""
+    check_files(path, card)
+    with open(path, "rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # from here on: the pixels
+    if digest != card["sha256"]["images"]:
+        raise broken(path, "its SHA-256 is not that of its card")
+
+
+def broken(path, reason):
+    """Returns the error that says that a file of a cache cannot be used."""
+    return CorruptDataset(f"{path} is broken ({reason}); {REMEDY}")
+
+
+def hash_labels(labels, ids, groups):
+    """Returns the SHA-256 of labels, ids and groups."""
+    digest = hashlib.sha256(labels.astype("<i8").tobytes())
+    for names in (ids, groups or ()):
+        digest.update("".join(f"{name}\n" for name in names).encode())
+    return digest.hexdigest()
+
+
+def gigabytes(count):
+    """Returns a number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,110 @@
+"""What a run costs: how often an image goes through its backbone, and how fast that is.
+
+The unit is the pass: one image forward through the image model. Going back to the input costs as
+much again, going back to the weights a third time. No torch before something is measured.
+"""
+
+import importlib
+import time
+
+from vpbench import catalogue
+from vpbench.datasets.facts import FACTS
+from vpbench.schedules import looked_at
+
+PASSES = {  # method -> passes per training image and epoch; looks are one pass per image
+    "text_prompt": 0,
+    "visual_prompt": 2,
+    "linear_probe": 1,  # its features; the logistic regression itself runs on the CPU
+    "fine_tune": 3,
+}
+PEAK = {"bf16": 312, "fp16": 312, "fp32": 156}  # TFLOP/s of an A100 (fp32: TF32), its data sheet
+# The share of that peak which a training step reaches. From the images per second that timm gives
+# for an RTX 3090 in mixed precision and channels last (results/benchmark-train-amp-nhwc-pt112-
+# cu113-rtx3090.csv; BiT's at 448 pixels, times 4), times 3 passes and the FLOPs of the catalogue,
+# times 2.13 for an A100: a ResNet-50 there makes 2,600 images per second (timm, issue 1491).
+SHARES = {
+    "clip_vit_b32": 0.31,
+    "clip_vit_b16": 0.28,
+    "clip_vit_l14": 0.28,
+    "instagram_32x8d": 0.21,
+    "instagram_32x16d": 0.10,
+    "bit_m_r50x1": 0.10,
+    "bit_m_r101x1": 0.11,
+    "bit_m_r50x3": 0.21,
+    "bit_m_r101x3": 0.21,
+    "rn18": 0.26,
+    "rn50": 0.20,
+    "rn101": 0.24,
+    "rn152": 0.24,
+}
+OTHER_SHARE = 0.20  # assumed of models that are not in that list: that of a ResNet-50
+BATCH = 64  # images of a measured step
+
+
+def images_of(spec):
+    """Returns split -> number of images of a run, None if only the images themselves can tell."""
+    facts = FACTS.get(spec["task"])
+    counts = {split: spec["data"][split] for split in catalogue.SPLITS}
+    if facts is None:
+        known = catalogue.is_twin(spec["task"]) and None not in counts.values()
+        return counts if known else None
+    return {
+        split: size if counts[split] is None else min(size, counts[split])
+        for split, size in facts.sizes.items()
+    }
+
+
+def passes_of(spec):
+    """Returns the number of passes of a run, None if its number of images is not known."""
+    images = images_of(spec)
+    if images is None:
+        return None
+    settings = spec["settings"]
+    epochs, looks = settings.get("epochs", 1), 1
+    if "epochs" in settings:
+        looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
+    held_out = sum(images.values()) - images["train"]
+    return epochs * PASSES[spec["method"]] * images["train"] + looks * held_out
+
+
+def stated(backbone, precision):
+    """Returns the passes per second of an A100, from FLOPs; None if those are not known."""
+    gflops = catalogue.BACKBONES[backbone].gflops
+    if gflops is None:
+        return None
+    return SHARES.get(backbone, OTHER_SHARE) * PEAK[precision] * 1000 / gflops
+
+
+def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
+    """Returns the passes per second of training steps of a prompt, measured on `device`.
+
+    The model has random weights; if memory is short the batch is halved.
+    """
+    import torch
+
+    from vpbench.engine import Engine, until_it_fits
+
+    entry = catalogue.BACKBONES[backbone]
+    model = importlib.import_module(entry.module).build(backbone)
+    model = getattr(model, "visual", model).eval().requires_grad_(False)
+    model = model.to(device, memory_format=torch.channels_last)
+    engine, side = Engine(precision), entry.preprocessing[1]
+
+    def steps(size):
+        images = torch.randn(size, 3, side, side, device=device)
+        prompt = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
+
+        def step():
+            engine.forward(model, images + prompt).square().mean().backward()
+            if images.is_cuda:
+                torch.cuda.synchronize(device)
+
+        step()  # the first chooses kernels and fills caches
+        started, count = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            step()
+            count += 1
+        return count * size / (time.perf_counter() - started)
+
+    per_second, _ = until_it_fits(steps, batch)
+    return per_second * PASSES["visual_prompt"]

@@ -1,0 +1,1 @@
+"""Real weights and real images from Python packages: what runs without a GPU and without a hub."""

@@ -1,0 +1,75 @@
+"""How a run is computed: precision, compilation, images per pass. Not what is computed."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The `engine` of a spec; as it is made here, everything is plain float32."""
+
+    precision: str = "fp32"  # of the forward and backward passes of the model
+    compile: bool = False  # torch.compile
+    micro_batch: int | None = None  # images per pass; None: the whole batch
+    compiled: dict = field(default_factory=dict, compare=False, repr=False)
+
+    def forward(self, function, x):
+        """Returns the float32 tensor function(x); inside, the precision of this engine is used."""
+        if self.compile:
+            if function not in self.compiled:
+                self.compiled[function] = torch.compile(function)
+            function = self.compiled[function]
+        if self.precision == "fp32":
+            return function(x)
+        with torch.autocast(x.device.type, DTYPES[self.precision]):
+            return function(x).float()
+
+
+def check_precision(precision, device):
+    """Returns None if `device` can compute in `precision`; raises ValueError if it cannot."""
+    usable = ["fp32"]
+    if device.type == "cuda":
+        usable.append("fp16")
+    if device.type == "cpu" or (
+        device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        usable.append("bf16")
+    if precision not in usable:
+        raise ValueError(
+            f"engine: the precision {precision} is not for the device {device.type} of this "
+            f"machine; choose one of: {', '.join(usable)}"
+        )
+
+
+@contextmanager
+def computing(backbone, engine):
+    """Gives `engine` to the backbone for the time of a block."""
+    check_precision(engine.precision, backbone.device)
+    before, backbone.engine = backbone.engine, engine
+    try:
+        yield
+    finally:
+        backbone.engine = before
+
+
+def until_it_fits(attempt, size):
+    """Returns (attempt(size), size), the size halved as often as there is too little memory.
+
+    `attempt` must start from the beginning each time. Raises ValueError if not even 1 fits.
+    """
+    while True:
+        try:
+            return attempt(size), size
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise ValueError(
+                    "the memory of the device is too small for one image at a time; choose a "
+                    "smaller backbone, the precision bf16, or another device"
+                ) from None
+        size //= 2  # not inside `except`, which keeps the tensors of the failed attempt
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
