@@ -334,7 +334,8 @@ def test_provenance_is_that_of_the_records(tmp_path, page):
         one["file"] = str(tmp_path / f"{number}.json")
         (tmp_path / f"{number}.json").touch()
         os.utime(one["file"], (0, 86400 * (365 + number)))
-        one["hashes"] = {"weights": "ab", "world": None, "data": f"c{number}"}
+        splits = {"lists/train.json": "ef"}
+        one["hashes"] = {"weights": "ab", "world": None, "data": f"c{number}", "splits": splits}
         one["versions"] = {"torch": f"2.{number}"}
         one["measured"] = {"seconds": 1800.0 * (number + 1)}
     facts = provenance.facts(made)
@@ -345,6 +346,7 @@ def test_provenance_is_that_of_the_records(tmp_path, page):
     assert provenance.hashes(made) == [
         ("weights", "clip_micro", ["ab"]),
         ("data", "svhn_twin", ["c0", "c1"]),
+        ("splits", "svhn_twin: lists/train.json", ["ef"]),
     ]
     assert "commit" in by_id(page, "provenance").words() or "not known" in page.text
 

@@ -187,7 +187,9 @@ def claim_gpus(count):
     from vpbench import gpu
 
     if "LOCAL_RANK" not in os.environ:
-        gpu.claim(max(1, count))
+        ids = gpu.claim(max(1, count))
+        if ids:
+            print(f"vpbench: may use GPU {', '.join(ids)}", file=sys.stderr, flush=True)
 
 
 def limit_threads(count):

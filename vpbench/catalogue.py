@@ -4,6 +4,7 @@ The Snakefile imports this module of vpbench and `grid`, and no other. To add a 
 or a method, write its file and add its one line here.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 SCHEMA = 1  # version of configuration, records and prompt cards
@@ -551,15 +552,22 @@ def config_schema():
     )
 
 
-def complaint(document, schema, where):
-    """Returns None if `document` obeys `schema`, else one line: what, where, and what is legal."""
+@cache
+def strict_validator():
+    """Returns the class of validators to which 7.0 is no integer, as it is none to torch."""
     import jsonschema
 
     checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    )  # JSON schema would take 7.0 for an integer, torch would not
-    strict = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
-    errors = strict(schema).iter_errors(document)
+    )
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
+
+
+def complaint(document, schema, where):
+    """Returns None if `document` obeys `schema`, else one line: what, where, and what is legal."""
+    import jsonschema
+
+    errors = strict_validator()(schema).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is None:
         return None

@@ -230,6 +230,7 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300):
         name = f"{spec['task']} {spec['backbone']} {spec['method']} seed {spec['seed']}"
         if records.holds(path, spec):
             print(f"[{number}/{len(specs)}] {name}: already there", flush=True)
+            Checkpoint(checkpoint_path(spec, checkpoints)).remove()  # killed just before it did so
             yield path
             continue
         print(f"[{number}/{len(specs)}] {name}", flush=True)

@@ -49,8 +49,8 @@ FACTS = {  # in the order of Table 6
         101, _sizes(50_500, 30_300, 20_200), _COOP, "images not owned by its makers; fair use",
         "automatic",
         "fetches food-101.tar.gz (5 GB) by torchvision and split_zhou_Food101.json", 10,
-        remark="CoOp's split, which mixes the official 75,750 / 25,250 with its noisy training "
-        "images",
+        remark="CoOp's split of the official parts (75,750 / 25,250) taken together, of which the "
+        "first was left with some wrong labels",
     ),
     "eurosat": Facts(
         10, _sizes(13_500, 8_100, 5_400), _COOP, "MIT",
@@ -74,7 +74,7 @@ FACTS = {  # in the order of Table 6
     "svhn": Facts(
         10, _sizes(73_257, 26_032), "the digits; the dataset has no names",
         "non-commercial use only",
-        "automatic", "fetches train_32x32.mat and test_32x32.mat (246 MB) by torchvision", 0.25,
+        "automatic", "fetches train_32x32.mat and test_32x32.mat (246 MB)", 0.25,
         32,
     ),
     "oxfordpets": Facts(
@@ -104,7 +104,7 @@ FACTS = {  # in the order of Table 6
     "clevr": Facts(
         8, _sizes(70_000, 15_000), "the numbers of objects; the dataset has no names",
         "CC BY 4.0",
-        "automatic", "fetches CLEVR_v1.0.zip (19 GB) by torchvision", 38,
+        "automatic", "fetches CLEVR_v1.0.zip (19 GB)", 38,
         remark="the 15,000 test images are the official validation part; the official test part "
         "has no answers",
     ),

@@ -2,6 +2,7 @@
 import ast
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import available_cpu_count
@@ -16,14 +17,21 @@ def library(script):
     """
     found, waiting = set(), [script]
     while waiting:
-        for node in ast.walk(ast.parse(Path(waiting.pop()).read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
-                paths = [f"{name.replace('.', '/')}.py" for name in names]
-                new = {path for path in paths if Path(path).is_file()} - found
-                found |= new
-                waiting += new
+        new = imported(waiting.pop()) - found
+        found |= new
+        waiting += new
     return sorted(found)
+
+
+@cache
+def imported(script):
+    """Returns the files of this repository that a script imports itself."""
+    found = set()
+    for node in ast.walk(ast.parse(Path(script).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+            found |= {f"{name.replace('.', '/')}.py" for name in names}
+    return {path for path in found if Path(path).is_file()}
 
 
 def files(folder, pattern):

@@ -1,0 +1,53 @@
+"""Runs in processes of their own, which can be killed or work together; see `start`."""
+
+import multiprocessing
+import os
+import sys
+
+_context = multiprocessing.get_context("forkserver")  # imports torch once for all of them
+_context.set_forkserver_preload(["vpbench.runs", "vpbench.lab.micro_backbones", "sklearn"])
+
+
+def start(function, *arguments, log=os.devnull):
+    """Returns a started process of function(*arguments), whose stderr goes to the file `log`."""
+    process = _context.Process(target=_alone, args=(function, arguments, str(log)))
+    process.start()
+    return process
+
+
+def _alone(function, arguments, log):
+    import torch
+
+    torch.set_num_threads(1)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
+    function(*arguments)
+
+
+def run_with_checkpoints(specs, folder):
+    """Returns None; writes the records of `specs`, and a checkpoint after every step."""
+    from vpbench import runs
+
+    for _ in runs.run_all(specs, f"{folder}/runs", "cpu", f"{folder}/checkpoints", every=0):
+        pass
+
+
+def run_as_member(rank, count, port, specs, folder):
+    """Returns None; is one of `count` processes that share each run of `specs`.
+
+    The states that a run selected are in <folder>/<number of the spec>.<rank>.pt.
+    """
+    import torch
+
+    from vpbench import backbones, distributed, runs, tasks
+
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1"} | {key: str(value) for key, value in names.items()}
+    with distributed.group(torch.device("cpu")):
+        for number, spec in enumerate(specs):
+            backbone = backbones.load_backbone(spec["backbone"])
+            task = tasks.load_task(spec["task"], spec["data"], backbone.preprocessing)
+            record, _, fit = runs.run(spec, task, backbone)
+            states = {name: state for name, (_, state, _) in fit.selection.items()}
+            logits = fit.selection["last"][2]["test"].logits
+            kept = {"states": states, "logits": logits, "history": fit.history}
+            torch.save(kept | {"measured": record["measured"]}, f"{folder}/{number}.{rank}.pt")
