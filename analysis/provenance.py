@@ -85,7 +85,7 @@ def versions(records):
 
 
 def hashes(records):
-    """Returns (what, of which, hashes) rows: weights per backbone, worlds, data and splits per task."""
+    """Returns (what, of which, hashes) rows: weights per backbone, worlds, data per task."""
     found = {}
     for record in records:
         spec = record["spec"]

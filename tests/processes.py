@@ -5,7 +5,12 @@ import os
 import sys
 
 _context = multiprocessing.get_context("forkserver")  # imports torch once for all of them
-_context.set_forkserver_preload(["vpbench.runs", "vpbench.lab.micro_backbones", "sklearn"])
+_context.set_forkserver_preload(
+    [
+        *("vpbench.runs", "vpbench.lab.micro_backbones", "vpbench.training", "open_clip", "timm"),
+        *("torchmetrics.functional.classification", "sklearn.linear_model"),
+    ]
+)
 
 
 def start(function, *arguments, log=os.devnull):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fake_dataset
@@ -20,7 +21,7 @@ from tiny import spec
 
 from vpbench import cache, locks, places, records, runs, tasks
 from vpbench.__main__ import main
-from vpbench.datasets import CorruptDataset, MissingDataset, WrongSize
+from vpbench.datasets import CorruptDataset, MissingDataset, WrongSize, preparation
 from vpbench.datasets.facts import FACTS
 from vpbench.preprocessing import Preprocessing, open_image, preprocess
 from vpbench.subsets import balanced
@@ -391,6 +392,8 @@ def test_the_command_line_prepares_the_cache_of_a_backbone(dots, capsys):
     arguments = ["data", "prepare", NAME, "--backbones", "clip_micro", "rn50_micro"]
     assert main([*arguments, "--data", data, "--data-dir", str(dots.parent)]) == 0
     folder = dots.parent / "cache" / NAME / "resize56_bicubic_crop56"
+    assert capsys.readouterr().out == f"dots: 21 images\ndots: 15 images in {folder}\n"
+    assert main([*arguments, "--data", data]) == 0  # all there: the dataset is not looked at
     assert capsys.readouterr().out == f"dots: 15 images in {folder}\n"
     assert (folder / "train.part6.npy").is_file()
 
@@ -416,6 +419,22 @@ def test_what_is_missing_is_fetched_where_that_takes_nobody(dots, monkeypatch, c
     assert main(["data", "prepare", NAME]) == 0
     said = capsys.readouterr()
     assert (said.out, said.err) == ("dots: 21 images\n", "dots: fetching 0.001 GB\n")
+
+
+def test_jobs_of_several_transforms_fetch_a_dataset_once(dots, monkeypatch):
+    aside, fetched = dots.rename(dots.with_name("aside")), []
+
+    def download(name, root):
+        fetched.append(name)
+        time.sleep(0.2)
+        aside.rename(Path(root, name))
+        return fake_dataset.open_source(name, root)
+
+    monkeypatch.setattr(fake_dataset, "download", download)
+    with ThreadPoolExecutor(4) as pool:
+        sources = list(pool.map(preparation.fetch_missing, [NAME] * 4))
+    assert fetched == [NAME] and [len(source.splits["test"]) for source in sources] == [6] * 4
+    assert not list(dots.parent.glob(".*lock*"))
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,11 @@ def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     specs = planned_specs(output)
     assert canonical(specs) == canonical(expand(config))
     assert all(catalogue.complaint(spec, catalogue.spec_schema(), "") is None for spec in specs)
-    pages = {"claims", "tables", "report"}
-    measured = {"measure_all"} if config.get("measurements") else set()
-    assert set(planned_jobs(output)) == {"run_task", "all", *pages, *measured, *config["analyses"]}
+    per_task = config["granularity"] == "per_task"
+    made = {"run_task" if per_task else "run", "all", "claims", "tables", "report"}
+    if config.get("measurements"):
+        made.add("measure_all" if per_task else "measure")
+    assert set(planned_jobs(output)) == made | set(config["analyses"])
 
 
 def test_what_a_given_configuration_lacks_is_not_taken_from_the_lab(suite, tmp_path):

@@ -314,6 +314,17 @@ def test_fine_tuning_trains_the_tower_and_the_head_and_nothing_else(clip, resnet
     assert fit.trained_parameters == body - old + new
 
 
+@pytest.mark.parametrize(("everything", "vectors"), [(True, 0.95), (False, 1)])
+def test_gains_and_biases_decay_only_if_they_are_asked_to(clip, task, everything, vectors):
+    one_step = {"epochs": 1, "batch_size": len(task.splits["train"]), "lr": 0.1}
+    # eps stops all of AdamW but the decay, which takes lr x weight_decay = 5 % in this step.
+    settings = {"weight_decay": 0.5, "eps": 1e30, "decay_gains_and_biases": everything}
+    after = fine_tune.fit(clip, task, TUNE | one_step | settings, 0).selection["last"][1]
+    kept = {1: vectors, 2: 0.95}
+    for name, before in clip.image_tower().named_parameters():
+        torch.testing.assert_close(after["tower." + name], before * kept[min(before.ndim, 2)])
+
+
 def test_the_text_features_are_computed_once_for_the_head(clip, task, monkeypatch):
     calls = counted(monkeypatch)
     fine_tune.fit(clip, task, TUNE | {"epochs": 1}, 0)

@@ -1,9 +1,11 @@
 import argparse
+import json
 
 import pytest
 import torch
+from PIL import Image
 
-from vpbench import catalogue, official_prompts, tasks
+from vpbench import catalogue, official_prompts
 from vpbench.__main__ import main
 from vpbench.prompt_files import load_prompt, save_prompt
 from vpbench.prompting import evaluate_prompt
@@ -151,13 +153,27 @@ def test_what_is_no_checkpoint_is_refused(file, clip, task):
     assert "it has no state_dict" in complaint(file, clip, task)
 
 
-def test_the_command_line_imports_a_checkpoint(file, task, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tasks, "load_task", lambda *_, **__: task)
+def test_the_command_line_imports_a_checkpoint(file, tmp_path, capsys):
     checkpoint(file, {"patch": torch.zeros(1, 3, 5, 5)})
-    command = ["import", str(file), "--backbone", "clip_micro", "--task", "eurosat_twin"]
+    # Of a dataset only the words are wanted: its images are not on this machine.
+    command = ["import", str(file), "--backbone", "clip_micro", "--task", "cifar10"]
     out = tmp_path / "prompt"
     assert main([*command, "--out", str(out)]) == 2
     assert "give template=" in capsys.readouterr().err
     assert main([*command, "--set", "template=fixed_patch", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}.safetensors\n"
-    assert out.with_suffix(".json").is_file()
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["task"] == "cifar10" and card["text_prompt"] == "This is a photo of a {}"
+    assert card["class_names"][:2] == ["airplane", "automobile"] and len(card["class_names"]) == 10
+
+
+def test_a_folder_of_images_lends_its_class_names(file, tmp_path, capsys):
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / "pets" / label / f"{number}.png")
+    checkpoint(file, padding())
+    command = ["import", str(file), "--backbone", "rn50_micro", "--task", str(tmp_path / "pets")]
+    assert main([*command, "--out", str(tmp_path / "prompt")]) == 0
+    card = json.loads((tmp_path / "prompt.json").read_text())
+    assert card["class_names"] == ["cat", "dog"] and card["settings"]["label_map"] == "hard_coded"

@@ -76,13 +76,12 @@ def parser():
     command = verb("import", import_prompt, "read a checkpoint.pth.tar of the official code")
     command.add_argument("checkpoint")
     command.add_argument("--backbone", required=True)
-    command.add_argument("--task", required=True, help="what it was trained on")
+    command.add_argument("--task", required=True, help="what it was trained on, by name or folder")
     command.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE",
         help="of its recipe, where it differs from the official defaults; for a patch its template",
     )  # fmt: skip
     command.add_argument("--out", required=True)
-    folder_options(command)
 
     command = verb("show", show, "print a record", device=False)
     command.add_argument("record")
@@ -286,11 +285,15 @@ def export(arguments):
 def import_prompt(arguments):
     """Returns None; writes a checkpoint of the official code as a prompt and its card."""
     import vpbench
-    from vpbench import official_prompts
+    from vpbench import official_prompts, tasks
+    from vpbench.class_names import MANIFESTS
 
     backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
-    task = read_task(arguments, backbone)
+    if arguments.task in MANIFESTS:
+        task = official_prompts.without_images(arguments.task)
+    else:
+        task = tasks.load_task(arguments.task, preprocessing=backbone.preprocessing)
     prompt, card = official_prompts.load_checkpoint(
         arguments.checkpoint, backbone, task, **changes
     )
@@ -340,20 +343,21 @@ def data_status(arguments):
 
 def data_prepare(arguments):
     """Returns None; fetches datasets that are missing and makes their caches."""
-    from vpbench import cache, catalogue
+    from vpbench import catalogue
+    from vpbench.datasets.preparation import prepare_all
 
     data = read_json(arguments.data) if arguments.data else None
     complaint = data and catalogue.complaint(data, catalogue.data_schema(), "--data")
     if complaint:
         raise ValueError(complaint)
-    cache.prepare_all(arguments.names, arguments.backbones, data)
+    prepare_all(arguments.names, arguments.backbones, data)
 
 
 def data_download(arguments):
     """Returns None; fetches a dataset."""
-    from vpbench.datasets import download_dataset
+    from vpbench.datasets.preparation import fetch
 
-    source = download_dataset(arguments.name, places.data_dir())
+    source = fetch(arguments.name)
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in source.splits.items())
     print(f"{arguments.name}: {sizes}")
 

@@ -25,17 +25,11 @@ import numpy as np
 from tqdm import tqdm
 
 from vpbench import catalogue, records
-from vpbench.datasets import (
-    CorruptDataset,
-    MissingDataset,
-    download_dataset,
-    known_dataset,
-    open_dataset,
-)
+from vpbench.datasets import CorruptDataset, known_dataset, open_dataset
 from vpbench.datasets.facts import FACTS
 from vpbench.locks import hold
 from vpbench.places import data_dir
-from vpbench.preprocessing import Preprocessing, preprocess
+from vpbench.preprocessing import preprocess
 from vpbench.subsets import balanced
 
 CARD = (
@@ -134,36 +128,6 @@ def prepare(name, data, preprocessing):
     for part in wanted:
         check_card(name, part, cards[part.split], cards["train"])
     return cards
-
-
-def prepare_all(names, backbones, data=None):
-    """Returns None once real datasets are there, with a cache for the transform of each backbone.
-
-    All datasets if `names` is empty; those that are missing are fetched where that takes nobody.
-    """
-    unknown = [name for name in backbones if name not in catalogue.BACKBONES]
-    if unknown:
-        legal = ", ".join(catalogue.BACKBONES)
-        raise ValueError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
-    chosen = {Preprocessing(*catalogue.BACKBONES[name].preprocessing) for name in backbones}
-
-    def make(name):
-        for transform in sorted(chosen, key=lambda transform: transform.key):
-            folder = parts(name, data, transform)[0].path.parent
-            images = sum(card["images"] for card in prepare(name, data, transform).values())
-            print(f"{name}: {images:,} images in {folder}", flush=True)
-        if not chosen:
-            source = open_dataset(name, data_dir())
-            print(f"{name}: {sum(map(len, source.splits.values())):,} images", flush=True)
-
-    for name in [known_dataset(name) for name in names or FACTS]:
-        try:
-            make(name)
-        except MissingDataset:
-            if FACTS[name].download == "automatic":
-                print(f"{name}: fetching {FACTS[name].gigabytes:g} GB", file=sys.stderr, flush=True)
-            download_dataset(name, data_dir())  # of others the split file; it says what else to do
-            make(name)
 
 
 def missing(wanted):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from vpbench import distributed, records
 
@@ -63,7 +64,7 @@ class Checkpoint:
         if distributed.rank() == 0:
             aside = self.path.with_name(self.path.name + ".aside")
             self.path.replace(aside)
-            print(f"{self.path}: not used, {reason}; it is now {aside}", file=sys.stderr)
+            say(f"{self.path}: not used, {reason}; it is now {aside}")
 
     def write(self, state):
         """Returns None once `state` is on disk; a disk that is full does not end the run."""
@@ -74,7 +75,7 @@ class Checkpoint:
         try:
             records.write_with(self.path, lambda file: torch.save(kept, file))
         except records.RecordError as error:
-            print(f"warning: no checkpoint, {error}", file=sys.stderr)
+            say(f"warning: no checkpoint, {error}")
 
     def remove(self):
         """Returns None; the file, and what a killed process left of one, is not there any more."""
@@ -102,8 +103,10 @@ class Checkpoint:
     def end(self):
         """Raises `Stopped`, after a line that says how the run goes on."""
         if distributed.rank() == 0:
-            print(
-                f"vpbench: stopped by SIGTERM; started again, the run goes on from {self.path}",
-                file=sys.stderr,
-            )
+            say(f"vpbench: stopped by SIGTERM; started again, the run goes on from {self.path}")
         raise Stopped(128 + signal.SIGTERM)
+
+
+def say(line):
+    """Returns None; `line` is on stderr, not in the middle of a progress bar."""
+    tqdm.write(line, file=sys.stderr)

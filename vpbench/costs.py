@@ -68,11 +68,14 @@ def passes_of(spec):
 
 
 def stated(backbone, precision):
-    """Returns the passes per second of an A100, from FLOPs; None if those are not known."""
-    gflops = catalogue.BACKBONES[backbone].gflops
-    if gflops is None:
+    """Returns the passes per second of an A100, from FLOPs.
+
+    None for the small models of lab and desk: they are for CPUs, and could not fill a GPU.
+    """
+    entry = catalogue.BACKBONES[backbone]
+    if entry.hub is None:
         return None
-    return SHARES.get(backbone, OTHER_SHARE) * PEAK[precision] * 1000 / gflops
+    return SHARES.get(backbone, OTHER_SHARE) * PEAK[precision] * 1000 / entry.gflops
 
 
 def measured(backbone, precision, device, seconds=2.0, batch=BATCH):

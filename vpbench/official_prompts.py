@@ -5,8 +5,10 @@ from pathlib import Path
 import torch
 
 from vpbench import catalogue, weight_files
+from vpbench.class_names import read_manifest
 from vpbench.prompt_files import prompt_card
 from vpbench.prompts import restore_prompt
+from vpbench.tasks import Task
 
 PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
 # The recipe of main_clip.py and main_vision.py, which the checkpoint does not hold.
@@ -60,6 +62,12 @@ def load_checkpoint(path, backbone, task, **changes):
     origin = {"file": path.name, "sha256": weight_files.sha256(path)}
     origin |= {"epoch": plain(document.get("epoch")), "test": plain(document.get("best_acc1"))}
     return prompt, prompt_card(settings, backbone, task, {}) | {"imported": origin}
+
+
+def without_images(name):
+    """Returns the dataset `name` with its words only, which is all that a prompt's card tells."""
+    entry = catalogue.TASKS[name]
+    return Task(name, entry.display, read_manifest(name), entry.template, {})
 
 
 def shape_of(state, path, backbone, template):

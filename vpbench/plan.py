@@ -132,8 +132,8 @@ def report_hours(wanted, spent, what):
     known = {path: value for path, value in spent.items() if value is not None}
     if len(known) < len(spent):
         lines.append(
-            f"not known for {len(spent) - len(known)} runs: the FLOPs of their backbone or the "
-            "number of their images are not facts of the suite"
+            f"not known for {len(spent) - len(known)} runs: their backbone is for CPUs, or the "
+            "number of their images is not a fact of the suite"
         )
     if not known:
         return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.utils import available_cpu_count
 
 from vpbench import catalogue, grid, places
+from vpbench.preprocessing import Preprocessing
 
 
 def library(script):
@@ -62,6 +63,32 @@ def measured_runs(wildcards):
     if config["granularity"] == "per_task":
         return grid.job_files(GRID, slice_)
     return grid.job_files(GRID, slice_ | {"tasks": [wildcards.task]})
+
+
+def prepared(spec):
+    """Returns the file that says that the cache of a spec is made.
+
+    It is not the card: Snakemake deletes what a job has declared before the job runs again.
+    """
+    data = spec["data"]
+    transform = Preprocessing(*catalogue.BACKBONES[spec["backbone"]].preprocessing).key
+    names = ["native" if data["resolution"] == "native" else transform]
+    names += [f"{split}{data[split]}" for split in catalogue.SPLITS if data[split] is not None]
+    return f"{places.data_dir()}/cache/{spec['task']}/{'_'.join(names)}.prepared"
+
+
+def every_cache(wildcards):
+    """Returns the files that say that all caches of the configuration are made."""
+    if not PREPARED:
+        logger.info(f"{configuration()} has no real dataset: nothing to prepare.")
+    return list(PREPARED)
+
+
+def cached_spec(path):
+    """Returns a spec that needs the cache which `path` says is made."""
+    if path not in PREPARED:
+        sys.exit(f"{path}: no run of {configuration()} needs it")
+    return PREPARED[path]
 
 
 def task_specs(wildcards):
@@ -162,6 +189,12 @@ except ValueError as error:
 
 # Jobs find them in their environment, not in a parameter: another folder runs nothing again.
 places.use(config.get("data_dir"), config.get("weights_dir"))
+
+PREPARED = {  # file -> one of the specs that need this cache
+    prepared(spec): spec
+    for spec in GRID.specs.values()
+    if spec["task"] in catalogue.TASKS and not catalogue.is_twin(spec["task"])
+}
 
 
 wildcard_constraints:

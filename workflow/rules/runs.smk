@@ -19,7 +19,8 @@ if config["granularity"] == "per_task":
             specs=task_specs,
         shell:
             "python -m vpbench run-task {params.specs:q} --runs results/runs"
-            " --out {output.manifest} --threads {resources.torch_threads} > {log} 2>&1"
+            " --checkpoints results/checkpoints --out {output.manifest}"
+            " --threads {resources.torch_threads} > {log} 2>&1"
 
 else:
 
@@ -39,5 +40,6 @@ else:
         params:
             spec=run_spec,
         shell:
-            "python -m vpbench run {params.spec:q}"
-            " --out {output.record} --threads {resources.torch_threads} > {log} 2>&1"
+            "python -m vpbench run {params.spec:q} --processes {resources.gpu}"
+            " --checkpoints results/checkpoints --out {output.record}"
+            " --threads {resources.torch_threads} > {log} 2>&1"
