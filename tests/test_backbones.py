@@ -1,14 +1,16 @@
 import hashlib
 import shutil
 
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from PIL import Image
 from tiny import MICRO
 
 from vpbench import catalogue
 from vpbench.backbones import load_backbone
 from vpbench.lab import micro_backbones
+from vpbench.preprocessing import Preprocessing
 
 VISION = [name for name in MICRO if catalogue.BACKBONES[name].modality == "vision"]
 
@@ -139,13 +141,24 @@ def test_missing_weights_or_a_missing_card_are_refused_by_name(weights, ending):
 
 
 def test_images_of_another_size_are_resized_on_the_device(clip):
-    small = torch.randint(0, 256, (2, 28, 28, 3), dtype=torch.uint8)
+    # Far from 0 and 255, where Pillow would cut what overshoots after each of its two passes.
+    small = torch.randint(90, 166, (2, 28, 28, 3), dtype=torch.uint8)
     small[1] = 51
     pixels = clip.scale_pixels(small)
     assert pixels.shape == (2, 3, 56, 56) and 0 <= pixels.min() and pixels.max() <= 1
     assert torch.allclose(pixels[1], torch.full((3, 56, 56), 0.2))
-    theirs = F.interpolate(small.permute(0, 3, 1, 2) / 255, (56, 56), mode="bicubic")
-    assert torch.allclose(pixels, theirs.clamp(0, 1), atol=1e-5)  # antialias: only downwards
+    theirs = Image.fromarray(small[0].numpy()).resize((56, 56), Image.Resampling.BICUBIC)
+    theirs = torch.from_numpy(np.array(theirs)).permute(2, 0, 1) / 255  # in whole numbers
+    assert torch.allclose(pixels[0], theirs, atol=1.01 / 255)
+
+
+def test_a_resize_above_the_crop_cuts_the_centre_on_the_device_too(clip, monkeypatch):
+    monkeypatch.setattr(clip, "preprocessing", Preprocessing(64, 56, "bilinear"))
+    ramp = torch.arange(32, dtype=torch.uint8).mul(8).view(1, 1, 32, 1).expand(1, 32, 32, 3)
+    pixels = clip.scale_pixels(ramp)
+    assert pixels.shape == (1, 3, 56, 56)
+    # Of 64 columns, twice the 32, four are cut at each side: the first kept one is at 2.25 - 0.5.
+    assert pixels[0, 0, 0, 0].item() == pytest.approx((2.25 - 0.5) * 8 / 255)
 
 
 def test_images_of_the_right_size_are_left_alone(clip):

@@ -187,7 +187,7 @@ def test_native_images_are_kept_as_they_are_and_resized_on_the_device(
     assert images.shape == (12, 24, 24, 3)
     assert np.array_equal(images[7].numpy(), np.asarray(open_image(folder / "train7.png")))
     assert resnet.scale_pixels(images[:2]).shape == (2, 3, 56, 56)
-    load(ALL | {"resolution": "native"}, SMALL)
+    load(ALL | {"resolution": "native"}, Preprocessing(64, 56, "bilinear"))
     assert [path.name for path in (tmp_path / "cache" / NAME).iterdir()] == ["native24"]
     assert times_opened(tmp_path) == 1
     assert cache.read_card(tmp_path / "cache" / NAME / "native24/test.json")["side"] == 24
@@ -196,9 +196,17 @@ def test_native_images_are_kept_as_they_are_and_resized_on_the_device(
 def test_native_needs_a_dataset_whose_images_all_have_one_size(dots, monkeypatch):
     data = ALL | {"resolution": "native"}
     assert "its images are of many sizes" in refused(ValueError, load, data)
-    fake_dataset.register(monkeypatch.setitem, native_size=24)
+    fake_dataset.register(monkeypatch.setitem, native_size=4)
     line = refused(CorruptDataset, load, data)
-    assert line == "dots: train0.png is uint8 (20, 30, 3), expected uint8 (24, 24, 3)"
+    assert line == "dots: train0.png is uint8 (20, 30, 3), expected uint8 (4, 4, 3)"
+
+
+def test_native_is_for_images_smaller_than_the_backbones(dots, monkeypatch):
+    fake_dataset.register(monkeypatch.setitem, native_size=8)
+    line = refused(ValueError, load, ALL | {"resolution": "native"})
+    assert line.startswith(
+        "dots: its images of 8 pixels are not smaller than the 8 of the backbone"
+    )
 
 
 def test_the_size_is_announced_before_it_is_written(dots, capsys, monkeypatch):

@@ -21,6 +21,7 @@ from checkout import (
 from vpbench import catalogue
 
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
+PLAIN = str.maketrans(".-", "__")  # 0.5 and 1e-05 in the name of a variant
 DATA = {"train": 20, "validation": 20, "test": 20, "resolution": "backbone"}
 TRANSFER = {"runs": {}, "data": DATA, "settings": {"images": 20}}
 PROBES = {"methods": ["linear_probe"], "seeds": [0]}
@@ -79,7 +80,7 @@ def expand_variants(name, block, config):
     variants = [("", {})]
     for key, values in sorted(block["sweep"].items()):
         variants = [
-            (f"{text}_{key}_{str(value).replace('.', '_')}", {**changes, key: value})
+            (f"{text}_{key}_{str(value).translate(PLAIN)}", {**changes, key: value})
             for text, changes in variants
             for value in values
         ]
@@ -211,7 +212,7 @@ def test_a_profile_holds_only_options_of_snakemake(path):
         for action in get_argument_parser()._actions
         for option in action.option_strings
     }
-    own = ("slurm-", "cluster-generic-")  # options of the executor's plugin
+    own = ("slurm-", "cluster-generic-", "kubernetes-")  # options of the executor's plugin
     keys = yaml.safe_load(path.read_text())
     assert [key for key in keys if key not in legal and not key.startswith(own)] == []
 

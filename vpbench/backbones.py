@@ -51,14 +51,17 @@ class Backbone(nn.Module):
     def scale_pixels(self, images):
         """Returns uint8 [N, H, W, C] as float [N, C, S, S] in 0..1 on the backbone's device.
 
-        Images that were kept at their native size (`resolution: native`) are resized here.
+        Images that were kept at their native size (`resolution: native`), a smaller square, are
+        resized and cropped here as the preprocessing says.
         """
         pixels = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
         if pixels.shape[-1] == self.image_size:
             return pixels
-        size = self.image_size, self.image_size
-        mode = self.preprocessing.interpolation
-        return F.interpolate(pixels, size, mode=mode, antialias=True).clamp_(0, 1)
+        resize, crop, mode = self.preprocessing
+        side = resize or crop
+        pixels = F.interpolate(pixels, (side, side), mode=mode, antialias=True).clamp_(0, 1)
+        margin = round((side - crop) / 2)
+        return pixels[..., margin : margin + crop, margin : margin + crop]
 
     def normalize(self, pixels):
         """Returns pixels 0..1 in the normalised units the model was trained on."""

