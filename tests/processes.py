@@ -1,5 +1,6 @@
 """Runs in processes of their own, which can be killed or work together; see `start`."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -30,10 +31,15 @@ def _alone(function, arguments, log):
 
 def run_with_checkpoints(specs, folder):
     """Returns None; writes the records of `specs`, and a checkpoint after every step."""
-    from vpbench import runs
+    from vpbench.__main__ import main
 
-    for _ in runs.run_all(specs, f"{folder}/runs", "cpu", f"{folder}/checkpoints", every=0):
-        pass
+    main(
+        [
+            *("run-task", json.dumps(specs), "--device", "cpu", "--runs", f"{folder}/runs"),
+            *("--checkpoints", f"{folder}/checkpoints", "--checkpoint-every", "0"),
+            *("--out", f"{folder}/manifest.json"),
+        ]
+    )
 
 
 def run_as_member(rank, count, port, specs, folder):

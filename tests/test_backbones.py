@@ -149,7 +149,7 @@ def test_images_of_another_size_are_resized_on_the_device(clip):
     assert torch.allclose(pixels[1], torch.full((3, 56, 56), 0.2))
     theirs = Image.fromarray(small[0].numpy()).resize((56, 56), Image.Resampling.BICUBIC)
     theirs = torch.from_numpy(np.array(theirs)).permute(2, 0, 1) / 255  # in whole numbers
-    assert torch.allclose(pixels[0], theirs, atol=1.01 / 255)
+    assert torch.allclose(pixels[0], theirs, atol=2 / 255)  # each of its passes rounds
 
 
 def test_a_resize_above_the_crop_cuts_the_centre_on_the_device_too(clip, monkeypatch):

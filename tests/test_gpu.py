@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from vpbench import gpu
+from vpbench.__main__ import check_device, limit_threads, main
 
 HOLD = "from vpbench import gpu; print(*gpu.claim({count}, 0.05), flush=True); input()"
 
@@ -88,3 +90,53 @@ def test_the_gpus_of_the_machine_are_those_that_nvidia_smi_lists(tmp_path, monke
     tool.write_text(f"#!/bin/sh\nprintf '{lines}'\n")
     tool.chmod(0o755)
     assert gpu.visible() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rank", "claimed"),
+    [
+        (("export", "x", "--backbone", "b", "--out", "o"), None, [1]),
+        (("export", "x", "--backbone", "b", "--out", "o", "--device", "cuda"), None, [1]),
+        (("export", "x", "--backbone", "b", "--out", "o", "--device", "cpu"), None, []),
+        (("export", "x", "--backbone", "b", "--out", "o", "--device", "cuda:1"), None, []),
+        (("run", "{}", "--out", "o", "--processes", "3"), None, [3]),
+        (("run", "{}", "--out", "o", "--processes", "0"), None, [1]),
+        (("run", "{}", "--out", "o", "--processes", "3"), "2", []),  # started by torchrun
+        (("list",), None, []),
+    ],
+)
+def test_a_command_that_computes_claims_its_gpus_first(
+    arguments, rank, claimed, monkeypatch, capsys
+):
+    calls = []
+    monkeypatch.setattr(gpu, "claim", calls.append)
+    if rank:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    main(list(arguments))
+    assert calls == claimed
+
+
+def test_the_device_is_a_gpu_if_there_is_one_and_each_of_several_processes_has_its_own(
+    monkeypatch,
+):
+    asked = []
+    monkeypatch.setattr(torch, "zeros", lambda *shape, device: asked.append(device))
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        check_device("auto")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert check_device("auto") == torch.device("cuda:3")
+    assert check_device("cuda:1") == torch.device("cuda:1")
+    assert asked == ["cpu", "cuda:0", "cuda:3", "cuda:1"]
+
+
+def test_processes_that_share_a_run_share_its_threads(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    used = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    limit_threads(8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    limit_threads(8)
+    limit_threads(2)
+    assert used == [8, 2, 1] and os.environ["OMP_NUM_THREADS"] == "1"

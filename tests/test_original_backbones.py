@@ -5,8 +5,10 @@ Those in SLOW take half a minute and gigabytes: `pytest -m slow`.
 
 import hashlib
 import math
+import shutil
 
 import numpy as np
+import open_clip
 import pytest
 import timm
 import torch
@@ -145,8 +147,6 @@ def test_the_facts_of_the_catalogue_are_those_of_the_model(name, meta):
         assert entry.hub == f"{cfg.hf_hub_id}/model.safetensors"
         assert entry.licence.lower() == cfg.license
     else:
-        import open_clip
-
         cfg = open_clip.get_pretrained_cfg(*original_backbones.CLIPS[name])
         assert entry.hub == cfg["hf_hub"] + open_clip.constants.HF_SAFE_WEIGHTS_NAME
         assert entry.source_classes is None
@@ -329,17 +329,52 @@ def test_the_zeroed_head_of_the_official_script_gives_a_prompt_no_gradient(backb
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["siglip_vit_b16"], indirect=True)
-def test_a_siglip_sees_but_reads_only_with_its_tokenizer(backbone, small_task, monkeypatch):
+def test_a_siglip_is_loaded_and_sees(backbone, small_task):
     with torch.no_grad():
         features = backbone.features(torch.zeros(1, 3, 224, 224))
     assert features.shape == (1, 768)
     backbone.model.logit_scale.fill_(math.log(117))
     assert backbone.logit_scale.item() == pytest.approx(117)
-    message = complaint(backbone.text_features, ["a cat"])
-    assert message.startswith("siglip_vit_b16 cannot read text, its tokenizer is missing (")
-    assert "https://huggingface.co/timm/ViT-B-16-SigLIP" in message
     record, _ = run("linear_probe", backbone.name, backbone, small_task, max_iter=100)
     assert record["trained_parameters"] == 2 * 769
+
+
+def test_without_its_tokenizer_a_siglip_reads_nothing_and_one_line_says_why(weights, monkeypatch):
+    def missing(*_, **__):
+        raise OSError("the hub does not answer\nand more")
+
+    monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", missing)
+    message = complaint(original_backbones.tokenizer("siglip_vit_b16"), ["a cat"])
+    assert message.startswith(
+        "siglip_vit_b16 cannot read text, its tokenizer is missing (the hub does not answer); "
+    )
+    assert message.endswith(
+        f"put the tokenizer files of https://huggingface.co/timm/ViT-B-16-SigLIP in "
+        f"{weights}/siglip_vit_b16"
+    )
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_the_tokenizer_of_a_siglip_is_taken_from_the_weights_folder_if_it_is_there(
+    weights, monkeypatch, here
+):
+    made = []
+
+    def tokenizer(source, context_length, clean):
+        made.append((source, context_length, clean))
+        return lambda texts: torch.zeros(len(texts), context_length, dtype=torch.long)
+
+    monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", tokenizer)
+    folder = weights / "siglip_vit_b16"
+    if here:
+        folder.mkdir()
+        (folder / "tokenizer.json").write_text("{}")
+    tokenize = original_backbones.tokenizer("siglip_vit_b16")
+    assert made == []  # nothing is fetched before a text is read
+    assert tokenize(["a", "b"]).shape == tokenize(["c", "d"]).shape == (2, 64)
+    assert made == [(str(folder) if here else "timm/ViT-B-16-SigLIP", 64, "canonicalize")]
+    if here:
+        shutil.rmtree(folder)
 
 
 def test_weights_of_another_model_are_refused_before_they_are_used(weights):

@@ -50,7 +50,8 @@ def node():
 def suite(node, tmp_path_factory):
     """Returns a copy of the suite with a part of the smoke grid, a job per run, done by Slurm."""
     folder = copy_suite(tmp_path_factory.mktemp("slurm"))
-    write_config(folder, configuration(["text_prompt", "visual_prompt", "linear_probe"], [0]))
+    methods = ["text_prompt", "visual_prompt", "linear_probe"]
+    write_config(folder, configuration(methods, [0], epochs=8, evaluate_at=[]))
     snakemake(folder, *SLURM, "--group-components", "runs=2", "--", "all")
     return folder
 
@@ -97,16 +98,15 @@ def test_a_job_that_its_time_limit_has_killed_goes_on_from_its_checkpoint(suite)
     before = len(ended())
     train = read_config("smoke")["data"]["train"]
     speed = record_of(suite, "visual_prompt")["measured"]["images_per_second"]
-    epochs = round(2 * MINUTE * speed / train)
+    epochs = round(1.5 * MINUTE * speed / train)
     write_config(suite, configuration(["visual_prompt"], [0], epochs=epochs, evaluate_at=[]))
     target = f"results/runs/smoke/{RUN.format('visual_prompt')}.json"
     limit = ("--set-resources", "run:runtime=1", "--retries", "9")
     output = snakemake(suite, *SLURM, *limit, "--", target)
     states = [state for _, state, _ in ended()[before:]]
-    assert states[0] == "TIMEOUT" and states[-1] == "COMPLETED", output
+    assert set(states[:-1]) == {"TIMEOUT"} and states[-1] == "COMPLETED", output
     record = record_of(suite, "visual_prompt")
     assert [line["epoch"] for line in record["history"]] == list(range(1, epochs + 1))
-    assert record["measured"]["seconds"] > MINUTE / 2
     log = (suite / f"results/logs/smoke/{RUN.format('visual_prompt')}.log").read_text()
     assert int(re.search(r"(\d+)%\|", log)[1]) > 10  # where the last part has begun
     assert not list((suite / "results/checkpoints").rglob("*.pt"))

@@ -38,6 +38,8 @@ WEIGHTS = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }  # fmt: skip
+SMALL = "_128"  # how the name of one ends that takes 128 pixels a side; it is convolutional
+WEIGHTS["efficientnet_lite0" + SMALL] = WEIGHTS["efficientnet_lite0"]
 OUTSIDE = {  # the package's name of a layer -> timm's, outside the blocks
     "_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2",
     "_fc": "classifier",
@@ -67,7 +69,7 @@ def load_model(name):
     import timm
 
     path = packaged_file(*WEIGHTS[name])
-    model = timm.create_model(f"tf_{name}")
+    model = timm.create_model(f"tf_{name.removesuffix(SMALL)}")
     return weight_files.fill(model, timm_state(weight_files.read(path), model), path)
 
 
