@@ -343,7 +343,7 @@ MEASUREMENTS = {
 
 def is_twin(task):
     """Returns whether `task` is a painted twin of a dataset."""
-    return task in TASKS and TASKS[task].module.startswith(_TWIN)
+    return task in TASKS and not TASKS[task].module.startswith(_DATA)
 
 
 def merge_settings(recipes, method, backbone):

@@ -46,7 +46,7 @@ def measure(load, settings, runs, device):
             f"dataset_properties: {task.name} is no twin, and the reference is the lab's world, "
             "which says nothing about photographs; give a folder of photographs as `reference`"
         )
-    images = shuffled(task.splits["train"].images, settings["seed"])[: settings["images"]]
+    images = drawn(task.splits["train"].images, settings["images"], settings["seed"])
     if len(images) < 2:
         raise ValueError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
     varied = diversity(images, settings, device)  # first, because its complaints come at once
@@ -54,9 +54,10 @@ def measure(load, settings, runs, device):
     return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
 
 
-def shuffled(images, seed):
-    """Returns `images` in an order that `seed` gives."""
-    return images[torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(images)))]
+def drawn(images, count, seed):
+    """Returns `count` of the images, or all if there are fewer, in an order that `seed` gives."""
+    order = np.random.default_rng([seed, 0]).permutation(len(images))[:count]
+    return images[torch.from_numpy(order)]  # no others: they may be a file mapped into memory
 
 
 def distance(images, settings, preprocessing, device):
