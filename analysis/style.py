@@ -29,7 +29,7 @@ SCALES = {
     "lab": "Lab scale: procedural twins, micro backbones",
     "smoke": "Smoke scale: a check that everything runs; its numbers mean nothing",
     "search": "Lab scale, search for recipes on validation splits",
-    "desk": "Desk scale",
+    "desk": "Desk scale: EfficientNet-Lite of ImageNet; in CLIP's place it has a sentence encoder",
     "paper": "Paper scale",
     "paper-fast": "Paper scale in fewer steps: real datasets and models, shorter training",
 }

@@ -35,13 +35,16 @@ def made_records():
         }
         for epoch in range(1, 9)
     ]
-    first["hashes"] = {"weights": "ab" * 32, "data": "cd" * 32, "world": None}
     first["spec"]["settings"] = {"lr": 10, "text_prompt": HOSTILE}
     others = [
         record("svhn_twin", "clip_micro", "visual_prompt", 30.0 + seed, seed, variant="lr_40")
         for seed in (1, 2)
     ]
     others[0]["spec"]["settings"] = {"lr": 0.5}
+    for one in records + others:  # what a page may show in full
+        same = [one["spec"][key] == first["spec"][key] for key in ("backbone", "task")]
+        one["hashes"] |= {"weights": "ab" * 32} if same[0] else {}
+        one["hashes"] |= {"data": "cd" * 32} if all(same) else {}
     return records + others
 
 

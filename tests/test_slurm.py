@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from checkout import copy_suite, read_config, snakemake, write_config
 
+pytestmark = pytest.mark.slurm
 NODE = Path(__file__).parent / "slurm" / "node"
 ENDED = Path("/var/tmp/vpbench-slurm/jobs.log")  # a line per job that has ended
 COMMANDS = ("slurmctld", "slurmd", "sbatch", "munged")

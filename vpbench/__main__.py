@@ -119,9 +119,7 @@ def parser():
     command.add_argument("name")
     command.add_argument("--seed", type=int, required=True)
 
-    command = verb(
-        "plan", plan, "print jobs, GPU-hours, disk, and what is missing", device=False
-    )
+    command = verb("plan", plan, "print jobs, GPU-hours, disk, and what is missing", device=False)
     command.add_argument("--configfile", required=True)
     command.add_argument(
         "--stated", action="store_true", help="hours from stated FLOPs even if a GPU is here"
@@ -294,9 +292,7 @@ def import_prompt(arguments):
         task = official_prompts.without_images(arguments.task)
     else:
         task = tasks.load_task(arguments.task, preprocessing=backbone.preprocessing)
-    prompt, card = official_prompts.load_checkpoint(
-        arguments.checkpoint, backbone, task, **changes
-    )
+    prompt, card = official_prompts.load_checkpoint(arguments.checkpoint, backbone, task, **changes)
     print(vpbench.save_prompt(arguments.out, prompt, card))
 
 

@@ -63,6 +63,10 @@ class Backbone(nn.Module):
         margin = round((side - crop) / 2)
         return pixels[..., margin : margin + crop, margin : margin + crop]
 
+    def pictures(self, images):
+        """Returns uint8 [N, H, W, C] as uint8 [N, S, S, C], at the size that the model takes."""
+        return self.scale_pixels(images).mul(255).round().byte().permute(0, 2, 3, 1)
+
     def normalize(self, pixels):
         """Returns pixels 0..1 in the normalised units the model was trained on."""
         return (pixels - self.mean) / self.std

@@ -18,9 +18,7 @@ from vpbench.grid import digest
 MANIFEST = ".manifest.json"  # how the name of a manifest ends
 PART = ".part"  # how the name of a file ends that is being written
 
-SPEC = (
-    *("scale", "task", "backbone", "method", "variant", "seed", "data", "engine", "settings"),
-)
+SPEC = (*("scale", "task", "backbone", "method", "variant", "seed", "data", "engine", "settings"),)
 REQUIRED = {  # key of a record -> the keys that must be inside
     "spec": SPEC,
     "task": (

@@ -173,7 +173,7 @@ def examples(prompt, backbone, task, placement):
         canvas = canvas * backbone.std
     prompted = (pixels + canvas).clamp(0, 1).mul(255).round().byte()
     return {
-        "images": split.images[index].numpy(),
+        "images": backbone.pictures(split.images[index]).cpu().numpy(),
         "prompted": prompted.permute(0, 2, 3, 1).cpu().numpy(),
         "canvas": canvas[0].cpu().numpy(),
         "labels": split.labels[index].numpy(),

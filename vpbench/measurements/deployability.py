@@ -36,6 +36,7 @@ def measure(load, settings, runs, device):
         task = load(backbone.preprocessing)
         test = task.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
+        images = backbone.pictures(images).cpu()  # what is sent: not the small original
         prompt, _ = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
         head = visual_prompt.head(backbone, task, spec["settings"])
         placement = spec["settings"]["placement"]
