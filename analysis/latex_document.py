@@ -77,13 +77,14 @@ def page(table, folder):
 
 def document(tables, folder):
     """Returns the whole document."""
-    return HEAD + "".join(page(table, folder) for table in tables) + "\\end{document}\n"
+    pages = "".join(page(table, folder) for table in tables) or "The configuration has no table.\n"
+    return HEAD + pages + "\\end{document}\n"
 
 
 def main(argv=None):
     """Returns the exit code: 2 after a one-line complaint."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", nargs="+", required=True, type=Path, metavar="TEX")
+    parser.add_argument("--tables", nargs="*", default=[], type=Path, metavar="TEX")
     parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
     parser.add_argument("--out", required=True, type=Path, metavar="TEX")
     given = parser.parse_args(argv)

@@ -19,7 +19,17 @@ import pandas
 from markupsafe import Markup
 from PIL import Image
 
-from analysis import captions, cells, provenance, render, run_details, runs, style
+from analysis import (
+    accuracy,
+    captions,
+    cells,
+    provenance,
+    render,
+    run_details,
+    runs,
+    style,
+    table_accuracy,
+)
 from vpbench import records
 
 PAGE = Path(__file__).parent / "report_page"
@@ -32,7 +42,9 @@ STATEMENTS = {  # what the numbers of a scale are, before the first of them
     "epochs and tasks.",
     "search": "This is a search for recipes on the validation splits of the lab's twins. No test "
     "image was looked at, and nothing here is a result.",
-    "desk": "These are desk numbers: less than the paper used, so directions may be compared with "
+    "desk": "These are desk numbers: real images and ImageNet's weights, but other datasets and "
+    "smaller models than the paper's, few images and short training. The model in CLIP's place is "
+    "a classifier of ImageNet for which a sentence encoder reads. Directions may be compared with "
     "the paper's; absolute numbers may not.",
     "paper": "These numbers were measured at the paper's scale: its datasets and its models. "
     "Differences from the paper's own numbers, which stand beside them, are worth a look.",
@@ -119,6 +131,8 @@ def rendered(path, table, scale):
     heads, rows = table
     if path.stem.startswith("table") and rows and set(cells.COLUMNS) <= set(heads):
         return render.layout(pandas.read_csv(path), scale)
+    if path.stem.startswith("table") and rows and set(accuracy.COLUMNS) <= set(heads):
+        return table_accuracy.layout(pandas.read_csv(path), scale)
     if any(head.startswith("published_") for head in heads):
         return paired(table)
     return [], []

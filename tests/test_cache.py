@@ -464,7 +464,7 @@ def test_cifar10_goes_through_its_cache(tmp_path, no_checksums, monkeypatch):  #
     write_cifar10(tmp_path)
     monkeypatch.setitem(FACTS, "cifar10", Facts10)
     task = tasks.load_task("cifar10", None, Preprocessing(16, 16))
-    native = tasks.load_task("cifar10", ALL | {"resolution": "native"}, Preprocessing(16, 16))
+    native = tasks.load_task("cifar10", ALL | {"resolution": "native"}, Preprocessing(64, 64))
     assert task.splits["train"].images.shape == (10, 16, 16, 3)
     assert native.splits["test"].images[:, 0, 0, 2].tolist() == [12, 11, 10]  # blue: the number
     assert native.splits["test"].images[0, 20, 3].tolist() == [20, 3, 12]  # row, column

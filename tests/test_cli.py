@@ -135,7 +135,7 @@ def test_the_folder_options_reach_the_task(pets, tmp_path):
     [
         ("imagenet", (), "'imagenet' is neither a folder of images nor one of the tasks: cifar100"),
         ("imagenet", ("--template", "a {}"), "'imagenet' is neither a folder of images nor one"),
-        ("dtd_twin", ("--template", "a {}"), "--template is for folders of images, not for dtd_twin"),
+        ("dtd_twin", ("--template", "a {}"), "--template is for folders of images, not for dtd"),
         ("dtd_twin", ("--class-names", "a"), "--class-names is for folders of images, not for"),
         (None, ("--set", "epochs"), "--set epochs: expected NAME=VALUE, for example size=3"),
         (None, ("--set", "colour=3"), "visual_prompt on clip_micro: unknown key 'colour'; the leg"),
