@@ -316,3 +316,9 @@ def test_a_split_file_that_names_a_missing_image_is_refused_by_that_name(tmp_pat
     split_file = written(tmp_path / "split.json", {"train": rows, "test": rows})
     message = refusal(fill(tmp_path, 3), split_file=split_file)
     assert message == f"{tmp_path}/dog/99.png: the image is missing"
+
+
+def test_a_folder_of_a_configuration_goes_by_the_name_it_has_there(tmp_path):
+    fill(tmp_path / "images")
+    task = tasks.load_task("pets", None, SMALL, {"path": str(tmp_path / "images")})
+    assert (task.name, task.display) == ("pets", "pets")

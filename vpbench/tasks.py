@@ -75,7 +75,8 @@ def load_task(name, data=None, preprocessing=None, folder=None):
         options = folder or {"path": name}
         reading = {key: value for key, value in options.items() if key != "path"}
         task = load_folder(options["path"], preprocessing, data=data, **reading)
-        return replace(task, name=name)
+        display = name if folder else task.display  # a folder may be called images, or 2750
+        return replace(task, name=name, display=display)
     if name not in catalogue.TASKS:
         raise ValueError(
             f"{name!r} is neither a folder of images nor one of the tasks: "
