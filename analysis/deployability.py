@@ -5,6 +5,7 @@ import sys
 import pandas
 
 from analysis import cells, gaps, paired, runs, style
+from analysis.origin import same_origin
 from vpbench import records as files
 from vpbench.catalogue import BACKBONES, OWN_DATASETS, ROLES
 
@@ -215,6 +216,7 @@ def draw(frame, scale, missing):
 def write_figure(records, measurements, out, figures):
     """Returns the paths of the figure's files; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
+    same_origin(records)  # the runs whose prompts were measured
     scale = runs.scale_of(own or records)
     frame, missing = accuracies(own), gaps.warn(lacking(measured(own), scale))
     runs.write_csv(frame, out)

@@ -7,6 +7,7 @@ import pandas
 
 from analysis import gaps, paired, runs, style
 from analysis.deployability import ALL, by_seed, datasets, lacking, mean_accuracy, measured
+from analysis.origin import same_origin
 from vpbench.catalogue import BACKBONES, TASKS
 
 COLUMNS = (
@@ -154,6 +155,7 @@ def draw(frame, scale, missing):
 def write_figure(records, measurements, out, figures):
     """Returns the paths of the figure's files; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
+    same_origin(records)  # the runs whose prompts were measured
     scale = runs.scale_of(own or records)
     frame, missing = transfers(own), gaps.warn(gaps_in(own, scale))
     runs.write_csv(frame, out)

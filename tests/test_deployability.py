@@ -6,6 +6,7 @@ import pandas
 import pytest
 import torch
 from fake_measurements import measurement
+from fake_records import record
 from matplotlib import pyplot
 from PIL import Image
 from tiny import DATA, spec
@@ -231,3 +232,12 @@ def test_the_figure_names_its_scale_and_what_was_not_run(tmp_path):
     empty = deployability.draw(deployability.accuracies([]), None, ["CLIP on any dataset"])
     assert "Not run: CLIP on any dataset." in [text.get_text() for text in empty.axes[0].texts]
     pyplot.close("all")
+
+
+def test_prompts_of_two_weight_files_are_never_averaged(tmp_path):
+    made = [record(task, "clip_micro", "visual_prompt", 50.0) for task in ("dtd_twin", "svhn_twin")]
+    for number, one in enumerate(made):
+        one["file"] = f"{number}.json"
+        one["hashes"] = {"weights": f"{number}" * 64, "data": None}
+    with pytest.raises(records.RecordError, match="0.json and 1.json: the weights of clip_micro differ"):
+        deployability.write_figure(made, [], tmp_path / "a.csv", tmp_path)
