@@ -142,9 +142,10 @@ def legend(frame):
         colour, fill = LOOKS[method]
         look = {"color": colour, "fillstyle": fill, "marker": "o", "linestyle": "none"}
         handles[METHODS[method].display] = Line2D([], [], **look)
-    for role in frame.role.unique():
+    for role, names in frame.groupby("role", sort=False).backbone.unique().items():
         look = {"color": "black", "fillstyle": "none", "marker": MARKERS[role]}
-        handles[style.role_name(role)] = Line2D([], [], linestyle="none", **look)
+        called = ", ".join(dict.fromkeys(map(style.backbone_name, names)))
+        handles[called] = Line2D([], [], linestyle="none", **look)
     return list(handles.values()), list(handles)
 
 

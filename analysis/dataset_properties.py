@@ -217,7 +217,8 @@ def draw(frame, summary, columns, scale, missing):
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    title = f"CLIP: on which datasets does a visual prompt help?\n{style.SCALES[scale]}"
+    question = "CLIP: on" if scale not in OWN_DATASETS else "On"
+    title = f"{question} which datasets does a visual prompt help?\n{style.SCALES[scale]}"
     frame = frame.dropna(subset=["gain", *columns.values()])
     if not columns or frame.empty:
         figure, axes = plt.subplots(figsize=(style.WIDTH, 2.2), layout="constrained")

@@ -192,8 +192,7 @@ def draw(frame, scale, missing):
     for backbone, axes in zip(backbones, panels):
         rows = frame[frame.backbone == backbone]
         draw_panel(axes, rows)
-        name = style.role_name(rows.role.iloc[0])
-        axes.set_title(f"{name}: {losses(rows)}")
+        axes.set_title(f"{style.backbone_name(backbone)}: {losses(rows)}")
     for axes in panels:  # those that are left
         axes.set_axis_off()
     handles = [

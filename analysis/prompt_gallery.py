@@ -124,8 +124,8 @@ def draw(found, scale, missing):
     axes = figure.add_axes((0, 0, 1, 1))  # its units are inches, so that every tile is square
     axes.text(style.WIDTH / 2, 0.12, title, ha="center", va="top", fontsize=9.5)
     for left, backbone in zip(lefts, backbones):
-        head(axes, left, side, style.role_name(BACKBONES[backbone].role))
-    text = f"Pictures, plain and with {style.role_name(BACKBONES[reader].role)}'s prompt"
+        head(axes, left, side, style.backbone_name(backbone))
+    text = f"Pictures, plain and with {style.backbone_name(reader)}'s prompt"
     head(axes, starts[0], starts[-1] + 2 * side - starts[0], text)
     for row, task in enumerate(tasks):
         top = TOP + row * (side + GAP)

@@ -53,6 +53,15 @@ def role_name(role):
     return ROLES[role]
 
 
+def backbone_name(backbone):
+    """Returns the paper's model that a backbone is or stands in for; of the desk its own name.
+
+    Those have the role of a model of the paper, but nobody would take them for it.
+    """
+    entry = catalogue.BACKBONES[backbone]
+    return backbone if entry.module.startswith("vpbench.desk.") else role_name(entry.role)
+
+
 def task_name(task, scale):
     """Returns the name of a dataset as it was measured: where it was painted, that of its twin."""
     twin = scale in catalogue.PAINTED and task != "average"

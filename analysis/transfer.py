@@ -93,7 +93,7 @@ def draw_models(axes, mean, limit):
     """Returns the heat map of the mean gains, from every model to every model."""
     cells = {(row.backbone, row.target_backbone): row for row in mean.itertuples()}
     plain = {row.target_backbone: row.unprompted for row in mean.itertuples()}
-    names = {name: role_name(name) for name in BACKBONES if name in plain}
+    names = {name: style.backbone_name(name) for name in BACKBONES if name in plain}
     columns = {name: f"{names[name]}\n{plain[name]:.1f} % unprompted" for name in names}
     axes.set(xlabel="Model that it is used on", ylabel="Model that the prompt was learned for")
     return draw_gains(axes, cells, names, columns, limit)
@@ -104,14 +104,9 @@ def draw_datasets(axes, moved, scale, limit):
     cells = {((row.task, row.target_task), row.backbone): row for row in moved.itertuples()}
     pairs = dict.fromkeys(pair for pair, _ in cells)
     rows = {pair: "\nto ".join(style.task_name(task, scale) for task in pair) for pair in pairs}
-    columns = {name: role_name(name) for name in BACKBONES if name in set(moved.backbone)}
+    columns = {name: style.backbone_name(name) for name in BACKBONES if name in set(moved.backbone)}
     axes.set_title("Used on another dataset with the same classes, by the model it was learned for")
     return draw_gains(axes, cells, rows, columns, limit)
-
-
-def role_name(backbone):
-    """Returns the name of the paper's model that a backbone is or stands in for."""
-    return style.role_name(BACKBONES[backbone].role)
 
 
 def draw(frame, scale, missing):

@@ -5,7 +5,15 @@ from fake_records import record, write_all
 from fake_sides import beside
 from matplotlib import pyplot
 
-from analysis import accuracy, cells, cost, dataset_properties, deployability, table_accuracy
+from analysis import (
+    accuracy,
+    cells,
+    cost,
+    dataset_properties,
+    deployability,
+    style,
+    table_accuracy,
+)
 from vpbench.records import RecordError
 
 METHODS = {"text_prompt": 20.0, "visual_prompt": 60.0, "linear_probe": 50.0, "fine_tune": 80.0}
@@ -126,3 +134,8 @@ def test_a_toy_dataset_of_the_lab_is_in_no_table_of_the_paper(tmp_path):
     assert not cells.dataset_of(toy)
     assert cells.dataset_of(record("svhn_twin", "clip_micro", "visual_prompt", 9.0)) == "svhn"
     assert cells.tasks_in([toy], shift=True) == ["iwildcam", "fmow", "camelyon17"]
+
+
+def test_a_model_of_the_desk_goes_by_its_own_name():
+    assert style.backbone_name("lite0_minilm") == "lite0_minilm"
+    assert style.backbone_name("clip_micro") == style.backbone_name("clip_vit_b32") == "CLIP"

@@ -239,7 +239,5 @@ def test_prompts_of_two_weight_files_are_never_averaged(tmp_path):
     for number, one in enumerate(made):
         one["file"] = f"{number}.json"
         one["hashes"] = {"weights": f"{number}" * 64, "data": None}
-    with pytest.raises(
-        records.RecordError, match="0.json and 1.json: the weights of clip_"
-    ):
+    with pytest.raises(records.RecordError, match="0.json and 1.json: the weights of clip_"):
         deployability.write_figure(made, [], tmp_path / "a.csv", tmp_path)

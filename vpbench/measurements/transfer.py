@@ -34,8 +34,10 @@ def measure(load, settings, runs, device):
     task = load(backbone_of(runs[0]["spec"]["backbone"], str(device)).preprocessing)
     pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
     places = [(source, target, load) for source, target in pairs]
+    # As many as are measured, so that all classes are among them where they lie class by class
+    data = runs[0]["spec"]["data"] | {"test": settings["images"]}
     for name in same_classes(task):
-        other = cache(partial(load_task, name, runs[0]["spec"]["data"]))
+        other = cache(partial(load_task, name, data))
         places += [(run, run, other) for run in runs]
     rows, correct, plain, without = [], [], [], {}
     for source, target, load_place in places:
