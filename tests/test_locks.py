@@ -24,6 +24,25 @@ def written(path, host="elsewhere", pid=1):
     return path
 
 
+def most_at_once(path):
+    """Returns how many of eight threads were inside the lock `path`, each time one came in."""
+    inside, most = [], []
+
+    def work():
+        with locks.hold(path):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return most
+
+
 def test_a_lock_is_there_while_it_is_held_and_gone_afterwards(tmp_path):
     path = tmp_path / "lock"
     with locks.hold(path) as check:
@@ -47,21 +66,7 @@ def test_its_holder_gives_signs_of_life(tmp_path):
 
 
 def test_of_many_threads_one_holds_it_at_a_time(tmp_path):
-    inside, most = [], []
-
-    def work():
-        with locks.hold(tmp_path / "lock"):
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.02)
-            inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1] * 8
+    assert most_at_once(tmp_path / "lock") == [1] * 8
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,21 +104,7 @@ def test_a_process_of_this_machine_that_exists_is_not_taken_for_gone(tmp_path):
 
 
 def test_of_many_that_see_a_stale_lock_one_takes_it_over(tmp_path):
-    path, inside, most = written(tmp_path / "lock"), [], []
-
-    def work():
-        with locks.hold(path):
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.02)
-            inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1] * 8
+    assert most_at_once(written(tmp_path / "lock")) == [1] * 8
 
 
 def test_a_new_lock_is_given_back_when_it_is_mistaken_for_the_stale_one(tmp_path):

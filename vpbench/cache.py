@@ -25,6 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vpbench import catalogue, records
+from vpbench.complaints import first_line
 from vpbench.datasets import CorruptDataset, known_dataset, open_dataset
 from vpbench.datasets.facts import FACTS
 from vpbench.locks import hold
@@ -206,7 +207,7 @@ def write_images(name, part, listing, chosen, preprocessing, check_lock):
             native = part.preprocessing is None
             pixels = np.asarray(image) if native else preprocess(image, preprocessing)
         except (OSError, SyntaxError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise CorruptDataset(f"{name}: {listing.ids[i]} cannot be read ({reason})") from None
         if pixels.shape != (part.side, part.side, 3) or pixels.dtype != np.uint8:
             raise CorruptDataset(
@@ -279,7 +280,7 @@ def map_images(path, card):
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise broken(path, str(error).splitlines()[0]) from None
+        raise broken(path, first_line(error)) from None
     if images.shape != expected or images.dtype != np.uint8:
         raise broken(path, f"it holds {images.dtype} {images.shape}, expected uint8 {expected}")
     if path.stat().st_size != images.offset + images.nbytes:
@@ -294,7 +295,7 @@ def read_labels(path, card):
             labels, ids = file["labels"], tuple(file["ids"].tolist())
             groups = tuple(file["groups"].tolist()) if "groups" in file else None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise broken(labels_path(path), str(error).splitlines()[0]) from None
+        raise broken(labels_path(path), first_line(error)) from None
     if hash_labels(labels, ids, groups) != card["sha256"]["labels"]:
         raise broken(labels_path(path), "its SHA-256 is not that of its card")
     return labels, ids, groups

@@ -10,6 +10,7 @@ from torch import nn
 
 from vpbench import catalogue, places, weight_files
 from vpbench.backbones import VisionBackbone, VisionLanguageBackbone
+from vpbench.complaints import first_line
 from vpbench.preprocessing import Preprocessing
 
 CLIPS = {  # -> the architecture's and the weights' name in open_clip
@@ -106,7 +107,7 @@ def tokenizer(name):
                 source, words["context_length"], **words["tokenizer_kwargs"]
             )
         except (ImportError, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise ValueError(
                 f"{name} cannot read text, its tokenizer is missing ({reason}); "
                 "`pip install transformers sentencepiece`, and put the tokenizer files of "

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from vpbench.complaints import first_line
+
 
 class Preprocessing(NamedTuple):
     """A backbone's evaluation transform up to its pixels; sizes in pixels.
@@ -49,7 +51,7 @@ def open_image(path):
     except FileNotFoundError:
         raise ValueError(f"{path}: the image is missing") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"{path}: the image cannot be read ({reason}); replace or remove it"
         ) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vpbench import places
 from vpbench.catalogue import BACKBONES
+from vpbench.complaints import first_line
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 PATIENCE = 5  # seconds for the hub's first answer; its own client would retry for half a minute
@@ -68,9 +69,8 @@ def fetch(name):
         get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the errors of its HTTP library have no common base
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise ValueError(
-            f"{name}: no weights here, and none from the hub ({reason}); put {file} of "
+            f"{name}: no weights here, and none from the hub ({first_line(error)}); put {file} of "
             f"https://huggingface.co/{repository} at {local_names(name)[0]}"
         ) from None
 
@@ -130,10 +130,8 @@ def load_plain(path):
 
 def _cause(error):
     """Returns the part of torch's long explanation that says what was wrong."""
-    text = str(error)
-    if "WeightsUnpickler error: " in text:
-        text = text.rpartition("WeightsUnpickler error: ")[2]
-    return (text.strip().splitlines() or [type(error).__name__])[0]
+    _, mark, cause = str(error).rpartition("WeightsUnpickler error: ")
+    return first_line(cause if mark and cause else error)
 
 
 def is_torchscript(path):

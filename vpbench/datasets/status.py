@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from vpbench import cache, locks
+from vpbench.complaints import first_line
 from vpbench.datasets import (
     CorruptDataset,
     MissingDataset,
@@ -146,8 +147,3 @@ def remarks(row):
             state = f"being made by {entry['being_made_by']}"
         found.append(f"cache {entry['transform']}: {stored}, {state}")
     return found
-
-
-def first_line(error):
-    """Returns the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
