@@ -10,7 +10,15 @@ import pandas
 from scipy.special import stdtrit
 
 from analysis.origin import same_origin
-from vpbench.catalogue import BACKBONES, METHODS, OWN_DATASETS, ROLES, TASKS, selection_rule
+from vpbench.catalogue import (
+    BACKBONES,
+    METHODS,
+    OWN_DATASETS,
+    PAPER_METHODS,
+    ROLES,
+    TASKS,
+    selection_rule,
+)
 from vpbench.records import RecordError, difference
 
 COLUMNS = (
@@ -69,7 +77,7 @@ def tasks_in(records, shift):
 def rows_of(modality):
     """Returns the (role, method) of the rows of a table, in the paper's order."""
     roles = {backbone.role for backbone in BACKBONES.values() if backbone.modality == modality}
-    methods = [name for name, method in METHODS.items() if modality in method.modalities]
+    methods = [name for name in PAPER_METHODS if modality in METHODS[name].modalities]
     return [(role, method) for role in ROLES if role in roles for method in methods]
 
 

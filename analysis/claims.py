@@ -17,7 +17,7 @@ from analysis import effects, published, runs, style
 from analysis.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
 from analysis.rules import RULES
 from vpbench.catalogue import SCALES
-from vpbench.records import RecordError
+from vpbench.records import RecordError, write_bytes
 
 COLUMNS = (
     *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
@@ -199,7 +199,7 @@ def main(argv=None):
         frame = scorecard(arguments.results, arguments.scale, arguments.names)
         runs.write_csv(frame, arguments.out)
         text = markdown(frame, arguments.scale)
-        arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
+        write_bytes(arguments.out.with_suffix(".md"), text.encode())
 
     return runs.exit_code(work)
 

@@ -6,6 +6,7 @@ or empty where nothing was measured.
 
 from analysis import style
 from analysis.runs import write_csv
+from vpbench import records
 
 MARK = "\N{BLACK UP-POINTING TRIANGLE}"
 MISSING = "\N{EN DASH}"
@@ -115,6 +116,6 @@ def write(out, frame, heads, rows, header, legend=""):
     """Returns the paths of a table as CSV, Markdown and LaTeX, which differ in their suffix."""
     write_csv(frame, out)
     paths = out, out.with_suffix(".md"), out.with_suffix(".tex")
-    paths[1].write_text(markdown(heads, rows, header, legend), encoding="utf-8")
-    paths[2].write_text(latex(heads, rows, header, legend), encoding="utf-8")
+    records.write_bytes(paths[1], markdown(heads, rows, header, legend).encode())
+    records.write_bytes(paths[2], latex(heads, rows, header, legend).encode())
     return paths

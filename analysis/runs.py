@@ -1,11 +1,10 @@
 """The command line that all analyses share."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from vpbench import records
+from vpbench import documents, records
 
 
 def run(description, analyse, argv=None, figures=False, measurements=False):
@@ -54,11 +53,14 @@ def json_argument(option, text):
     if text is None:
         return None
     if not text.lstrip().startswith("{"):
-        text = Path(text).read_text(encoding="utf-8")
+        text = Path(text).read_bytes()
     try:
-        return json.loads(text)
+        value = documents.parse_json(text)
     except ValueError as error:
         raise records.RecordError(f"{option}: broken JSON, {error}") from None
+    if not isinstance(value, dict):
+        raise records.RecordError(f"{option}: expected a JSON object")
+    return value
 
 
 def scale_of(loaded):
@@ -70,7 +72,6 @@ def scale_of(loaded):
 
 
 def write_csv(frame, out):
-    """Returns `out` once `frame` is there; numbers have at most three decimals."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    frame.round(3).to_csv(out, index=False, lineterminator="\n")
-    return out
+    """Returns `out` once `frame` is there, whole; numbers have at most three decimals."""
+    text = frame.round(3).to_csv(index=False, lineterminator="\n")
+    return records.write_bytes(out, text.encode())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vpbench import catalogue
+from vpbench import catalogue, records
 from vpbench.catalogue import METHODS, ROLES
 
 TASKS = {  # column heads of the paper's tables
@@ -29,6 +29,7 @@ SCALES = {
     "lab": "Lab scale: procedural twins, micro backbones",
     "smoke": "Smoke scale: a check that everything runs; its numbers mean nothing",
     "search": "Lab scale, search for recipes on validation splits",
+    "speedrun": "Lab scale, search for shorter trainings on validation splits",
     "desk": "Desk scale: EfficientNet-Lite of ImageNet; in CLIP's place it has a sentence encoder",
     "paper": "Paper scale",
     "paper-fast": "Paper scale in fewer steps: real datasets and models, shorter training",
@@ -89,10 +90,9 @@ def save(figure, folder, name):
     """Returns the paths of `figure` as a PDF and as a PNG of 300 dots per inch."""
     from matplotlib import pyplot
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    pdf, png = folder / f"{name}.pdf", folder / f"{name}.png"
-    figure.savefig(pdf, metadata={"CreationDate": None})  # equal records, equal file
-    figure.savefig(png, dpi=300)
+    pdf, png = Path(folder, f"{name}.pdf"), Path(folder, f"{name}.png")
+    same = {"CreationDate": None}  # equal records, equal file
+    records.write_with(pdf, lambda file: figure.savefig(file, format="pdf", metadata=same))
+    records.write_with(png, lambda file: figure.savefig(file, format="png", dpi=300))
     pyplot.close(figure)
     return pdf, png

@@ -22,9 +22,13 @@ def start(function, *arguments, log=os.devnull):
 
 
 def _alone(function, arguments, log):
+    import threading
+
     import torch
+    from tqdm import tqdm
 
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process leaves behind
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
     function(*arguments)
 
@@ -42,6 +46,37 @@ def run_with_checkpoints(specs, folder):
     )
 
 
+def command(arguments):
+    """Ends the process with the exit code of `vpbench` with these arguments."""
+    from vpbench.__main__ import main
+
+    sys.exit(main(arguments))
+
+
+def command_as_member(rank, count, port, arguments):
+    """Does the same as one of `count` processes that share a run."""
+    _join(rank, count, port)
+    command(arguments)
+
+
+def command_in_little_memory(megabytes, arguments):
+    """Does the same where, once all is loaded, the process gets only so much more memory."""
+    import resource
+    from pathlib import Path
+
+    from vpbench import tasks
+
+    def load_and_limit(*each):
+        task = load(*each)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        return task
+
+    load, tasks.load_task = tasks.load_task, load_and_limit
+    command(arguments)
+
+
 def run_as_member(rank, count, port, specs, folder):
     """Returns None; is one of `count` processes that share each run of `specs`.
 
@@ -51,8 +86,7 @@ def run_as_member(rank, count, port, specs, folder):
 
     from vpbench import backbones, distributed, runs, tasks
 
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1"} | {key: str(value) for key, value in names.items()}
+    _join(rank, count, port)
     with distributed.group(torch.device("cpu")):
         for number, spec in enumerate(specs):
             backbone = backbones.load_backbone(spec["backbone"])
@@ -62,3 +96,8 @@ def run_as_member(rank, count, port, specs, folder):
             logits = fit.selection["last"][2]["test"].logits
             kept = {"states": states, "logits": logits, "history": fit.history}
             torch.save(kept | {"measured": record["measured"]}, f"{folder}/{number}.{rank}.pt")
+
+
+def _join(rank, count, port):
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1"} | {key: str(value) for key, value in names.items()}

@@ -56,7 +56,7 @@ def close(state, other):
 def test_bf16_is_used_inside_the_model_and_everything_leaves_it_as_float32(fixture, few, request):
     backbone, inside = request.getfixturevalue(fixture), []
     part = {"clip": "transformer", "resnet": "layer1"}[fixture]
-    module = next(m for name, m in backbone.model.named_modules() if name.endswith(part))
+    module = next(m for name, m in backbone.frozen.named_modules() if name.endswith(part))
     hook = module.register_forward_hook(lambda *a: inside.append(a[-1].dtype))
     with torch.no_grad():
         x = backbone.normalize(backbone.scale_pixels(few.splits["test"].images))
@@ -203,7 +203,7 @@ def test_a_step_that_ran_out_of_memory_leaves_no_trace_in_batch_norm():
 
     settings = {
         "epochs": 1, "batch_size": 8, "lr": 0.1, "warm_up": 0.0, "warm_up_steps": None,
-        "evaluate_at": [],
+        "evaluate_at": [], "schedule": "cosine",
     }  # fmt: skip
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     task = numbered_task({"train": 8, "test": 4})

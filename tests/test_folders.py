@@ -229,7 +229,7 @@ def test_a_truncated_image_is_refused_by_name(tmp_path, kind):
 
 
 def test_an_image_without_permission_is_refused_by_name(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, **_):
         raise PermissionError(13, "Permission denied", str(path))
 
     fill(tmp_path)

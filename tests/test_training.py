@@ -7,7 +7,7 @@ from tiny import numbered_task
 from torch import nn
 
 from vpbench.evaluate import Evaluation
-from vpbench.schedules import cosine_with_warm_up
+from vpbench.schedules import learning_rate
 from vpbench.training import evaluate_splits, optimise, select
 
 SIZES = {"train": 10, "validation": 6, "test": 6}
@@ -15,6 +15,7 @@ SETTINGS = {
     "epochs": 3,
     "batch_size": 4,
     "lr": 0.5,
+    "schedule": "linear",
     "warm_up": 0.0,
     "warm_up_steps": 2,
     "evaluate_at": [1],
@@ -114,7 +115,7 @@ def test_every_epoch_trains_on_every_image_once_in_another_order():
 
 def test_the_optimiser_follows_the_schedule_step_by_step():
     rates = learn()[1].rates
-    assert rates == [cosine_with_warm_up(step, 9, 0.5, 2) for step in range(9)]
+    assert rates == [learning_rate(step, 9, 0.5, 2, "linear") for step in range(9)]
     assert rates[:3] == [0.25, 0.5, 0.5]
 
 

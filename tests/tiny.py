@@ -15,7 +15,9 @@ PADDING = {
     "size": 7,
     "init": "normal",
     "placement": "after_normalization",
+    "optimiser": "sgd",
     "momentum": 0.9,
+    "gradient": "plain",
     "label_map": "text",
     "source_classes": None,
     "text_prompt": None,
@@ -25,6 +27,7 @@ PADDING = {
     "epochs": 2,
     "batch_size": 8,
     "lr": 1.0,
+    "schedule": "cosine",
     "warm_up": 0.25,
     "warm_up_steps": None,
     "evaluate_at": [1, 2],
@@ -40,15 +43,55 @@ TUNE = {
     "epochs": 2,
     "batch_size": 12,
     "lr": 0.001,
+    "schedule": "cosine",
     "warm_up": 0.0,
     "warm_up_steps": None,
     "evaluate_at": [1],
+}
+TOKENS = {
+    "epochs": 2,
+    "batch_size": 8,
+    "lr": 0.01,
+    "schedule": "cosine",
+    "warm_up": 0.0,
+    "warm_up_steps": None,
+    "evaluate_at": [2],
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "warm_up_lr": None,
+    "rate_changes": "step",
+    "input_diversity": "none",
+    "class_names": None,
+}
+CONTEXT = TOKENS | {"context_tokens": 4, "context_words": "a photo of a"}
+COOP = CONTEXT | {"class_specific": False, "class_name_at": "end"}
+COCOOP = CONTEXT | {"hidden_width": 4}
+VPT = TOKENS | {
+    "text_prompt": None,
+    "image_tokens": 5,
+    "depth": None,
+    "init": "uniform",
+    "dropout": 0.0,
+    "head": "text",
+}
+UPT = TOKENS | {
+    "context_tokens": 4,
+    "class_name_at": "middle",
+    "image_tokens": 3,
+    "depth": 2,
+    "width": 32,
+    "layers": 1,
+    "heads": 1,
 }
 SETTINGS = {
     "text_prompt": READING,
     "visual_prompt": PADDING,
     "linear_probe": PROBE,
     "fine_tune": TUNE,
+    "coop": COOP,
+    "cocoop": COCOOP,
+    "vpt": VPT,
+    "upt": UPT,
 }
 
 

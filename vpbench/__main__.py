@@ -4,9 +4,12 @@ import argparse
 import json
 import os
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from vpbench import places
+from vpbench.complaints import first_line, one_line, out_of_memory
 
 DATA_DIR = "datasets and their caches; else VPBENCH_DATA, or data/"
 
@@ -125,6 +128,15 @@ def parser():
         "--stated", action="store_true", help="hours from stated FLOPs even if a GPU is here"
     )
 
+    command = verb("verify", verify, "check all records and tables of a results folder again")
+    command.set_defaults(device="cpu")  # only --deep needs one
+    command.add_argument("results", nargs="?", default="results")
+    command.add_argument("--configfile", default="config/lab.yaml", help="what should be there")
+    command.add_argument(
+        "--deep", action="store_true", help="also load the images and evaluate prompts again"
+    )
+    command.add_argument("--json", metavar="FILE", help="write the report for machines, too")
+
     verb("list", list_names, "print the backbones, tasks and methods", device=False)
 
     command = verb(
@@ -148,6 +160,9 @@ def checkpoint_options(command):
     command.add_argument(
         "--checkpoint-every", type=float, default=300, metavar="SECONDS", help="0: every step"
     )
+    command.add_argument(
+        "--checkpoint-steps", type=int, metavar="N", help="one also after each N steps"
+    )
 
 
 def folder_options(command):
@@ -169,11 +184,31 @@ def main(argv=None):
             limit_threads(arguments.threads)
         return arguments.function(arguments) or 0
     except ValueError as error:
-        print(f"vpbench: {error}", file=sys.stderr)
-        return 2
+        return complain(str(error))
     except OSError as error:  # a file or folder that cannot be read or written
-        print(f"vpbench: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        where = f"{error.filename}: " if error.filename else ""
+        return complain(where + (error.strerror or str(error)))
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return complain(
+            f"the memory is too small ({first_line(error)}); choose fewer images, a smaller batch "
+            "or another machine"
+        )
+
+
+def complain(line):
+    """Returns 2; `line` is on stderr, or known to the process that has started this one.
+
+    Where several processes share a run, that one says it once: see distributed.launch.
+    """
+    told = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if told:
+        with suppress(OSError):
+            Path(told).write_text(json.dumps({"message": line, "timestamp": time.time()}))
+            return 2
+    print(f"vpbench: {one_line(line)}", file=sys.stderr)
+    return 2
 
 
 def claim_gpus(count):
@@ -207,7 +242,7 @@ def run(arguments):
     """Returns the exit code of one run, in one process or, with --processes, in several."""
     from vpbench import backbones, distributed, runs, tasks
 
-    spec = read_json(arguments.spec)
+    spec, kept = read_json(arguments.spec), read_checkpoint_options(arguments)
     runs.check_spec(spec)
     if arguments.processes > 1 and not distributed.launched():
         return distributed.launch(arguments.processes, arguments.line)
@@ -217,7 +252,6 @@ def run(arguments):
         task = tasks.load_task(
             spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
         )
-        kept = arguments.checkpoints, arguments.checkpoint_every
         runs.complete(arguments.out, spec, task, backbone, *kept)
     return 0
 
@@ -226,9 +260,8 @@ def run_task(arguments):
     """Returns None; runs the specs that have no record yet, then writes the manifest."""
     from vpbench import records, runs
 
-    specs = read_specs(arguments.specs)
+    specs, kept = read_specs(arguments.specs), read_checkpoint_options(arguments)
     device = check_device(arguments.device)
-    kept = arguments.checkpoints, arguments.checkpoint_every
     for _ in runs.run_all(specs, arguments.runs, device, *kept):
         pass
     records.write(arguments.out, records.manifest(specs, arguments.runs))
@@ -303,20 +336,31 @@ def show(arguments):
     record = records.read(arguments.record)
     print(f"{arguments.record} (schema {record['schema']})")
     for key in ("spec", "task", "backbone", "chosen", "hashes", "versions", "measured"):
+        if key not in record:  # of a measurement
+            continue
         print(f"{key}:")
         for name, value in record[key].items():
             print(f"  {name}: {value}")
+    if "selection" not in record:
+        print(f"{len(record['rows'])} rows, device: {record['device']}")
+        return
     print(f"trained parameters: {record['trained_parameters']}, device: {record['device']}")
     print(f"the tables show: {record['rule']}")
     for name, chosen in record["selection"].items():
         numbers = [
-            f"{split} {chosen[split]['accuracy']:.1f} % (macro-F1 {chosen[split]['macro_f1']:.1f}, "
-            f"NLL {chosen[split]['nll']:.2f}, ECE {chosen[split]['ece']:.1f})"
+            f"{split} {chosen[split]['accuracy']:.1f} % "
+            f"(macro-F1 {decimal(chosen[split]['macro_f1'])}, "
+            f"NLL {decimal(chosen[split]['nll'], 2)}, ECE {decimal(chosen[split]['ece'])})"
             for split in ("validation", "test")
             if chosen.get(split)
         ]
         epoch = "" if chosen["epoch"] is None else f" (epoch {chosen['epoch']})"
         print(f"{name}{epoch}: {'; '.join(numbers)}")
+
+
+def decimal(number, digits=1):
+    """Returns a number with so many decimals, or a dash for one that is missing."""
+    return "-" if number is None else f"{number:.{digits}f}"
 
 
 def sheet(arguments):
@@ -375,6 +419,26 @@ def plan(arguments):
         print(*lines, "", sep="\n", flush=True)
 
 
+def verify(arguments):
+    """Returns the exit code: 1 if anything is wrong or missing; prints a line for each."""
+    from vpbench import grid, recipes, records, verification
+
+    where = arguments.configfile
+    config = recipes.read_config(where)
+    wanted = grid.expand(config, where)
+    places.use(
+        arguments.data_dir or config.get("data_dir"),
+        arguments.weights_dir or config.get("weights_dir"),
+    )
+    device = check_device(arguments.device)
+    report = verification.verify(arguments.results, wanted, where, arguments.deep, device)
+    print(*verification.lines(report, arguments.results, where), sep="\n")
+    if arguments.json:
+        document = verification.document(report, arguments.results, where)
+        records.write(arguments.json, document)
+    return 1 if report.problems else 0
+
+
 def list_names(arguments):
     """Returns None; prints the legal names."""
     from vpbench import catalogue
@@ -406,8 +470,10 @@ def lab_weights(arguments):
 
 def read_json(text):
     """Returns the JSON document in `text`."""
+    from vpbench import documents
+
     try:
-        return json.loads(text)
+        return documents.parse_json(text)
     except ValueError as error:
         raise ValueError(f"the spec is not JSON: {error}") from None
 
@@ -420,13 +486,22 @@ def read_specs(text):
     return specs
 
 
+def read_checkpoint_options(arguments):
+    """Returns (folder, seconds, steps): where and when a run is kept while it goes on."""
+    if arguments.checkpoint_steps is not None and arguments.checkpoint_steps < 1:
+        raise ValueError(f"--checkpoint-steps {arguments.checkpoint_steps}: choose 1 or more")
+    return arguments.checkpoints, arguments.checkpoint_every, arguments.checkpoint_steps
+
+
 def read_change(text):
     """Returns (name, value) of NAME=VALUE; the value is JSON, or a plain word."""
+    from vpbench import documents
+
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set {text}: expected NAME=VALUE, for example size=3")
+        raise ValueError(f"--set {one_line(text)}: expected NAME=VALUE, for example size=3")
     try:
-        return name, json.loads(value)
+        return name, documents.parse_json(value)
     except ValueError:
         return name, value
 

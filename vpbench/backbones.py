@@ -12,6 +12,7 @@ from torch import nn
 
 from vpbench import catalogue
 from vpbench.engine import Engine
+from vpbench.frozen_layers import folded
 from vpbench.vision_transformer import streamline
 
 
@@ -21,7 +22,8 @@ class Backbone(nn.Module):
     `weights_hash` is the SHA-256 of the weight file, `world_hash` that of the pretraining world
     (None where it is not ours). `preprocessing` is what an image goes through before it is stored
     as uint8; such images enter as [N, H, W, C] through `scale_pixels` and `normalize`. `engine`
-    says in which precision features and logits are computed; they come as float32.
+    says in which precision features and logits are computed; they come as float32. They come from
+    `frozen`, which is faster than the part of the model that it is made of; `model` is as loaded.
     """
 
     engine = Engine()
@@ -31,9 +33,14 @@ class Backbone(nn.Module):
         self.name, self.preprocessing = name, preprocessing
         self.model = model.eval().requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # convolutions twice as fast, same numbers
+        self.frozen = folded(self.image_tower())
         self.weights_hash, self.world_hash = weights_hash, world_hash
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def image_tower(self):
+        """Returns the module that maps normalised images [N, C, H, W] to features or logits."""
+        return self.model
 
     @property
     def image_size(self):
@@ -69,7 +76,9 @@ class Backbone(nn.Module):
 
     def normalize(self, pixels):
         """Returns pixels 0..1 in the normalised units the model was trained on."""
-        return (pixels - self.mean) / self.std
+        # A value for every pixel, laid out as they are: the same numbers, four times as fast.
+        mean, std = (torch.empty_like(pixels[:1]).copy_(each) for each in (self.mean, self.std))
+        return (pixels - mean).div_(std)
 
 
 class VisionLanguageBackbone(Backbone):
@@ -94,7 +103,7 @@ class VisionLanguageBackbone(Backbone):
 
     def features(self, x):
         """Returns the projected, not normalised image features [N, D] of normalised images."""
-        return self.engine.forward(self.model.encode_image, x)
+        return self.engine.forward(self.frozen, x)
 
     def image_tower(self):
         """Returns the module that maps normalised images [N, C, H, W] to features [N, D]."""
@@ -118,11 +127,11 @@ class VisionBackbone(Backbone):
         return self.engine.forward(self._penultimate, x)
 
     def _penultimate(self, x):
-        return self.model.forward_head(self.model.forward_features(x), pre_logits=True)
+        return self.frozen.forward_head(self.frozen.forward_features(x), pre_logits=True)
 
     def logits(self, x):
         """Returns the source logits [N, S] of normalised images."""
-        return self.engine.forward(self.model, x)
+        return self.engine.forward(self.frozen, x)
 
 
 def load_backbone(name, device="cpu"):

@@ -7,10 +7,15 @@ or a method, write its file and add its one line here.
 from functools import cache
 from typing import NamedTuple
 
-SCHEMA = 1  # version of configuration, records and prompt cards
+from vpbench import documents
+from vpbench.complaints import brief, one_line
 
-SCALES = ("lab", "smoke", "search", "desk", "paper", "paper-fast")
-PAINTED = ("lab", "smoke", "search")  # the scales whose datasets are twins
+SCHEMA = 1  # version of configuration, records and prompt cards
+PLAIN = r"^[a-z0-9_]+\Z"  # of names that become paths; $ would let a line break follow
+MOST = 1_000_000  # values in a configuration or in the specs of a job
+
+SCALES = ("lab", "smoke", "search", "speedrun", "desk", "paper", "paper-fast")
+PAINTED = ("lab", "smoke", "search", "speedrun")  # the scales whose datasets are twins
 OWN_DATASETS = ("desk",)  # the scales whose datasets are whatever the user names
 MODALITIES = ("vision_language", "vision")  # Table 3; also the unit of a per_task job
 SPLITS = ("train", "validation", "test")
@@ -243,11 +248,18 @@ METHODS = {
     "visual_prompt": Method(_METHODS + "visual_prompt", "VP"),
     "linear_probe": Method(_METHODS + "linear_probe", "LP"),
     "fine_tune": Method(_METHODS + "fine_tune", "FT"),
+    "coop": Method(_METHODS + "coop", "CoOp", ("vision_language",)),
+    "cocoop": Method(_METHODS + "cocoop", "CoCoOp", ("vision_language",)),
+    "vpt": Method(_METHODS + "vpt", "VPT", ("vision_language",)),
+    "upt": Method(_METHODS + "upt", "UPT", ("vision_language",)),
 }
+PAPER_METHODS = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")  # of its tables
 
 TEMPLATES = ("padding", "fixed_patch", "random_patch")  # section 3.2.2 of the paper
 LABEL_MAPS = ("text", "hard_coded")  # section 3.3
-PRECISIONS = ("fp32", "bf16", "fp16")
+INPUT_DIVERSITY = ("none", "flip", "flip_crop", "resized_crop")  # of training images
+PRECISIONS = ("fp32", "bf16", "fp16", "auto")  # auto: what the machine is fastest in
+SCHEDULES = ("cosine", "linear", "constant")  # what the learning rate does after its warm-up
 
 _COUNT = {"type": "integer", "minimum": 1}
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -256,6 +268,7 @@ _OPTIMISER = {
     "epochs": _COUNT,
     "batch_size": _COUNT,
     "lr": _POSITIVE,
+    "schedule": {"enum": list(SCHEDULES)},
     "warm_up": _SHARE,  # as a share of all steps ...
     "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
     # Epochs with a look at validation and test, or a number n: each n-th. The last always has one.
@@ -267,6 +280,20 @@ _WORDS = {  # what is said to a model that reads; null: what the task says
     # a list, or the name of one in vpbench/datasets/class_names, e.g. svhn.words
     "class_names": _NAMES | {"type": ["array", "string", "null"]},
 }
+_TOKENS = _OPTIMISER | {  # of learned tokens, by SGD
+    "momentum": _SHARE,
+    "weight_decay": {"type": "number", "minimum": 0},
+    "warm_up_lr": {"type": ["number", "null"], "minimum": 0},  # constant; null: linear up to lr
+    "rate_changes": {"enum": ["step", "epoch"]},  # how often
+    "input_diversity": {"enum": list(INPUT_DIVERSITY)},
+    "class_names": _WORDS["class_names"],
+}
+_CONTEXT = _TOKENS | {
+    "context_tokens": _COUNT,
+    "context_words": {"type": ["string", "null"]},  # to start from, as many tokens; null: random
+}
+_NAME_AT = {"enum": ["end", "middle", "front"]}  # of the context
+_LAYERS = {"type": ["integer", "null"], "minimum": 1}  # that have tokens; 1: shallow, null: all
 SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
     "text_prompt": _WORDS,
     "visual_prompt": _OPTIMISER
@@ -276,7 +303,9 @@ SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every settin
         "size": _COUNT,  # pixels: border width or side of the patch
         "init": {"enum": ["normal", "zeros"]},
         "placement": {"enum": ["after_normalization", "before_normalization"]},
-        "momentum": _SHARE,
+        "optimiser": {"enum": ["sgd", "nesterov", "adam"]},
+        "momentum": _SHARE,  # of adam: its first beta
+        "gradient": {"enum": ["plain", "unit"]},  # as it is, or divided by its L2 norm
         "label_map": {"enum": list(LABEL_MAPS)},
         "source_classes": _NAMES,  # of a hard-coded map, one per class; null: the first ones
         # Random patch: may it reach the last row and column (the official code's never does),
@@ -296,6 +325,27 @@ SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every settin
         "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
         "eps": _POSITIVE,
         "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
+    },
+    "coop": _CONTEXT | {"class_specific": {"type": "boolean"}, "class_name_at": _NAME_AT},
+    "cocoop": _CONTEXT | {"hidden_width": _COUNT},  # of the network that sees the image
+    "vpt": _TOKENS
+    | _WORDS
+    | {
+        "image_tokens": _COUNT,
+        "depth": _LAYERS,
+        "init": {"enum": ["uniform", "normal"]},  # VPT's, or N(0, 0.02^2)
+        "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},  # of tokens
+        "head": {"enum": ["text", "linear"]},  # the text features, or a linear one that is learned
+    },
+    "upt": _TOKENS
+    | {
+        "context_tokens": _COUNT,
+        "class_name_at": _NAME_AT,
+        "image_tokens": _COUNT,
+        "depth": _LAYERS,
+        "width": _COUNT,  # of the transformer that both kinds of tokens go through
+        "layers": _COUNT,
+        "heads": _COUNT,
     },
 }
 
@@ -369,7 +419,7 @@ def spec_schema():
             "task": {"type": "string"},  # a name of TASKS, or a folder of images
             "backbone": {"enum": list(BACKBONES)},
             "method": {"enum": list(METHODS)},
-            "variant": {"type": "string", "pattern": "^[a-z0-9_]+$"},
+            "variant": {"type": "string", "pattern": PLAIN},
             "seed": {"type": "integer", "minimum": 0},
             "data": data_schema(),
             "engine": engine_schema(),
@@ -467,7 +517,7 @@ def closed_schema(properties, required):
 def config_schema():
     """Returns the JSON schema of a configuration file."""
     names = {"type": "array", "minItems": 1, "uniqueItems": True}
-    plain = {"type": "string", "pattern": "^[a-z0-9_]+$"}
+    plain = {"type": "string", "pattern": PLAIN}
     tasks = names | {"items": plain}  # of TASKS or of `folders`
     backbones = names | {"items": {"enum": list(BACKBONES)}}
     slice_ = {  # a key that is absent means all; of tasks: those of the configuration
@@ -559,11 +609,21 @@ def config_schema():
 
 @cache
 def strict_validator():
-    """Returns the class of validators to which 7.0 is no integer, as it is none to torch."""
+    """Returns the class of validators to which 7.0 is no integer, as it is none to torch.
+
+    Nor is a number one that is not finite, or that fits no array.
+    """
     import jsonschema
 
-    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    def number(kind):
+        def check(_, value):
+            plain = isinstance(value, kind) and not isinstance(value, bool)
+            return plain and documents.computable(value)
+
+        return check
+
+    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": number(int), "number": number(int | float)}
     )
     return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
 
@@ -572,17 +632,24 @@ def complaint(document, schema, where):
     """Returns None if `document` obeys `schema`, else one line: what, where, and what is legal."""
     import jsonschema
 
+    try:
+        documents.check(document, MOST)
+    except ValueError as error:
+        return one_line(f"{where}: {error}")
     errors = strict_validator()(schema).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is None:
         return None
     path = ".".join(str(part) for part in error.absolute_path)
-    text = error.message
+    text = error.message.replace(repr(error.instance), brief(error.instance))
     if error.validator == "additionalProperties" and "properties" in error.schema:
         legal = ", ".join(sorted(error.schema["properties"]))
         unknown = sorted(set(error.instance) - set(error.schema["properties"]))
         text = f"unknown key {', '.join(map(repr, unknown))}; the legal keys are: {legal}"
     elif error.validator == "enum":
         legal = ", ".join(map(str, error.validator_value))
-        text = f"{error.instance!r} is not legal; choose one of: {legal}"
-    return f"{where}{' at ' + path if path else ''}: {text}"
+        text = f"{brief(error.instance)} is not legal; choose one of: {legal}"
+    elif error.validator == "type" and type(error.instance) in (int, float):
+        if not documents.computable(error.instance):
+            text = f"{brief(error.instance)} is too large a number, or none"
+    return one_line(f"{where}{' at ' + path if path else ''}: {text}")

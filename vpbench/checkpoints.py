@@ -1,5 +1,9 @@
 """A run that was interrupted goes on where it was, and ends as if nothing had happened."""
 
+import hashlib
+import io
+import json
+import re
 import signal
 import sys
 import threading
@@ -11,26 +15,30 @@ import torch
 from tqdm import tqdm
 
 from vpbench import distributed, records
+from vpbench.distributed import SIGNALS
 
-FORMAT = 1  # of the file
+FORMAT = 2  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
+HEAD = "vpbench checkpoint {} sha256 {}\n"
 
 
 class Stopped(SystemExit):
-    """The run was asked to end (SIGTERM: a scheduler's time limit) and has kept its state."""
+    """The run was asked to end (by one of SIGNALS) and has kept its state."""
 
 
 class Checkpoint:
-    """The file that a run keeps its state in, every `every` seconds; without a `path` none.
+    """The two files that a run keeps its last two states in; without a `path` none.
 
+    It is time for the next one after `every` seconds, and at each `steps`-th step if that is given.
     `about` says which run it is, as JSON would: the file of another run is not used.
     """
 
-    def __init__(self, path=None, every=300, about=None):
+    def __init__(self, path=None, every=300, about=None, steps=None):
         self.path = None if path is None else Path(path)
-        self.every, self.about = every, {"format": FORMAT} | (about or {})
+        self.older = None if path is None else self.path.with_suffix(".older" + self.path.suffix)
+        self.every, self.steps, self.about = every, steps, json.loads(json.dumps(about or {}))
         self.started = self.written = time.perf_counter()
         self.before = 0.0  # seconds of the parts before this one
-        self.stop = False  # has a SIGTERM come?
+        self.stopped_by = None  # the signal that has come
 
     @property
     def seconds(self):
@@ -38,75 +46,137 @@ class Checkpoint:
         return self.before + time.perf_counter() - self.started
 
     @property
-    def due(self):
-        """Whether it is time to write."""
-        return self.path is not None and time.perf_counter() - self.written >= self.every
+    def stop(self):
+        """Whether the run is to end."""
+        return self.stopped_by is not None
+
+    def due(self, step):
+        """Returns whether it is time to write, after `step` steps of the training."""
+        if self.path is None:
+            return False
+        in_steps = self.steps is not None and step % self.steps == 0
+        return in_steps or time.perf_counter() - self.written >= self.every
 
     def read(self):
-        """Returns the state of the run, on the CPU, or None if it starts now.
+        """Returns the last state of the run, on the CPU, or None if it starts now.
 
-        A file that is broken or of another run is put aside, beside where it was.
+        A file that is broken or of another run is put aside, beside where it was, and the older one
+        is used.
         """
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
-            differing = records.difference(kept["about"], self.about)
-        except Exception:  # whatever torch says of a file that is not one of its own
-            return self._put_aside("it is broken")
-        if differing:
-            key, found, mine = differing
-            return self._put_aside(f"its {key} is {found!r}, the run's is {mine!r}")
-        self.before = kept["seconds"]
-        return kept["state"]
-
-    def _put_aside(self, reason):
-        if distributed.rank() == 0:
-            aside = self.path.with_name(self.path.name + ".aside")
-            self.path.replace(aside)
-            say(f"{self.path}: not used, {reason}; it is now {aside}")
+        refused = False
+        for path in (self.path, self.older) if self.path else ():
+            try:
+                self.before, state = load(path, self.about)
+            except FileNotFoundError:
+                continue  # of the newer one too: killed between two renames
+            except OSError as error:
+                put_aside(path, error.strerror)
+            except ValueError as error:
+                put_aside(path, error)
+            else:
+                if refused:
+                    say(f"vpbench: the run goes on from the checkpoint before it, {path}")
+                return state
+            refused = True
+        if refused:
+            say("vpbench: there is no other checkpoint, the run starts anew")
+        return None
 
     def write(self, state):
         """Returns None once `state` is on disk; a disk that is full does not end the run."""
         self.written = time.perf_counter()
         if self.path is None or distributed.rank() > 0:
             return
-        kept = {"about": self.about, "seconds": self.seconds, "state": state}
+        about, buffer = json.dumps(self.about).encode() + b"\n", io.BytesIO()
+        torch.save({"seconds": self.seconds, "state": state}, buffer)
+        content = buffer.getbuffer()
+        digest = hashlib.sha256(about)
+        digest.update(content)
         try:
-            records.write_with(self.path, lambda file: torch.save(kept, file))
+            with records.whole_file(self.path, older=self.older) as file:
+                file.write(HEAD.format(FORMAT, digest.hexdigest()).encode())
+                file.write(about)
+                file.write(content)
         except records.RecordError as error:
             say(f"warning: no checkpoint, {error}")
 
     def remove(self):
-        """Returns None; the file, and what a killed process left of one, is not there any more."""
-        if self.path is not None and distributed.rank() == 0:
-            self.path.unlink(missing_ok=True)
-            for part in self.path.parent.glob(f".{self.path.name}.*.part"):
-                part.unlink(missing_ok=True)
+        """Returns None; both files, and what a killed process left of one, are gone.
+
+        Where that is forbidden they stay: the record is there, and they do no harm.
+        """
+        if self.path is None or distributed.rank() > 0:
+            return
+        try:
+            records.clear_parts(self.path)
+            for path in filter(Path.exists, (self.older, self.path)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            say(f"warning: {self.path} stays there, {error.strerror}")
 
     @contextmanager
     def watching(self):
-        """Notes a SIGTERM in `stop`, for the time of a block, instead of ending at once."""
+        """Notes one of SIGNALS in `stop`, for the time of a block, instead of ending at once."""
         if self.path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def note(number, frame):
-            self.stop = True
+            self.stopped_by = signal.Signals(number)
 
-        before = signal.signal(signal.SIGTERM, note)
+        before = {number: signal.signal(number, note) for number in SIGNALS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def end(self):
         """Raises `Stopped`, after a line that says how the run goes on."""
-        if distributed.rank() == 0:
-            say(f"vpbench: stopped by SIGTERM; started again, the run goes on from {self.path}")
-        raise Stopped(128 + signal.SIGTERM)
+        by = self.stopped_by or signal.SIGTERM  # which another process of the run has got
+        say(f"vpbench: stopped by {by.name}; started again, the run goes on from {self.path}")
+        raise Stopped(128 + by)
+
+
+def load(path, about):
+    """Returns (seconds, state) of the checkpoint `path` of the run `about`, on the CPU.
+
+    Raises ValueError with the reason if it is not sound or of another run. Nothing is unpickled
+    before its checksum is right and the run is this one, and then no more than plain values.
+    """
+    with open(path, "rb") as file:
+        head = file.readline(200)
+        found = re.fullmatch(HEAD.format(r"(\d+)", "([0-9a-f]{64})").encode(), head)
+        if not found:
+            raise ValueError("it is no checkpoint of this version of vpbench")
+        if int(found[1]) != FORMAT:
+            raise ValueError(f"its format is {int(found[1])}, this version reads {FORMAT}")
+        if hashlib.file_digest(file, "sha256").hexdigest() != found[2].decode():
+            raise ValueError("it is broken: its checksum is not that of its content")
+        file.seek(len(head))
+        try:
+            differing = records.difference(json.loads(file.readline()), about)
+            if not differing:
+                kept = torch.load(file, "cpu", weights_only=True)
+                return kept["seconds"], kept["state"]
+        except Exception:  # whatever torch says of a state that `write` did not make
+            raise ValueError("it is broken: it holds no state of a run") from None
+    key, its, mine = differing
+    raise ValueError(f"its {key} is {its!r}, the run's is {mine!r}")
+
+
+def put_aside(path, reason):
+    """Returns None; the file `path` has another name, if that is allowed, and a line says why."""
+    aside = path.with_name(path.name + ".aside")
+    if distributed.rank() == 0:
+        try:
+            path.replace(aside)
+            say(f"{path}: not used, {reason}; it is now {aside}")
+        except OSError as error:
+            say(f"{path}: not used, {reason}; it stays there: {error.strerror}")
 
 
 def say(line):
-    """Returns None; `line` is on stderr, not in the middle of a progress bar."""
-    tqdm.write(line, file=sys.stderr)
+    """Returns None; `line` is on stderr once, not in the middle of a progress bar."""
+    if distributed.rank() == 0:
+        tqdm.write(line, file=sys.stderr)

@@ -16,8 +16,17 @@ PASSES = {  # method -> passes per training image and epoch; looks are one pass 
     "visual_prompt": 2,
     "linear_probe": 1,  # its features; the logistic regression itself runs on the CPU
     "fine_tune": 3,
+    "coop": 1,  # only the texts are gone back to
+    "cocoop": 1,
+    "vpt": 2,
+    "upt": 2,
 }
-PEAK = {"bf16": 312, "fp16": 312, "fp32": 156}  # TFLOP/s of an A100 (fp32: TF32), its data sheet
+# Passes of a text of 20 tokens: by FLOPs 0.17 of an image of CLIP's ViT-B/32, 0.04 of a ViT-B/16.
+# The methods whose texts are learned send all classes through the text tower, there and back.
+TEXT = 0.1
+TEXTS = {"coop": "a batch", "upt": "a batch", "cocoop": "an image"}
+# TFLOP/s of an A100, from its data sheet; fp32 is TF32, auto would choose bf16
+PEAK = {"bf16": 312, "fp16": 312, "fp32": 156, "auto": 312}
 # The share of that peak which a training step reaches. From the images per second that timm gives
 # for an RTX 3090 in mixed precision and channels last (results/benchmark-train-amp-nhwc-pt112-
 # cu113-rtx3090.csv; BiT's at 448 pixels, times 4), times 3 passes and the FLOPs of the catalogue,
@@ -64,7 +73,20 @@ def passes_of(spec):
     if "epochs" in settings:
         looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
     held_out = sum(images.values()) - images["train"]
-    return epochs * PASSES[spec["method"]] * images["train"] + looks * held_out
+    there_and_back = texts_of(spec, settings.get("batch_size")) * 2
+    per_image = PASSES[spec["method"]] + there_and_back
+    return epochs * per_image * images["train"] + looks * held_out * (1 + texts_of(spec, BATCH))
+
+
+def texts_of(spec, batch):
+    """Returns what an image's share of the texts of its batch costs, in passes of images."""
+    if spec["method"] not in TEXTS:
+        return 0
+    if spec["task"] in FACTS:
+        classes = FACTS[spec["task"]].classes
+    else:
+        classes = len(importlib.import_module(catalogue.TASKS[spec["task"]].module).CLASS_NAMES)
+    return TEXT * classes / (1 if TEXTS[spec["method"]] == "an image" else batch)
 
 
 def stated(backbone, precision):

@@ -6,14 +6,33 @@ is that of one process but for rounding. Batch norm, which only fine-tuning trai
 the share of a process, as in PyTorch's own DDP; its running statistics are averaged.
 """
 
+import logging
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
+
+from vpbench.complaints import first_line
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of schedulers, some time before they kill
+ALONE = "another process of this run has ended"
+
+
+class LostProcess(ValueError):
+    """Another process of this run does not answer any more."""
+
+
+@contextmanager
+def together():
+    """Turns what torch says, when the processes cannot do something together, into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcess(f"{ALONE} ({first_line(error)})") from None
 
 
 def processes():
@@ -34,22 +53,62 @@ def launched():
 def launch(count, arguments):
     """Returns the exit code of `vpbench` with these arguments in `count` processes.
 
-    A SIGTERM goes on to them, so that they can write their checkpoint.
+    A signal to end goes on to them, so that they can write their checkpoint. Raises ValueError with
+    what one of them complains of, or how it ended; the others are ended then.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={count}", "-m", "vpbench", *arguments]
-    child, stops = subprocess.Popen(command), []
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    def pass_on(number, frame):
-        stops.append(number)
-        child.send_signal(number)
+    # What torchrun is made of, without what it prints about its processes: that is said below.
+    command = [sys.executable, "-m", "vpbench", *arguments]
+    logging.disable()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    with tempfile.TemporaryDirectory(prefix="vpbench-") as folder:
+        config = LaunchConfig(
+            *(1, 1, count, DefaultLogsSpecs(folder)),
+            run_id="vpbench",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=0,
+            signals_to_handle=",".join(["SIGINT", "SIGHUP", *(each.name for each in SIGNALS)]),
+        )
+        try:
+            elastic_launch(config, command[0])(*command[1:])
+        except SignalException as stopped:
+            return 128 + stopped.sigval
+        except ChildFailedError as error:
+            print(file=sys.stderr)  # the bar of one that was killed is still in its line
+            return judge(error.failures, count)
+        finally:
+            logging.disable(logging.NOTSET)
+    return 0
 
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
-        code = child.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return 128 + signal.SIGTERM if stops else code
+
+def judge(failures, count):
+    """Returns the exit code of a run with `failures` (rank -> torch's ProcessFailure).
+
+    It is 128 + signal where they were stopped. Else raises ValueError with the reason.
+    """
+
+    def cause(rank):
+        failure = failures[rank]
+        ended = failure.exitcode == -signal.SIGTERM  # by us, unless it is the only one
+        lost = failure.message.startswith(ALONE)
+        return ended, lost, failure.exitcode >= 0, failure.timestamp
+
+    rank = min(failures, key=cause)
+    failure = failures[rank]
+    if failure.exitcode in [128 + number for number in SIGNALS]:
+        return failure.exitcode
+    if os.path.isfile(failure.error_file):
+        raise ValueError(failure.message)  # see __main__.complain
+    how = f"has ended with code {failure.exitcode}"
+    if failure.exitcode < 0:
+        how = f"was killed by {failure.signal_name()}"
+    raise ValueError(
+        f"process {rank + 1} of {count} {how}; started again, the run goes on from its checkpoint"
+    )
 
 
 @contextmanager
@@ -60,7 +119,8 @@ def group(device):
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    with together():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     yield
     dist.destroy_process_group()  # not after an error: the others may never come
 
@@ -70,6 +130,7 @@ def share(index):
     return index.tensor_split(processes())[rank()]
 
 
+@together()
 def broadcast(module):
     """Returns None; every process has the state of process 0 from here on."""
     if processes() > 1:
@@ -77,6 +138,7 @@ def broadcast(module):
             dist.broadcast(value, src=0)
 
 
+@together()
 def sum_gradients(module):
     """Returns None; every gradient is the sum of those of all processes."""
     if processes() == 1:
@@ -91,6 +153,7 @@ def sum_gradients(module):
             dist.all_reduce(parameter.grad)
 
 
+@together()
 def sum_numbers(*numbers):
     """Returns each of the numbers summed over all processes."""
     if processes() == 1:
@@ -100,6 +163,7 @@ def sum_numbers(*numbers):
     return total.tolist()
 
 
+@together()
 def average_buffers(module):
     """Returns None; running statistics are the mean of those of all processes.
 
@@ -112,6 +176,7 @@ def average_buffers(module):
                 buffer /= processes()
 
 
+@together()
 def merge(parts):
     """Returns the dicts `parts` of all processes as one."""
     if processes() == 1:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from vpbench.complaints import first_line, out_of_memory
+from vpbench.frozen_layers import cast
+
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -47,13 +50,16 @@ def check_precision(precision, device):
 
 @contextmanager
 def computing(backbone, engine):
-    """Gives `engine` to the backbone for the time of a block."""
+    """Gives `engine`, and weights in its precision, to the backbone for the time of a block."""
     check_precision(engine.precision, backbone.device)
-    before, backbone.engine = backbone.engine, engine
+    before = backbone.engine, backbone.frozen
+    backbone.engine = engine
+    if engine.precision != "fp32":
+        backbone.frozen = cast(backbone.frozen, DTYPES[engine.precision])
     try:
         yield
     finally:
-        backbone.engine = before
+        backbone.engine, backbone.frozen = before
 
 
 def until_it_fits(attempt, size):
@@ -64,11 +70,14 @@ def until_it_fits(attempt, size):
     while True:
         try:
             return attempt(size), size
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not (isinstance(error, torch.OutOfMemoryError) or out_of_memory(error)):
+                raise
             if size == 1:
                 raise ValueError(
-                    "the memory of the device is too small for one image at a time; choose a "
-                    "smaller backbone, the precision bf16, or another device"
+                    "the memory of the device is too small for one image at a time "
+                    f"({first_line(error)}); choose a smaller backbone, the precision bf16, or "
+                    "another device"
                 ) from None
         size //= 2  # not inside `except`, which keeps the tensors of the failed attempt
         if torch.cuda.is_initialized():

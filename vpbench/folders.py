@@ -1,5 +1,6 @@
 """Any folder of images as a task: one sub-folder per class, with or without a split."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from vpbench.catalogue import SPLITS
+from vpbench.complaints import brief, one_line
 from vpbench.datasets.split_files import KEYS as SPLIT_FOLDERS
 from vpbench.datasets.split_files import parse_split
 from vpbench.preprocessing import open_image, preprocess
@@ -55,26 +57,48 @@ def load_folder(
     return Task(str(folder), folder.resolve().name, tuple(names), template, splits, facts)
 
 
-def _class_folders(folder):
+def _class_folders(folder, root):
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not names:
         raise ValueError(f"{folder} is empty: expected one sub-folder of images per class")
+    for name in names:
+        _check(folder / name, root)
     return names
 
 
-def _images(folder, name):
+def _check(path, root):
+    """Returns None if a path below `root` has a name that fits a line, and is no link out of it."""
+    name = str(path.relative_to(root))
+    if one_line(name) != name or not path.name.strip():
+        raise ValueError(
+            f"{root}: the name {brief(name)} is blank or has odd characters; rename it"
+        )
+    if path.is_symlink() and not _inside(path, os.path.realpath(root)):
+        raise ValueError(
+            f"{path} is a link that leads out of {root}; put what it leads to in its place"
+        )
+
+
+def _inside(path, real_folder):
+    """Returns whether a path is in a folder once all links are followed, as they are in its own."""
+    return os.path.realpath(path).startswith(os.path.join(real_folder, ""))
+
+
+def _images(folder, name, root):
     files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS)
     if not files:
         raise ValueError(
             f"{folder / name} has no images; expected files ending in {', '.join(EXTENSIONS)}"
         )
+    for file in files:
+        _check(file, root)
     return files
 
 
 def _cut(folder, seed):
-    names, lists = _class_folders(folder), {split: [] for split in SPLITS}
+    names, lists = _class_folders(folder, folder), {split: [] for split in SPLITS}
     for label, name in enumerate(names):
-        files = _images(folder, name)
+        files = _images(folder, name, folder)
         if len(files) < 3:
             raise ValueError(f"{folder / name} has {len(files)} images; a split needs at least 3")
         for split, part in cut(len(files), name, seed).items():
@@ -88,31 +112,42 @@ def _read_split_folders(folder):
         split = SPLIT_FOLDERS.get(directory.name)
         if split is None:
             continue
-        found = _class_folders(directory)
+        _check(directory, folder)
+        found = _class_folders(directory, folder)
         if names is not None and found != names:
             odd = sorted(set(found) ^ set(names))
             raise ValueError(f"{folder}: the splits have different classes: {', '.join(odd)}")
         names = found
-        lists[split] = [(f, k) for k, name in enumerate(names) for f in _images(directory, name)]
+        lists[split] = [
+            (file, label)
+            for label, name in enumerate(names)
+            for file in _images(directory, name, folder)
+        ]
     return names, lists
 
 
 def _read_split_file(folder, split_file):
     names, splits = parse_split(split_file)
-    root, lists = folder.resolve(), {}
+    root, lists = os.path.realpath(folder), {}
     for split, entries in splits.items():
         lists[split] = [(folder / path, label) for path, label in entries]
         for path, _ in lists[split]:
-            if not path.resolve().is_relative_to(root):
-                raise ValueError(f"{split_file}: {path} leads out of {folder}")
+            if not _inside(path, root):
+                raise ValueError(f"{split_file}: {one_line(path)} leads out of {folder}")
     return names, lists
 
 
 def _read_class_names(path, names):
     try:
-        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path}: class names not read, {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: class names not read, it is no UTF-8 ({error})") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if one_line(line) != line:
+            raise ValueError(f"{path}: the class name {brief(line)} has odd characters; mend it")
     if len(lines) != len(names):
         raise ValueError(
             f"{path} lists {len(lines)} classes, the images have {len(names)}; it needs one line "
@@ -122,10 +157,13 @@ def _read_class_names(path, names):
 
 
 def _read_images(folder, entries, preprocessing):
+    side = preprocessing.crop
+    images = np.empty((len(entries), side, side, 3), np.uint8)  # a list would be a second copy
     with tqdm(entries, desc=str(folder), mininterval=5) as progress:  # closed on errors as well
-        images = [read_image(path, preprocessing) for path, _ in progress]
+        for number, (path, _) in enumerate(progress):
+            images[number] = read_image(path, preprocessing)
     return Split(
-        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(images),
         torch.tensor([label for _, label in entries]),
         tuple(path.relative_to(folder).as_posix() for path, _ in entries),
     )

@@ -6,8 +6,10 @@ on; a key that it lacks means all.
 
 import hashlib
 import json
+import math
 import re
 from itertools import combinations, product
+from pathlib import Path
 from typing import NamedTuple
 
 from vpbench import catalogue
@@ -18,6 +20,7 @@ RECORD = f"results/runs/{RUN}.json"
 MANIFEST = f"results/runs/{UNIT}.manifest.json"
 MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
 ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"
+MOST = 100_000  # runs of a block
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
 
 
@@ -50,6 +53,7 @@ def expand(config, where):
         check_names(config, block | {"grid": [name]}, f"{where} at grid.{name}")
         changes = block.get("settings", {})
         check_changes(changes, f"{where} at grid.{name}.settings", block["methods"])
+        check_count(config, block, f"{where} at grid.{name}")
         runs = block_specs(config, name, block)
         check_settings(runs, f"{where} at grid.{name}")
         blocks[name] = {RECORD.format(**run): run for run in runs}
@@ -103,6 +107,18 @@ def check_names(config, slice_, where):
             if name not in names:
                 own = {"methods": "recipes", "tasks": "the catalogue or folders"}.get(key, key)
                 refuse(f"{where}.{key}: {name!r} is not in {own}: {', '.join(names)}")
+
+
+def check_count(config, block, where):
+    """Returns None if a block asks for no more runs than can be listed."""
+    values = (
+        *block.get("sweep", {}).values(),
+        *(block.get("tasks", config["tasks"]), block.get("backbones", config["backbones"])),
+        *(block["methods"], block["seeds"], block.get("variants", [None])),
+    )
+    count = math.prod(map(len, values))
+    if count > MOST:
+        refuse(f"{where}: it asks for {count:,} runs; at most {MOST:,} can be listed")
 
 
 def check_settings(runs, where):
@@ -309,3 +325,52 @@ def digests(grid, name, slice_):
     """Returns, for each file that an analysis reads, the SHA-256 of the specs it must come from."""
     read = {path: grid.jobs[path] for path in job_files(grid, slice_)}
     return {path: digest(specs) for path, specs in (read | measurement_files(grid, name)).items()}
+
+
+def products(name, results="results"):
+    """Returns the files an analysis makes: a table* in three formats, another with a figure."""
+    files = {"csv": f"{results}/{name}.csv"}
+    if name.startswith("table"):
+        return files | {"markdown": f"{results}/{name}.md", "latex": f"{results}/{name}.tex"}
+    return files | {suffix: f"{results}/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
+
+
+def within(path, results):
+    """Returns where a file of `results/` is if that folder is at `results`."""
+    return Path(results, Path(path).relative_to("results")).as_posix()
+
+
+def analysis_arguments(grid, name, results="results", out="results"):
+    """Returns the arguments of analysis/`name`.py.
+
+    It reads the records of the folder `results` and writes its products into the folder `out`.
+    """
+
+    def here(paths):
+        return [within(path, results) for path in paths]
+
+    slice_ = grid.config["analyses"][name]
+    expected = digests(grid, name, slice_)
+    expected = dict(zip(here(expected), expected.values(), strict=True))
+    arguments = ["--runs", *here(job_files(grid, slice_))]
+    arguments += ["--select", canonical(selection(grid, slice_))]
+    arguments += ["--digests", canonical(expected)]
+    if measured := measurement_files(grid, name):
+        arguments += ["--measurements", *here(measured)]
+    made = products(name, out)
+    figures = ["--figures", str(Path(made["png"]).parent)] if "png" in made else []
+    return [*arguments, "--out", made["csv"], *figures]
+
+
+def claims_arguments(grid, results="results"):
+    """Returns the arguments of analysis/claims.py, which reads and writes the folder `results`."""
+    names = ["--names", *grid.config["analyses"]]
+    out = ["--out", within("results/claims.csv", results)]
+    return ["--results", str(results), *names, "--scale", grid.config["scale"], *out]
+
+
+def document_arguments(grid, results="results"):
+    """Returns the arguments of analysis/latex_document.py, for the tables in `results`."""
+    made = (products(name, results) for name in grid.config["analyses"])
+    tables = [files["latex"] for files in made if "latex" in files]
+    return ["--tables", *tables, "--out", within("results/tables.tex", results)]

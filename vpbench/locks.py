@@ -14,6 +14,8 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vpbench.complaints import not_written
+
 BEAT = 5.0  # seconds between two signs of life
 POLL = 1.0  # seconds between two looks of a process that waits
 # A lock is stale after this silence. It is measured with the clock of the process that waits, so
@@ -26,11 +28,16 @@ class LostLock(ValueError):
     """Another process took the lock over, since this one gave no sign of life for long."""
 
 
+class NoLock(ValueError):
+    """The lock cannot be written: the disk is full, or read-only."""
+
+
 @contextmanager
 def hold(path):
     """Yields a function that raises LostLock once the lock `path` is held no more.
 
     Waits, with a line on stderr, while another process holds it; takes it over if it is stale.
+    Raises NoLock if it cannot be written.
     """
     path = Path(path)
     owner = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": uuid.uuid4().hex})
@@ -52,10 +59,43 @@ def hold(path):
             path.unlink(missing_ok=True)
 
 
+@contextmanager
+def one_at_a_time(folder):
+    """Waits until no other process is in such a block for `folder`, which is made if it is missing.
+
+    For moments: it is the kernel's lock, gone with its process, and nothing where there is none.
+    """
+    import fcntl
+
+    descriptor = None
+    with suppress(OSError):  # what is wrong with the folder is said by who writes into it
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def holder(path):
     """Returns who holds the lock `path`, in words, or None if nobody does."""
     text = _read(path)
     return None if text is None else _in_words(text)
+
+
+def is_gone(pid):
+    """Returns whether this machine has no process of this number, as far as one can tell."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)  # signal 0 asks only whether it exists
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _acquire(path, owner):
@@ -71,7 +111,7 @@ def _acquire(path, owner):
             print(f"{path}: waiting for {_in_words(text)}", file=sys.stderr, flush=True)
             told = text
         silence = time.monotonic() - since
-        if silence > (GONE if _is_gone(text) else SILENT):
+        if silence > (GONE if _owner_is_gone(text) else SILENT):
             line = f"{_in_words(text)} gives no sign of life; its stale lock is taken over"
             print(f"{path}: {line}", file=sys.stderr, flush=True)
             _set_aside(path, text)
@@ -82,9 +122,16 @@ def _acquire(path, owner):
 def _create(path, owner):
     try:
         with open(path, "x") as file:  # fails if it exists; atomic on network file systems too
-            file.write(owner)
+            try:
+                file.write(owner)
+                file.flush()
+            except OSError:  # nobody is to wait for a lock without a holder
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         return False
+    except OSError as error:
+        raise NoLock(f"{path}: the lock was not written, {not_written(error)}") from None
     return True
 
 
@@ -133,14 +180,6 @@ def _in_words(text):
     return "process {1} on {0}".format(*owner) if owner else "an unknown process"
 
 
-def _is_gone(text):
+def _owner_is_gone(text):
     owner = _parse(text)
-    if owner is None or owner[0] != platform.node() or os.name != "posix":
-        return False
-    try:
-        os.kill(owner[1], 0)  # signal 0 asks only whether it exists
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return owner is not None and owner[0] == platform.node() and is_gone(owner[1])

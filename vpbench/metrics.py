@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+BINS = 15  # of the calibration error
+
 
 def classification_metrics(logits, labels, classes, groups=None):
     """Returns the metrics of logits [N, K] as a dict of plain numbers.
@@ -11,8 +13,13 @@ def classification_metrics(logits, labels, classes, groups=None):
     present, worst_group (lowest accuracy of a group, None without groups), nll, and ece with 15
     equal bins.
     """
-    probability = logits.softmax(1)
-    confidence, prediction = probability.max(1)
+    confidence, prediction = logits.softmax(1).max(1)
+    nll = F.cross_entropy(logits, labels).item()
+    return prediction_metrics(prediction, confidence, nll, labels, classes, groups)
+
+
+def prediction_metrics(prediction, confidence, nll, labels, classes, groups=None):
+    """Returns the same from predictions [N], their confidences [N] and the mean NLL."""
     correct = prediction == labels
     images, predicted, hits = (
         torch.bincount(which, minlength=classes) for which in (labels, prediction, labels[correct])
@@ -27,12 +34,12 @@ def classification_metrics(logits, labels, classes, groups=None):
         ],
         "macro_f1": 100 * f1[present].mean().item(),
         "worst_group": None if groups is None else _worst(correct, groups),
-        "nll": F.cross_entropy(logits, labels).item(),
+        "nll": nll,
         "ece": 100 * calibration_error(confidence, correct),
     }
 
 
-def calibration_error(confidence, correct, bins=15):
+def calibration_error(confidence, correct, bins=BINS):
     """Returns the expected calibration error, 0 to 1, of confidences [N] in equal bins.
 
     Each bin's mean confidence is compared with its share of correct predictions.
@@ -46,9 +53,9 @@ def calibration_error(confidence, correct, bins=15):
 
 
 def _worst(correct, groups):
-    accuracies = []
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    group = torch.tensor([numbers[name] for name in groups])  # once, however many groups there are
+    images, hits = (torch.bincount(of, minlength=len(numbers)) for of in (group, group[correct]))
     # As WILDS does for FMoW: images of unknown countries, a handful, are no region.
-    for group in sorted(set(groups) - {"Other"}):
-        member = torch.tensor([other == group for other in groups])
-        accuracies.append(100 * correct[member].float().mean().item())
-    return min(accuracies, default=None)
+    regions = [number for name, number in numbers.items() if name != "Other"]
+    return 100 * (hits / images)[regions].min().item() if regions else None

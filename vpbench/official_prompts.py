@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import torch
-
 from vpbench import catalogue, weight_files
 from vpbench.class_names import read_manifest
+from vpbench.complaints import brief
+from vpbench.documents import computable
 from vpbench.prompt_files import prompt_card
 from vpbench.prompts import restore_prompt
 from vpbench.tasks import Task
@@ -15,7 +15,9 @@ PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
 RECIPE = {
     "init": "normal",
     "placement": "after_normalization",
+    "optimiser": "sgd",
     "momentum": 0.9,
+    "gradient": "plain",
     "source_classes": None,
     "text_prompt": None,
     "class_names": None,
@@ -23,6 +25,7 @@ RECIPE = {
     "test_position": "random",
     "epochs": 1000,
     "lr": 40,
+    "schedule": "cosine",
     "warm_up": 0,
     "warm_up_steps": 1000,
     "evaluate_at": 1,
@@ -46,7 +49,7 @@ def load_checkpoint(path, backbone, task, **changes):
         raise ValueError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
     document = weight_files.load_plain(path)
     state = document.get("state_dict") if isinstance(document, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not weight_files.is_state(state) or not all(v.is_floating_point() for v in state.values()):
         raise ValueError(f"{path} is not a checkpoint of the official code: it has no state_dict")
     template, size = shape_of(state, path, backbone, changes.pop("template", None))
     settings = RECIPE | BY_MODALITY[backbone.modality] | changes
@@ -90,7 +93,7 @@ def shape_of(state, path, backbone, template):
     else:
         raise ValueError(
             f"{path} holds no prompt of the official code: expected {', '.join(PADDING)} or "
-            f"patch, found {', '.join(sorted(names)[:4]) or 'nothing'}"
+            f"patch, found {brief(', '.join(sorted(names)[:4])) if names else 'nothing'}"
         )
     for name, shape in expected.items():
         if tuple(state[name].shape) != shape:
@@ -108,6 +111,6 @@ def side_of(tensor, axis):
 
 def plain(value):
     """Returns a number, of Python or in a tensor, as Python's, and anything else as None."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
+    if weight_files.is_state({"": value}) and value.numel() == 1:
         value = value.item()
-    return value if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) and computable(value) else None

@@ -46,18 +46,23 @@ def load(name):
     state = weight_files.read(path)  # before anything is built: it is what may be wrong
     model = weight_files.fill(build(name), state, path)
     del state  # gigabytes
+    if name == ZERO_HEAD:
+        nn.init.zeros_(model.get_classifier().weight)
+        nn.init.zeros_(model.get_classifier().bias)
+    return backbone_of(name, model, weight_files.sha256(path))
+
+
+def backbone_of(name, model, weights_hash):
+    """Returns `model`, as `build(name)` makes it, as the backbone `name`."""
     mean, std = normalization(name)
     facts = {
         "preprocessing": Preprocessing(*catalogue.BACKBONES[name].preprocessing),
         "mean": mean,
         "std": std,
-        "weights_hash": weight_files.sha256(path),
+        "weights_hash": weights_hash,
     }
     if name in CLIPS:
         return VisionLanguageBackbone(name, model, tokenize=tokenizer(name), **facts)
-    if name == ZERO_HEAD:
-        nn.init.zeros_(model.get_classifier().weight)
-        nn.init.zeros_(model.get_classifier().bias)
     return VisionBackbone(name, model, source_classes=source_classes(model.num_classes), **facts)
 
 

@@ -52,7 +52,8 @@ def speeds(wanted, stated):
         if torch.cuda.is_available():
             device = torch.device("cuda")
             real = [name for name in names if catalogue.BACKBONES[name].hub]
-            found = {name: costs.measured(name, precision, device) for name in real}
+            own = "bf16" if precision == "auto" else precision
+            found = {name: costs.measured(name, own, device) for name in real}
             what = f"measured on this machine's {torch.cuda.get_device_name(device)}"
             return dict.fromkeys(names) | found, what
     what = "an A100, from stated FLOPs and shares of its peak (vpbench/costs.py), not measured"

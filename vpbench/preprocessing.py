@@ -1,11 +1,16 @@
 """From an image of any size to the square of pixels that a backbone takes; no torch here."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from vpbench.complaints import first_line
+from vpbench.complaints import first_line, one_line
+
+# Pillow would also read formats for which it starts another program, as Ghostscript for EPS.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SLENDER = 200  # times longer than wide: resized, a longer image would fill the memory
 
 
 class Preprocessing(NamedTuple):
@@ -42,19 +47,25 @@ def preprocess(image, preprocessing):
 
 
 def open_image(path):
-    """Returns the image file as a PIL image in RGB, whatever its mode."""
+    """Returns the image file as a PIL image in RGB, whatever its mode.
+
+    Raises ValueError, in one line, if it is none, or one that would take the machine's memory.
+    """
+    where = one_line(path)
+    if not os.path.isfile(path):  # of a pipe Pillow would wait for the end
+        raise ValueError(f"{where}: the image is missing")
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             # Pillow warns when it goes from a palette with transparency straight to RGB.
             image = file.convert("RGBA") if "transparency" in file.info else file
             image = image.convert("RGB")
-    except FileNotFoundError:
-        raise ValueError(f"{path}: the image is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # readers of damaged files raise anything at all
         reason = first_line(error)
         raise ValueError(
-            f"{path}: the image cannot be read ({reason}); replace or remove it"
+            f"{where}: the image cannot be read ({reason}); replace or remove it"
         ) from None
     if file.mode.startswith(("I", "F")):
-        raise ValueError(f"{path}: the image has more than 8 bits a channel; convert it to 8 bits")
+        raise ValueError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
+    if max(image.size) > SLENDER * min(image.size):
+        raise ValueError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
     return image

@@ -1,15 +1,14 @@
 """Prompts on disk: safetensors with a JSON card, PNG and npy."""
 
-import json
 from hashlib import sha256
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from vpbench import records
+from vpbench import catalogue, documents, records
 from vpbench.catalogue import SCHEMA
+from vpbench.complaints import brief, first_line, one_line
 from vpbench.prompts import restore_prompt
 from vpbench.text import worded
 
@@ -18,6 +17,21 @@ CARD = (
     *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
     *("class_names", "text_prompt", "sha256"),
 )
+# What is read of a card, as JSON schema: of the settings those that a prompt is used with.
+_TEXT = {"type": "string"}
+_USED = (
+    *("template", "size", "placement", "label_map", "source_classes", "text_prompt"),
+    *("class_names", "position_range", "test_position"),
+)
+LEGAL = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
+        "image_size": {"type": "integer", "minimum": 1},
+        "class_names": {"type": "array", "items": _TEXT},
+        "settings": catalogue.closed_schema(catalogue.SETTINGS["visual_prompt"], list(_USED)),
+    },
+}
 
 
 def _named(path, suffix):
@@ -65,21 +79,15 @@ def load_prompt(path, backbone):
             raise ValueError(
                 f"{file} is missing: a prompt is a .safetensors file and its .json card"
             )
-    try:
-        card = json.loads(card_path.read_text())
-        missing = [key for key in CARD if key not in card]
-    except (ValueError, TypeError):
-        raise ValueError(f"{card_path} is not the card of a prompt: broken JSON") from None
-    if missing:
-        raise ValueError(f"{card_path} is not the card of a prompt: it lacks {missing[0]!r}")
+    card = _read_card(card_path)
     data = path.read_bytes()
     if sha256(data).hexdigest() != card["sha256"]:
         raise ValueError(f"{path} is not the file its card {card_path} was written for")
     if card["backbone"] != backbone.name or card["weights"] != backbone.weights_hash:
         raise ValueError(
-            f"{path} was made for {card['backbone']} (weights {card['weights'][:12]}), not for "
-            f"{backbone.name} (weights {backbone.weights_hash[:12]}); load that backbone, or fit "
-            "a new prompt"
+            f"{path} was made for {one_line(card['backbone'][:80])} "
+            f"(weights {one_line(card['weights'][:12])}), not for {backbone.name} "
+            f"(weights {backbone.weights_hash[:12]}); load that backbone, or fit a new prompt"
         )
     if card["image_size"] != backbone.image_size:
         raise ValueError(
@@ -88,10 +96,29 @@ def load_prompt(path, backbone):
         )
     try:
         prompt = restore_prompt(card["settings"], card["image_size"], load(data))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
+    except Exception as error:  # of what is no safetensors file, or holds other tensors
+        reason = first_line((str(error).strip().splitlines() or [error])[-1])
         raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
     return prompt.to(backbone.device), card
+
+
+def _read_card(path):
+    """Returns the card in the file `path`, checked as far as a prompt is used with it."""
+    try:
+        card = documents.parse_json(path.read_bytes())
+    except ValueError:
+        card = None
+    if not isinstance(card, dict):
+        raise ValueError(f"{path} is not the card of a prompt: broken JSON")
+    missing = [key for key in CARD if key not in card]
+    if missing:
+        raise ValueError(f"{path} is not the card of a prompt: it lacks {missing[0]!r}")
+    if card["schema"] != SCHEMA:
+        raise ValueError(f"{path}: schema is {brief(card['schema'])}, this version reads {SCHEMA}")
+    complaint = catalogue.complaint(card, LEGAL, path)
+    if complaint:
+        raise ValueError(complaint)
+    return card
 
 
 def export_prompt(prompt, path):

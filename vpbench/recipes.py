@@ -4,17 +4,46 @@ from pathlib import Path
 
 import yaml
 
-from vpbench import catalogue
+from vpbench import catalogue, documents
+from vpbench.complaints import brief, first_line, one_line
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, to which a key that is given twice is a mistake."""
+
+    def compose_mapping_node(self, anchor):
+        """Returns the node of a mapping, its keys as they stand in the file."""
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ValueError(
+                    f"the key {brief(key.value)} is given twice, the second time in line "
+                    f"{key.start_mark.line + 1}"
+                )
+            seen.add(key.value)
+        return node
 
 
 def read_config(config):
-    """Returns the document in the YAML file `config`; whether it is legal is not looked at."""
+    """Returns the document in the YAML file `config`; whether it is legal is not looked at.
+
+    Raises ValueError in one line if it is no YAML, or says a thing twice.
+    """
     try:
-        return yaml.safe_load(Path(config).read_text())
+        document = yaml.load(Path(config).read_bytes(), StrictLoader)
+        documents.check(document, catalogue.MOST)
     except OSError as error:
-        raise ValueError(f"{config}: configuration not read, {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config}: not YAML, {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{one_line(config)}: configuration not read, {error.strerror}") from None
+    except RecursionError:
+        raise ValueError(f"{one_line(config)}: not YAML, it is nested too deeply") from None
+    except yaml.MarkedYAMLError as error:
+        reason = error.problem or error.context
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{one_line(config)}: not YAML, {one_line(reason)}{where}") from None
+    except Exception as error:  # YAML's types raise anything at all, e.g. for a 13th month
+        raise ValueError(f"{one_line(config)}: not YAML, {first_line(error)}") from None
+    return document
 
 
 def load_recipe(config, method, backbone, **changes):

@@ -14,7 +14,9 @@ from vpbench import catalogue, distributed, records
 from vpbench.backbones import load_backbone
 from vpbench.checkpoints import Checkpoint
 from vpbench.engine import Engine, computing
+from vpbench.fastest_precision import fastest_precision
 from vpbench.grid import canonical
+from vpbench.locks import one_at_a_time
 from vpbench.prompt_files import prompt_card, save_prompt
 from vpbench.prompts import restore_prompt
 from vpbench.tasks import load_task
@@ -48,7 +50,8 @@ def run(spec, task, backbone, checkpoint=None):
     if backbone.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(backbone.device)
     options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
-    with computing(backbone, Engine(**spec["engine"])):
+    engine, speeds = settled(spec["engine"], backbone)
+    with computing(backbone, engine):
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
     rule = catalogue.selection_rule(
@@ -77,11 +80,23 @@ def run(spec, task, backbone, checkpoint=None):
             "peak_memory_mb": peak_memory(backbone.device),
             "micro_batch": fit.micro_batch,
             "processes": distributed.processes(),
-            "precision": spec["engine"]["precision"],
+            "precision": engine.precision,
+            "speeds": speeds,
             "device_name": device_name(backbone.device),
         },
     }
     return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def settled(engine, backbone):
+    """Returns (the Engine of a spec's `engine`, images per second of the precisions it is among).
+
+    The latter is None unless the spec leaves the choice to the machine.
+    """
+    if engine["precision"] != "auto":
+        return Engine(**engine), None
+    precision, speeds = fastest_precision(backbone)
+    return Engine(**engine | {"precision": precision}), speeds
 
 
 def hashes(task, backbone):
@@ -196,17 +211,18 @@ def write_run(path, record, predictions, fit, task, backbone):
     return records.write(path, record)
 
 
-def complete(path, spec, task, backbone, checkpoints=None, every=300):
+def complete(path, spec, task, backbone, checkpoints=None, every=300, steps=None):
     """Returns `path` once the record of `spec` is there.
 
-    Meanwhile its state is kept under the folder `checkpoints`, if one is given, `every` seconds.
-    Where several processes share the run, the first one writes.
+    Meanwhile its state is kept under the folder `checkpoints`, if one is given, `every` seconds and
+    at each `steps`-th step. Where several processes share the run, the first one writes.
     """
     about = {"spec": spec, "hashes": hashes(task, backbone), "versions": versions()}
-    checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about)
+    checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about, steps)
     record, arrays, fit = run(spec, task, backbone, checkpoint)
     if distributed.rank() == 0:
-        write_run(path, record, arrays, fit, task, backbone)
+        with one_at_a_time(Path(path).parent):  # two processes that did the same: not a mixture
+            write_run(path, record, arrays, fit, task, backbone)
     checkpoint.remove()
     return path
 
@@ -216,7 +232,7 @@ def checkpoint_path(spec, checkpoints):
     return checkpoints and records.record_path(spec, checkpoints).with_suffix(".pt")
 
 
-def run_all(specs, runs, device="cpu", checkpoints=None, every=300):
+def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
     """Yields the path of each record of `specs`, all of one task; equal ones are not run again.
 
     Each record is written as soon as it is done, and the state of the run at hand as `complete`
@@ -243,4 +259,4 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300):
                 spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
             )
         task = tasks[wanted]
-        yield complete(path, spec, task, backbone, checkpoints, every)
+        yield complete(path, spec, task, backbone, checkpoints, every, steps)

@@ -1,13 +1,24 @@
-"""When what happens in a training: the official code's learning rates, and looks at the test."""
+"""When what happens in a training: learning rates step by step, and looks at the test."""
 
 import math
 
+FALLS = {  # schedule -> share of the rate that is left after so many of the steps it falls in
+    "cosine": lambda step, steps: 0.5 * (1 + math.cos(math.pi * step / steps)),  # official code
+    "linear": lambda step, steps: 1 - step / steps,
+    "constant": lambda step, steps: 1.0,
+}
 
-def cosine_with_warm_up(step, steps, lr, warm_up_steps):
-    """Returns the learning rate of `step`: linear up to `lr`, then half a cosine down to 0."""
+
+def learning_rate(step, steps, lr, warm_up_steps, schedule, warm_up_lr=None):
+    """Returns the learning rate of `step`: linear up to `lr`, then down as `schedule` says.
+
+    The warm-up is not linear but at a constant `warm_up_lr`, if that is given.
+    """
     if step < warm_up_steps:
+        if warm_up_lr is not None:
+            return warm_up_lr
         return lr * (step + 1) / warm_up_steps
-    return lr * 0.5 * (1 + math.cos(math.pi * (step - warm_up_steps) / (steps - warm_up_steps)))
+    return lr * FALLS[schedule](step - warm_up_steps, steps - warm_up_steps)
 
 
 def warm_up_length(settings, steps):

@@ -14,7 +14,8 @@ from vpbench.batches import batches, place
 from vpbench.checkpoints import Checkpoint, Stopped
 from vpbench.engine import Engine, until_it_fits
 from vpbench.evaluate import Evaluation, evaluate
-from vpbench.schedules import cosine_with_warm_up, looked_at, warm_up_length
+from vpbench.input_diversity import changed, draw
+from vpbench.schedules import learning_rate, looked_at, warm_up_length
 
 
 @dataclass
@@ -42,7 +43,7 @@ def optimise(
     per split). Ties go to the earlier epoch. A batch is passed through `micro_batch` images at a
     time: as `engine` says, or fewer if memory is short; the gradients are those of the batch.
     (Only batch norm in training sees the images of a pass.) From a `checkpoint` the training goes
-    on where it was. Raises ValueError if the loss is not finite, Stopped after a SIGTERM.
+    on where it was. Raises ValueError if the loss is not finite, Stopped after a signal to end.
     """
     engine, checkpoint = engine or Engine(), checkpoint or Checkpoint()
     device, batch_size = next(module.parameters()).device, settings["batch_size"]
@@ -54,6 +55,8 @@ def optimise(
     scaler = torch.amp.GradScaler(device.type, enabled=engine.precision == "fp16")
     progress = Progress(min(engine.micro_batch or batch_size, batch_size))
     held = getattr(module, "held", nullcontext)  # what is drawn at random for a batch
+    diversity = settings.get("input_diversity", "none")
+    by_epoch = settings.get("rate_changes") == "epoch"  # as in schedulers that step once an epoch
 
     parts = {"module": module, "optimiser": optimiser, "scaler": scaler}
     kept = checkpoint.read()
@@ -100,15 +103,21 @@ def optimise(
             for whole, index, images in zip(
                 waiting, shares, batches(train.images, shares, device), strict=True
             ):
+                step = (progress.epoch - 1) * per_epoch if by_epoch else taken()
                 for group in optimiser.param_groups:
-                    group["lr"] = cosine_with_warm_up(taken(), steps, settings["lr"], warm_up)
+                    group["lr"] = learning_rate(
+                        step, steps, settings["lr"], warm_up, settings["schedule"],
+                        settings.get("warm_up_lr"),
+                    )  # fmt: skip
+                draws = draw(len(whole), diversity, generator)  # the same in all processes
+                images = changed(images, diversity, distributed.share(draws))
                 with held():
                     (loss, hits), progress.micro_batch = pass_through(
                         module, classifier, optimiser, scaler,
                         images, train.labels[index].to(device), len(whole), progress.micro_batch,
                     )  # fmt: skip
                 loss, hits, stop, due = distributed.sum_numbers(
-                    loss, hits, checkpoint.stop, checkpoint.due
+                    loss, hits, checkpoint.stop, checkpoint.due(taken() + 1)
                 )
                 check(loss, "training")
                 distributed.sum_gradients(module)

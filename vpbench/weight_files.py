@@ -4,13 +4,12 @@ A file is read only if it holds plain tensors; nothing in it is ever executed.
 """
 
 import hashlib
-import pickle
 import zipfile
 from pathlib import Path
 
 from vpbench import places
 from vpbench.catalogue import BACKBONES
-from vpbench.complaints import first_line
+from vpbench.complaints import first_line, one_line
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 PATIENCE = 5  # seconds for the hub's first answer; its own client would retry for half a minute
@@ -90,42 +89,54 @@ def read(path):
 
 
 def _read_safetensors(path):
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except Exception as error:  # the file's own, or torch's of a kind of number it does not know
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}); copy or download it again"
+            f"{path} is not a whole safetensors file ({first_line(error)}); copy or download it "
+            "again"
         ) from None
 
 
 def _read_pickle(path):
-    import torch
-
     document = load_plain(path)
     state = document.get("state_dict", document) if isinstance(document, dict) else None
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not is_state(state) or not state:
         raise ValueError(f"{path} is not a state dict: expected tensors by name")
     return dict(state)
+
+
+def is_state(state):
+    """Returns whether `state` is a dict of names and tensors that are arrays in memory."""
+    import torch
+
+    return isinstance(state, dict) and all(
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and (value.layout, value.device.type) == (torch.strided, "cpu")
+        and not (value.is_quantized or value.is_complex())
+        and not value.is_nested
+        for name, value in state.items()
+    )
 
 
 def load_plain(path):
     """Returns what torch.save wrote into a file: tensors, numbers and texts, nothing executed."""
     import torch
 
-    if is_torchscript(path):
-        raise ValueError(
-            f"{path} is a TorchScript archive, which is a program and not only weights; "
-            "take the safetensors file of the same weights from the hub"
-        )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        if not is_torchscript(path):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers of damaged files raise anything at all
         raise ValueError(
             f"{path} is not opened: it is not a file of plain tensors ({_cause(error)})"
         ) from None
+    raise ValueError(
+        f"{path} is a TorchScript archive, which is a program and not only weights; "
+        "take the safetensors file of the same weights from the hub"
+    )
 
 
 def _cause(error):
@@ -150,7 +161,9 @@ def fill(model, state, path):
     """
     own = model.state_dict()
     state = {
-        key: value.reshape(own[key].shape) if key in own and value.numel() == 1 else value
+        key: value.reshape(own[key].shape)
+        if key in own and value.numel() == own[key].numel() == 1
+        else value
         for key, value in state.items()
     }  # a temperature may be stored as a vector of one
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
@@ -159,12 +172,15 @@ def fill(model, state, path):
     for keys, problem in ((missing, "lacks"), (unknown, "has, unknown to the model,")):
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise ValueError(f"{path} is of another model: it {problem} {keys[0]}{more}")
+            raise ValueError(f"{path} is of another model: it {problem} {one_line(keys[0])}{more}")
     if shaped:
         key = shaped[0]
         raise ValueError(
             f"{path} is of another model: {key} is {list(state[key].shape)}, "
             f"expected {list(own[key].shape)}"
         )
+    for key, value in state.items():
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise ValueError(f"{path} is damaged: {key} holds values that are not finite")
     model.load_state_dict(state)
     return model

@@ -11,12 +11,16 @@ import numpy as np
 
 from vpbench import catalogue
 from vpbench.class_names import MANIFESTS, read_manifest
+from vpbench.complaints import one_line
 from vpbench.datasets.facts import FACTS
 from vpbench.text import refine_class_name
 
 
 class DatasetError(ValueError):
     """A dataset that cannot be used; its message is one line that says what to do."""
+
+    def __init__(self, message):
+        super().__init__(one_line(message))
 
 
 class MissingDataset(DatasetError):

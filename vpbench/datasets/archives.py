@@ -1,10 +1,15 @@
 """What the loaders of other people's archives share: fetching them, and refusing them in a line."""
 
+import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from vpbench import complaints
 from vpbench.datasets import CorruptDataset, DatasetError, MissingDataset
 from vpbench.weight_files import sha256
+
+GROWTH = 50  # times larger than an archive of images, and a table or two, what is in it may be
+SLACK = 2**24  # bytes that what is in an archive may take in any case
 
 
 def fetch(name, url, path, known):
@@ -54,7 +59,30 @@ def refusing(name, folder):
 
 def first_line(error):
     """Returns the kind of an exception and the first line of what it says."""
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    kind = type(error).__name__
+    return f"{kind}: {complaints.first_line(error)}" if str(error).strip() else kind
+
+
+def unpack(archive, folder):
+    """Returns None once the files in the tar `archive` are in `folder`.
+
+    Raises tarfile.FilterError at a path that leads out of it, at a link, or where so many bytes
+    come out that the archive was made to fill the disk.
+    """
+    left = SLACK + GROWTH * archive.stat().st_size
+
+    def only_files(member, path):
+        nonlocal left
+        member = tarfile.data_filter(member, path)
+        if not (member.isfile() or member.isdir()):
+            raise tarfile.SpecialFileError(member)
+        left -= member.size
+        if left < 0:
+            raise tarfile.FilterError(f"what is in it is more than {GROWTH} times larger")
+        return member
+
+    with tarfile.open(archive) as files:
+        files.extractall(folder, filter=only_files)
 
 
 def hashes(root, files):

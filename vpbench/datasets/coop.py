@@ -6,9 +6,9 @@ labels that come with the images: path, label and class name of each are in CoOp
 
 import http.client
 import importlib
-import json
 from pathlib import Path
 
+from vpbench import documents
 from vpbench.datasets import CorruptDataset, MissingDataset, Source
 from vpbench.datasets.archives import first_line
 from vpbench.datasets.image_files import find_folder, list_images
@@ -73,8 +73,8 @@ def find_split(name, root):
     if find_split_file(published, root, beside(name, root)) or not drawn.is_file():
         return published_path(name, published, root, beside(name, root)), ()
     try:
-        seed = json.loads(drawn.read_bytes())[DRAWN]["seed"]
-    except (ValueError, KeyError, TypeError):
+        seed = int(documents.parse_json(drawn.read_bytes())[DRAWN]["seed"])
+    except (ValueError, KeyError, TypeError, IndexError):
         raise CorruptDataset(
             f"{drawn} does not say with which seed it was drawn; remove it and draw it again"
         ) from None

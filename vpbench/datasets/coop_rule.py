@@ -12,7 +12,7 @@ import numpy as np
 
 from vpbench import records
 from vpbench.class_names import read_manifest
-from vpbench.datasets import CorruptDataset, MissingDataset
+from vpbench.datasets import CorruptDataset, MissingDataset, archives
 from vpbench.datasets.coop import beside, drawn_split, image_folders, stored_as
 from vpbench.datasets.image_files import find_folder
 from vpbench.datasets.split_files import DRAWN, SPLIT_FILES, find_split_file
@@ -37,8 +37,9 @@ def regenerate_split(name, root, seed):
     if there:
         raise CorruptDataset(f"{name}: the published split is there, {there}; use that one")
     images = find_folder(stored, image_folders(stored, root))
-    rows, test = RULES[stored](stored, images)
-    document = cut(rows, seed) if test is None else hold_out(rows, test, seed)
+    with archives.refusing(stored, images.parent):
+        rows, test = RULES[stored](stored, images)
+        document = cut(rows, seed) if test is None else hold_out(rows, test, seed)
     document[DRAWN] = {"seed": seed}
     path = drawn_split(stored, root)
     return records.write_bytes(path, json.dumps(document, indent=1).encode())

@@ -4,9 +4,11 @@ They are taken as published, by their SHA-256. None is ever made up silently; se
 a split drawn anew.
 """
 
-import json
+from pathlib import Path
 from typing import NamedTuple
 
+from vpbench import documents
+from vpbench.complaints import brief, first_line, one_line
 from vpbench.datasets import CorruptDataset, MissingDataset
 from vpbench.datasets.archives import fetch
 from vpbench.weight_files import sha256
@@ -124,19 +126,23 @@ def parse_split(path):
     """
     splits, named = {}, {}
     try:
-        document = json.loads(path.read_bytes())
+        document = documents.parse_json(Path(path).read_bytes())
         document.pop(DRAWN, None)
         for key, rows in document.items():
             entries = splits.setdefault(KEYS[key], [])
             for file, label, class_name in rows:
-                if not isinstance(file, str):
-                    raise TypeError(f"{file!r} is no path")
+                if not isinstance(label, int | str):
+                    raise TypeError(f"{brief(label)} is no label")
+                for text in (file, class_name):
+                    if not isinstance(text, str) or one_line(text) != text or not text.strip():
+                        raise TypeError(f"{brief(text)} is no path or name in one line")
                 entries.append((file, int(label)))
                 if named.setdefault(int(label), class_name) != class_name:
                     raise ValueError(f"class {label} has two names, {named[label]}, {class_name}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptDataset(
-            f"{path} is not a split file ({type(error).__name__}: {error}); expected JSON: "
+            f"{path} is not a split file ({type(error).__name__}: {first_line(error)}); "
+            "expected JSON: "
             '{"train": [["class/image.jpg", 0, "class"], ...], "val": [...], "test": [...]}'
         ) from None
     if sorted(named) != list(range(len(named))):

@@ -4,7 +4,6 @@ Its plain `val` and `test` are out of distribution: cameras, years or a hospital
 They are the splits of Table 6; the in-distribution ones stay unused.
 """
 
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +115,7 @@ def download(name, root):
     """
     folder, url = folder_of(name, root), BUNDLES.format(SHIFTS[name].bundle)
     archive = archives.fetch(name, url, folder / "archive.tar.gz", None)
-    with archives.refusing(name, archive), tarfile.open(archive) as files:
-        files.extractall(folder, filter="data")
+    with archives.refusing(name, archive):
+        archives.unpack(archive, folder)
     archive.unlink()
     return open_source(name, root)

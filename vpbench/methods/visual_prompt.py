@@ -1,4 +1,4 @@
-"""VP: one prompt learned by SGD through the frozen backbone (sections 3.2 to 3.4)."""
+"""VP: one prompt learned through the frozen backbone (sections 3.2 to 3.4), officially by SGD."""
 
 import torch
 
@@ -26,6 +26,30 @@ def head(backbone, task, settings):
     return label_map(settings["label_map"], backbone, words, settings["source_classes"])
 
 
+def build_optimiser(prompt, settings):
+    """Returns the optimiser of a prompt: the official code's is sgd, on the plain gradient."""
+    parameters, lr, momentum = prompt.parameters(), settings["lr"], settings["momentum"]
+    if settings["optimiser"] == "adam":
+        optimiser = torch.optim.Adam(parameters, lr=lr, betas=(momentum, 0.999))
+    else:
+        nesterov = settings["optimiser"] == "nesterov"
+        optimiser = torch.optim.SGD(parameters, lr=lr, momentum=momentum, nesterov=nesterov)
+    if settings["gradient"] == "unit":  # before each step, when a scaled loss is scaled back
+        optimiser.register_step_pre_hook(to_unit_length)
+    return optimiser
+
+
+def to_unit_length(optimiser, *_):
+    """Returns None; all gradients of `optimiser` together have an L2 norm of 1 from here on.
+
+    A gradient of zero stays zero.
+    """
+    gradients = [each.grad for group in optimiser.param_groups for each in group["params"]]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    for gradient in gradients:
+        gradient.div_(norm.clamp(min=1e-30))
+
+
 def fit(backbone, task, settings, seed, checkpoint=None):
     """Returns the `Fit` of a prompt; its state is the prompt's state dict.
 
@@ -43,9 +67,7 @@ def fit(backbone, task, settings, seed, checkpoint=None):
     ).to(backbone.device)
     logits = head(backbone, task, settings)
     classifier = prompted(prompt, backbone, logits, settings["placement"])
-    optimiser = torch.optim.SGD(
-        prompt.parameters(), lr=settings["lr"], momentum=settings["momentum"]
-    )
+    optimiser = build_optimiser(prompt, settings)
     history, selection, micro_batch = optimise(
         prompt, classifier, optimiser, task, settings, generator,
         f"{task.name} {backbone.name} visual_prompt seed {seed}", backbone.engine, checkpoint,

@@ -18,13 +18,6 @@ for name, slice_ in config["analyses"].items():
         conda:
             "../../environment.yml"
         params:
-            select=lambda wildcards, slice_=slice_: grid.canonical(grid.selection(GRID, slice_)),
-            digests=lambda wildcards, name=name, slice_=slice_: grid.canonical(
-                grid.digests(GRID, name, slice_)
-            ),
-            measurements="--measurements" if grid.measurement_files(GRID, name) else "",
-            figures="" if name.startswith("table") else "--figures results/figures",
+            arguments=lambda wildcards, name=name: grid.analysis_arguments(GRID, name),
         shell:
-            "PYTHONPATH=. python {input.script} --runs {input.runs} --select {params.select:q}"
-            " --digests {params.digests:q} {params.measurements} {input.measurements}"
-            " --out {output.csv} {params.figures} > {log} 2>&1"
+            "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"

@@ -125,17 +125,9 @@ def torch_threads(wildcards, threads):
     return max(1, threads * min(cores, available_cpu_count()) // cores)
 
 
-def products(name):
-    """Returns the files an analysis makes: a table* in three formats, another with a figure."""
-    files = {"csv": f"results/{name}.csv"}
-    if name.startswith("table"):
-        return files | {"markdown": f"results/{name}.md", "latex": f"results/{name}.tex"}
-    return files | {suffix: f"results/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
-
-
 def reported_products(name):
-    """Returns the same with what Snakemake's report shows of them: the table and the figure."""
-    files = products(name)
+    """Returns the files of an analysis, with what Snakemake's report shows: table and figure."""
+    files = grid.products(name)
     for key, category in (("csv", "Tables"), ("png", "Figures")):
         if key in files:
             files[key] = reported(files[key], name, category)
@@ -151,7 +143,7 @@ def reported(path, name, category):
 
 def every_product(wildcards):
     """Returns all tables, figures and pages of the configuration."""
-    own = [path for name in config["analyses"] for path in products(name).values()]
+    own = [path for name in config["analyses"] for path in grid.products(name).values()]
     return own + list(grid.PAGES)
 
 

@@ -4,7 +4,7 @@ rule claims:
         script="analysis/claims.py",
         library=library("analysis/claims.py"),
         published=PUBLISHED,
-        tables=[products(name)["csv"] for name in config["analyses"]],
+        tables=[grid.products(name)["csv"] for name in config["analyses"]],
     output:
         csv=report(
             "results/claims.csv",
@@ -19,11 +19,9 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        scale=config["scale"],
-        names=list(config["analyses"]),
+        arguments=grid.claims_arguments(GRID),
     shell:
-        "PYTHONPATH=. python {input.script} --results results --names {params.names}"
-        " --scale {params.scale} --out {output.csv} > {log} 2>&1"
+        "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"
 
 
 rule tables:
@@ -31,7 +29,9 @@ rule tables:
         script="analysis/latex_document.py",
         library=library("analysis/latex_document.py"),
         captions=files("workflow/report", "table*.rst"),
-        tables=[products(name)["latex"] for name in config["analyses"] if "latex" in products(name)],
+        tables=[
+            files["latex"] for files in map(grid.products, config["analyses"]) if "latex" in files
+        ],
     output:
         "results/tables.tex",
     log:
@@ -39,8 +39,10 @@ rule tables:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        arguments=grid.document_arguments(GRID),
     shell:
-        "PYTHONPATH=. python {input.script} --tables {input.tables} --out {output} > {log} 2>&1"
+        "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"
 
 
 rule report:
@@ -50,7 +52,7 @@ rule report:
         page=files("analysis/report_page", "*"),
         captions=files("workflow/report", "*.rst"),
         claims="results/claims.csv",
-        products=[path for name in config["analyses"] for path in products(name).values()],
+        products=[path for name in config["analyses"] for path in grid.products(name).values()],
         runs=list(GRID.jobs),
         measurements=[
             path

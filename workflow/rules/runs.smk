@@ -1,4 +1,6 @@
 # Training and evaluation, without input files: a job runs again only when its specs change.
+# `exec`: a SIGTERM ends a shell at once, and a scheduler that then finds nobody waiting for the run
+# kills it before its checkpoint is written.
 if config["granularity"] == "per_task":
 
     # One process for all runs of a task. Only the manifest is declared: Snakemake deletes what a
@@ -18,7 +20,7 @@ if config["granularity"] == "per_task":
         params:
             specs=task_specs,
         shell:
-            "python -m vpbench run-task {params.specs:q} --runs results/runs"
+            "exec python -m vpbench run-task {params.specs:q} --runs results/runs"
             " --checkpoints results/checkpoints --out {output.manifest}"
             " --threads {resources.torch_threads} > {log} 2>&1"
 
@@ -40,6 +42,6 @@ else:
         params:
             spec=run_spec,
         shell:
-            "python -m vpbench run {params.spec:q} --processes {resources.gpu}"
+            "exec python -m vpbench run {params.spec:q} --processes {resources.gpu}"
             " --checkpoints results/checkpoints --out {output.record}"
             " --threads {resources.torch_threads} > {log} 2>&1"

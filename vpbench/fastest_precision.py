@@ -1,0 +1,86 @@
+"""The precision in which a machine is fastest, measured once for every backbone."""
+
+import json
+import platform
+import re
+import time
+
+import torch
+
+from vpbench import places, records
+from vpbench.documents import read_json
+from vpbench.engine import Engine, check_precision, computing, until_it_fits
+from vpbench.locks import one_at_a_time
+
+CANDIDATES = ("fp32", "bf16")
+BATCH = {"cpu": 16, "cuda": 128}  # images of a measured step
+SIDE = 512  # of the matrices whose product says whether a precision is worth a step
+SECONDS = 1.0  # that a precision is measured for, at least
+
+
+def fastest_precision(backbone, folder=None):
+    """Returns (precision, candidate -> images per second of a prompt's steps).
+
+    The choice is kept in `folder` (by default engine/ in the folder of the data), so that all runs
+    of a machine have the same. A processor that only imitates a precision takes minutes for a step
+    in it: there it is not measured, and is missing among the speeds.
+    """
+    device = backbone.device
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.node()
+    name = re.sub("[^a-z0-9]+", "_", f"{machine} {backbone.name}".lower())
+    folder = places.data_dir() / "engine" if folder is None else folder
+    path = folder / f"{name}.json"
+    with one_at_a_time(folder):
+        if not path.exists():
+            speeds = {each: speed(backbone, each) for each in usable(device)}
+            records.write_bytes(path, (json.dumps(speeds) + "\n").encode())
+        speeds = read_json(path)
+    if not speeds or not all(
+        name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
+    ):
+        raise ValueError(f"{path}: not the speeds of precisions; remove it to measure them again")
+    return max(speeds, key=speeds.get), speeds
+
+
+def usable(device):
+    """Returns the candidates in which `device` multiplies at least as fast as in the first."""
+    found = {}
+    for precision in CANDIDATES:
+        try:
+            check_precision(precision, device)
+        except ValueError:
+            continue
+        found[precision] = product_seconds(Engine(precision), device)
+    return [each for each in found if found[each] <= found[CANDIDATES[0]]]
+
+
+def product_seconds(engine, device):
+    """Returns the seconds of one product of two matrices, after another one."""
+    matrix = torch.ones(SIDE, SIDE, device=device)
+    for _ in range(2):
+        started = time.perf_counter()
+        engine.forward(lambda x: x @ x, matrix)[0, 0].item()  # waits for a GPU
+    return time.perf_counter() - started
+
+
+def speed(backbone, precision):
+    """Returns the images per second of steps that go back to the input of `backbone`."""
+    side = backbone.image_size
+
+    def steps(size):
+        images = torch.zeros(size, 3, side, side, device=backbone.device)
+        prompt = torch.zeros(1, 3, side, side, device=backbone.device, requires_grad=True)
+
+        def step():
+            backbone.features(images + prompt).square().mean().backward()
+            return prompt.grad.sum().item()
+
+        step()  # the first chooses kernels and fills caches
+        started, count = time.perf_counter(), 0
+        while count < 2 or time.perf_counter() - started < SECONDS:
+            step()
+            count += 1
+        return count * size / (time.perf_counter() - started)
+
+    with computing(backbone, Engine(precision)):
+        return until_it_fits(steps, BATCH[backbone.device.type])[0]

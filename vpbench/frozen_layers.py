@@ -1,0 +1,67 @@
+"""What a frozen model need not compute at every step: it is put into its weights, once."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from timm.layers import BatchNormAct2d, StdConv2d
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from vpbench.vision_transformer import PatchEmbedding, SelfAttention
+
+
+def folded(model):
+    """Returns a frozen model with the outputs of `model`, but for rounding, in fewer operations.
+
+    Batch norm goes into the convolution before it, and weights that a convolution standardises are
+    standardised. A model without either is returned as it is, any other as a copy.
+    """
+    if not any(isinstance(module, nn.BatchNorm2d | StdConv2d) for module in model.modules()):
+        return model
+    model = copy.deepcopy(model)
+    for module in list(model.modules()):
+        children = list(module.named_children())
+        for name, child in children:
+            if type(child) is StdConv2d:
+                setattr(module, name, standardised(child))
+        # Where these libraries put the two beside each other, one is computed after the other.
+        for (name, child), (next_name, norm) in zip(children, children[1:]):
+            if type(child) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(child, norm))
+                setattr(module, next_name, after(norm))
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def standardised(convolution):
+    """Returns the plain convolution that timm's weight-standardising one is, its weights fixed."""
+    weight = convolution.weight
+    rows = weight.detach().reshape(1, len(weight), -1)
+    rows = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=convolution.eps)
+    plain = nn.Conv2d(
+        convolution.in_channels, convolution.out_channels, convolution.kernel_size,
+        convolution.stride, convolution.padding, convolution.dilation, convolution.groups,
+        convolution.bias is not None, device=weight.device, dtype=weight.dtype,
+    )  # fmt: skip
+    plain.load_state_dict(convolution.state_dict() | {"weight": rows.reshape_as(weight)})
+    return plain
+
+
+def after(norm):
+    """Returns what is left of a batch norm that a convolution has taken in."""
+    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+
+
+def cast(model, dtype):
+    """Returns a copy of a frozen model whose products have weights of `dtype`.
+
+    Autocast would cast them again at every step. Other weights stay as they are, so that autocast
+    computes the same numbers as with `model` itself.
+    """
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | PatchEmbedding | SelfAttention):
+            for name, weight in module.named_parameters(recurse=False):
+                if name.endswith("weight"):
+                    weight.data = weight.data.to(dtype)
+    return model

@@ -1,0 +1,59 @@
+"""UPT (Zang et al., 2022): one prompt for both towers, mixed by a small transformer.
+
+As MVLPT implements it: the tokens of texts and images are brought to one width, one transformer
+sees all of them, and they are brought to the widths of the towers.
+"""
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import Transformer
+from torch import nn
+
+from vpbench import token_prompts
+from vpbench.token_prompts import ClassTexts, PromptedTower, initial_context, initial_tokens
+
+
+class UnifiedPrompt(nn.Module):
+    """Normalised images -> scaled cosines [N, K], with learned tokens in both towers."""
+
+    def __init__(self, backbone, task, settings):
+        super().__init__()
+        count, width = settings["context_tokens"], settings["width"]
+        if width % settings["heads"]:
+            raise ValueError(f"width: {width} cannot be divided among {settings['heads']} heads")
+        self.texts = ClassTexts(backbone, task, count, settings["class_name_at"])
+        self.tower = PromptedTower(backbone)
+        self.context = nn.Parameter(initial_context(backbone, count, None))
+        self.tokens = nn.Parameter(
+            initial_tokens(backbone, settings["image_tokens"], settings["depth"])
+        )
+        self.context_in, self.context_out = to_and_fro(self.context.shape[-1], width)
+        self.tokens_in, self.tokens_out = to_and_fro(self.tokens.shape[-1], width)
+        self.mixing = Transformer(width, settings["layers"], settings["heads"])
+        self.scale = backbone.logit_scale
+
+    def mixed(self):
+        """Returns the context [M, W] and the tokens [depth, T, W] that the towers read."""
+        tokens = self.tokens_in(self.tokens).flatten(0, 1)
+        both = torch.cat([self.context_in(self.context), tokens])
+        context, tokens = self.mixing(both[None])[0].split([len(self.context), len(tokens)])
+        shape = self.tokens.shape[:2]
+        return self.context_out(context), self.tokens_out(tokens).unflatten(0, shape)
+
+    def forward(self, x):
+        context, tokens = self.mixed()
+        image = F.normalize(self.tower.features(x, tokens), dim=-1)
+        return self.scale * image @ self.texts.features(context).t()
+
+
+def to_and_fro(outer, inner):
+    """Returns two linear layers: from the width `outer` to `inner`, and back."""
+    return nn.Linear(outer, inner), nn.Linear(inner, outer)
+
+
+def fit(backbone, task, settings, seed, checkpoint=None):
+    """Returns the `Fit` of a unified prompt with its layers.
+
+    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    """
+    return token_prompts.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint)

@@ -1,0 +1,53 @@
+"""VPT (Jia et al., 2022): tokens that the image tower reads beside the patches, shallow or deep."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from vpbench import token_prompts
+from vpbench.text import text_prompts
+from vpbench.token_prompts import PromptedTower, initial_tokens
+
+
+class LearnedTokens(nn.Module):
+    """Normalised images -> logits [N, K] of an image tower with learned tokens [depth, T, W].
+
+    Its features go to the text features of the classes, as in MaPLe's VPT (`head` text), or to a
+    linear layer that is learned as well, as in VPT (`head` linear).
+    """
+
+    def __init__(self, backbone, task, settings):
+        super().__init__()
+        self.tower = PromptedTower(backbone)
+        self.tokens = nn.Parameter(
+            initial_tokens(backbone, settings["image_tokens"], settings["depth"], settings["init"])
+        )
+        self.dropout = nn.Dropout(settings["dropout"])
+        self.head = None
+        if settings["head"] == "linear":
+            self.head = linear_head(self.tower.tower.output_dim, len(task.class_names))
+        else:
+            texts = text_prompts(task.template, task.class_names)
+            self.text, self.scale = backbone.text_features(texts), backbone.logit_scale
+
+    def forward(self, x):
+        tokens = self.dropout(self.tokens.expand(len(x), -1, -1, -1))
+        features = self.tower.features(x, tokens)
+        if self.head is not None:
+            return self.head(features)
+        return self.scale * F.normalize(features, dim=-1) @ self.text.t()
+
+
+def linear_head(width, classes):
+    """Returns VPT's last layer: weights by He's rule for its outputs, biases of 0."""
+    head = nn.Linear(width, classes)
+    nn.init.kaiming_normal_(head.weight, mode="fan_out")
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def fit(backbone, task, settings, seed, checkpoint=None):
+    """Returns the `Fit` of tokens, and of a linear head if there is one.
+
+    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    """
+    return token_prompts.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint)
