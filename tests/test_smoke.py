@@ -135,6 +135,15 @@ def test_nothing_that_was_half_written_is_left(smoke):
     assert left == []
 
 
+def test_verification_finds_nothing_wrong(smoke):
+    verify = [sys.executable, "-m", "vpbench", "verify", "results", *GIVEN[:2], "--deep"]
+    done = subprocess.run(
+        verify, cwd=smoke[0], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing is wrong" in done.stdout
+
+
 def test_a_second_run_has_nothing_to_do(smoke):
     assert "Nothing to be done" in snakemake(smoke[0], "smoke")
 
