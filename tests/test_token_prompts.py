@@ -4,14 +4,17 @@ import copy
 
 import pytest
 import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from test_training import SETTINGS as SHORT
 from test_training import learn
 from tiny import SETTINGS, TOKENS, spec
 
 from vpbench import costs, runs, tasks, token_prompts
+from vpbench.backbones import VisionLanguageBackbone
 from vpbench.checkpoints import Checkpoint
 from vpbench.engine import Engine, computing
 from vpbench.methods import cocoop, coop, upt, vpt
+from vpbench.preprocessing import Preprocessing
 
 METHODS = {
     "coop": (coop, coop.LearnedContext),
@@ -147,6 +150,23 @@ def test_a_model_whose_towers_are_others_is_refused_by_name(method, clip, resnet
     with pytest.raises(ValueError, match=words) as error:
         learned(method, resnet, task)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_clip_whose_image_tower_is_a_resnet_learns_texts_and_no_image_tokens(method, clip, task):
+    torch.manual_seed(0)
+    text = CLIPTextCfg(16, clip.tokenize.size, width=16, heads=2, layers=1)
+    vision = CLIPVisionCfg(layers=(1, 1, 1, 1), width=4, head_width=8, image_size=32)
+    backbone = VisionLanguageBackbone(
+        "clip_rn50", CLIP(8, vision, text), tokenize=clip.tokenize,
+        preprocessing=Preprocessing(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3,
+        weights_hash="0" * 64,
+    )  # fmt: skip
+    if method in ("coop", "cocoop"):
+        assert built(method, backbone, task)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+    else:
+        with pytest.raises(ValueError, match="^clip_rn50 has no image tower that takes tokens: "):
+            learned(method, backbone, task)
 
 
 def test_the_class_names_of_the_settings_are_the_ones_that_are_said(clip):
