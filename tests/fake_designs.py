@@ -17,7 +17,7 @@ def parameters(template, size):
 
 def prompt(accuracy, validation=None, seed=0, variant=None, task="eurosat_twin", **settings):
     """Returns a run of a visual prompt of CLIP with these settings and accuracies."""
-    variant = variant or "_".join(map(str, settings.values()))
+    variant = variant or "_".join(map(str, settings.values())).replace(".", "_")
     settings = RECIPE | settings
     made = record(task, "clip_micro", "visual_prompt", accuracy, seed=seed, variant=variant)
     made["spec"]["settings"] = settings
