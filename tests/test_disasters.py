@@ -493,14 +493,15 @@ def test_of_several_processes_that_ended_the_cause_is_told(tmp_path):
     told.write_text("{}")
     lost = failure(2, f"{distributed.ALONE} (Connection closed by peer)", told=told, at=1)
     ours = failure(-signal.SIGTERM, "Signal 15", "SIGTERM", at=2)
+    stopped = failure(128 + signal.SIGTERM, "To enable traceback see", at=0)
     causes = {
-        "process 2 of 3 was killed by SIGKILL; started again, the run goes on from its "
+        "process 2 of 4 was killed by SIGKILL; started again, the run goes on from its "
         "checkpoint": failure(-signal.SIGKILL, "Signal 9", "SIGKILL", at=3),
         "the loss is nan": failure(2, "the loss is nan", told=told, at=3),
     }
     for line, cause in causes.items():
         with pytest.raises(ValueError) as error:
-            distributed.judge({0: lost, 1: cause, 2: ours}, 3)
+            distributed.judge({0: lost, 1: cause, 2: ours, 3: stopped}, 4)
         assert str(error.value) == line
     assert distributed.judge({0: failure(128 + signal.SIGUSR1)}, 2) == 128 + signal.SIGUSR1
     with pytest.raises(ValueError, match="process 1 of 2 has ended with code 1"):
@@ -534,6 +535,22 @@ def test_the_command_line_says_once_that_one_of_its_processes_was_killed(victim,
     for name in ("disturbed", "whole"):
         subprocess.run(shared(LONG, tmp_path / name), check=True)
     assert files(tmp_path / "disturbed") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", distributed.SIGNALS)
+def test_a_signal_to_the_command_line_stops_all_its_processes_with_a_checkpoint(number, tmp_path):
+    kept = runs.checkpoint_path(LONG, tmp_path / "checkpoints")
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(shared(LONG, tmp_path), stderr=log)
+    wait_for(kept.exists)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    assert process.wait() == 128 + number
+    assert one_line((tmp_path / "log").read_text()) == (
+        f"stopped by {number.name}; started again, the run goes on from {kept}"
+    )
+    assert psutil.wait_procs(family, 60)[1] == [] and kept.exists()
 
 
 @pytest.mark.slow

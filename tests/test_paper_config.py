@@ -260,6 +260,9 @@ def test_the_fast_paper_has_the_cells_of_the_paper_and_differs_in_training_only(
         }
 
     slow, quick = cells(paper), cells(fast)
+    tried = {key for key in quick if key[3].startswith("fast_")}
+    assert len(tried) == len(fast["grid"]["fast"]["sweep"]["lr"]) * 2
+    quick = {key: run for key, run in quick.items() if key not in tried}
     tuned = {key for key in slow if key[3].startswith("fine_tune_tuned")}
     assert quick.keys() == slow.keys() - tuned
     for key, run in quick.items():

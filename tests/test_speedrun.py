@@ -2,13 +2,16 @@
 
 import math
 
+import pandas
 import pytest
 import torch
+from checkout import ROOT, read_config
 from fake_designs import check_products, figure_text, row_of
 from fake_records import record
 from tiny import PADDING
 
 from analysis import speedrun
+from vpbench import catalogue
 from vpbench.methods import visual_prompt
 from vpbench.prompts import build_prompt
 from vpbench.records import RecordError
@@ -262,3 +265,27 @@ def test_a_prompt_learns_with_every_optimiser(changes, clip, task):
     state = fit.selection["last"][1]
     assert all((value != 0).float().mean() > 0.99 for value in state.values())
     assert fit.history[1]["loss"] < fit.history[0]["loss"]
+
+
+# The recipe that was chosen
+
+
+def test_the_fast_recipe_is_the_best_of_the_study_that_is_shown():
+    rows = pandas.read_csv(ROOT / "docs" / "speedrun.csv")
+    names = set(rows[rows.best].recipe)
+    fast = read_config("lab")["variants"]["fast"]
+    usual = catalogue.merge_settings(read_config("lab")["recipes"], "visual_prompt", "clip_micro")
+    assert names == {speedrun.recipe_of(usual | fast, usual)}
+    chosen = rows[rows.best & (rows.backbone == "clip_micro") & (rows.outcome == "reached")]
+    assert fast["epochs"] == chosen.epochs.max() and fast["lr"] in set(chosen.lr)
+    tried = read_config("paper-fast")["grid"]["fast"]["settings"]
+    assert tried.items() <= fast.items()
+
+
+def test_the_study_starts_from_the_recipe_of_the_lab():
+    lab, study = (read_config(name)["recipes"] for name in ("lab", "speedrun"))
+    for backbone in read_config("speedrun")["backbones"]:
+        one, other = (
+            catalogue.merge_settings(recipes, "visual_prompt", backbone) for recipes in (lab, study)
+        )
+        assert one | {"evaluate_at": 1} == other

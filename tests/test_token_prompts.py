@@ -1,6 +1,7 @@
 """What the methods that learn tokens have in common."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -94,6 +95,28 @@ def test_half_precision_gives_the_same_logits_and_directions(method, clip, task,
     assert not torch.equal(found, expected)
     torch.testing.assert_close(found, expected, atol=0.02 * float(clip.logit_scale), rtol=0.02)
     assert torch.cosine_similarity(direction, other, dim=0) > 0.98
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch looks while it traces
+@pytest.mark.parametrize("method", METHODS)
+def test_a_compiled_model_gives_the_same_logits(method, clip, task, pixels, monkeypatch):
+    def changed(module):
+        with torch.no_grad():
+            first = next(module.parameters())
+            first[..., ::2] += 0.1
+        return module
+
+    expected = [
+        built(method, clip, task)(pixels).detach(),
+        changed(built(method, clip, task))(pixels).detach(),
+    ]
+    assert not torch.allclose(*expected, atol=0.1)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    with computing(clip, Engine(compile=True)):
+        module = built(method, clip, task)
+        torch.testing.assert_close(module(pixels).detach(), expected[0], atol=1e-3, rtol=1e-4)
+        changed(module)  # after a step the tokens are others, and what was compiled is used again
+        torch.testing.assert_close(module(pixels).detach(), expected[1], atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -91,15 +91,17 @@ def judge(failures, count):
     It is 128 + signal where they were stopped. Else raises ValueError with the reason.
     """
 
+    stopped = [128 + number for number in SIGNALS]
+
     def cause(rank):
         failure = failures[rank]
-        ended = failure.exitcode == -signal.SIGTERM  # by us, unless it is the only one
+        by_us = failure.exitcode in (-signal.SIGTERM, *stopped)  # if it is not the only one
         lost = failure.message.startswith(ALONE)
-        return ended, lost, failure.exitcode >= 0, failure.timestamp
+        return by_us, lost, failure.exitcode >= 0, failure.timestamp
 
     rank = min(failures, key=cause)
     failure = failures[rank]
-    if failure.exitcode in [128 + number for number in SIGNALS]:
+    if failure.exitcode in stopped:
         return failure.exitcode
     if os.path.isfile(failure.error_file):
         raise ValueError(failure.message)  # see __main__.complain
