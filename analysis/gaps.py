@@ -21,6 +21,6 @@ def explain(axes, text):
     return axes
 
 
-def note(missing):
-    """Returns the lines for a figure that name what was not run, empty if all was."""
-    return "\n".join(textwrap.wrap(f"Not run: {'; '.join(missing)}.", 120)) if missing else ""
+def note(missing, said="Not run"):
+    """Returns the lines for a figure that name what is missing, empty if nothing is."""
+    return "\n".join(textwrap.wrap(f"{said}: {'; '.join(missing)}.", 120)) if missing else ""

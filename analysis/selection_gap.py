@@ -18,6 +18,7 @@ AVERAGES = {False: "average", True: "shift_average"}  # of the 12 datasets, of t
 GAPS = {"last": "last epoch", "validation": "best validation epoch"}
 SAMPLES = 2000  # of the bootstrap over tasks
 FEWEST = 5  # tasks: with fewer a bootstrap over them says nothing
+UNSEEN = "Not run, or looked at only once"  # where the configuration leaves models out
 COLOUR = style.COLOURS["visual_prompt"]
 
 
@@ -136,7 +137,7 @@ def draw(frame, scale, missing):
     title = f"What choosing the epoch by its test accuracy adds{choice(frame)}"
     figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
     if frame.empty:
-        gaps.explain(figure.subplots(), gaps.note(missing))
+        gaps.explain(figure.subplots(), gaps.note(missing, UNSEEN))
         return figure
     rows = list(dict.fromkeys(zip(frame.role, frame.method)))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -146,7 +147,7 @@ def draw(frame, scale, missing):
     panels[0].set_yticks(range(len(rows)), names)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, title=gaps.note(missing), title_fontsize=7,
+        handles, labels, title=gaps.note(missing, UNSEEN), title_fontsize=7,
         loc="outside lower center", ncols=2, frameon=False,
     )  # fmt: skip
     return figure

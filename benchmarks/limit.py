@@ -139,7 +139,8 @@ def measure(quick, threads):
         "done": (
             "The limit is the time of a step's own matrix products alone: those that PyTorch "
             "dispatched in one real step, forward and down to the prompt, computed again each "
-            "with its own operands and in its own precision, without anything between them. "
+            "with its own operands and in its own precision, into memory that is allocated anew as "
+            "in the step, without anything between them. "
             f"Steps and products took turns, {rounds} rounds after {warm_up} to warm up. The share "
             "is the products' time over the step's, round by round. A fused attention counts as "
             f"its products without the softmax. The square product, of {SIDE} by {SIDE}, says what "

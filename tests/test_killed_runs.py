@@ -15,7 +15,7 @@ from processes import run_with_checkpoints, start
 from tiny import spec
 
 from vpbench import records, runs
-from vpbench.checkpoints import Checkpoint
+from vpbench.checkpoints import Checkpoint, load
 
 KILLED = ("padding", "random_patch", "batch_norm")
 QUICK, THOROUGH = 7, 20  # kills of each of them
@@ -226,6 +226,19 @@ def test_a_run_may_be_killed_while_it_writes_its_record(tmp_path):
     assert Forked(one, tmp_path).wait() == 0
     list(runs.run_all([one], whole / "runs"))
     assert_equal(one, tmp_path, whole)
+
+
+def test_a_run_goes_on_only_in_the_precision_that_it_was_begun_in(
+    tmp_path, monkeypatch, clip, task, capsys
+):
+    one = case("padding", SHORT)
+    one = one | {"engine": one["engine"] | {"precision": "auto"}}
+    for precision, line in (("bf16", ""), ("fp32", "its precision is 'bf16', the run's is 'fp32'")):
+        monkeypatch.setattr(runs, "fastest_precision", lambda _, found=precision: (found, {}))
+        checkpoint = Checkpoint(tmp_path / "a.pt", 0)
+        runs.run(one, task, clip, checkpoint)
+        assert line in capsys.readouterr().err
+        assert load(checkpoint.path, {"precision": precision})[1]["progress"]["epoch"] == 6
 
 
 def test_checkpoints_that_outlived_their_run_are_removed(tmp_path):

@@ -51,6 +51,7 @@ def run(spec, task, backbone, checkpoint=None):
         torch.cuda.reset_peak_memory_stats(backbone.device)
     options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
     engine, speeds = settled(spec["engine"], backbone)
+    checkpoint.about["precision"] = engine.precision  # another machine may be faster in another
     with computing(backbone, engine):
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
