@@ -72,11 +72,8 @@ class OurStep:
             settings["template"], backbone.image_size, settings["size"], init=settings["init"],
             generator=torch.Generator().manual_seed(seed),
         )  # fmt: skip
-        logits = visual_prompt.head(backbone, task, settings)
-        self.classifier = visual_prompt.prompted(
-            self.prompt, backbone, logits, settings["placement"]
-        )
-        self.optimiser = visual_prompt.build_optimiser(self.prompt, settings)
+        self.classifier = visual_prompt.trained(self.prompt, backbone, task, settings).train()
+        self.optimiser = visual_prompt.build_optimiser(self.classifier, settings)
         self.scaler = torch.amp.GradScaler(backbone.device.type, enabled=False)
         self.taken = 0
 

@@ -8,7 +8,6 @@ from tiny import DATA, MICRO, PADDING, PROBE, READING, TUNE
 
 from vpbench import backbones, tasks
 from vpbench.backbones import VisionLanguageBackbone
-from vpbench.label_maps import label_map, text
 from vpbench.methods import fine_tune, linear_probe, text_prompt, visual_prompt
 from vpbench.prompts import build_prompt, restore_prompt
 
@@ -33,6 +32,16 @@ def counted(monkeypatch):
     return calls
 
 
+def map_of(backbone, task, name="text"):
+    """Returns the label map `name`."""
+    return visual_prompt.head(backbone, task, PADDING | {"label_map": name})
+
+
+def patch(fit):
+    """Returns the patch that a fit ends with."""
+    return fit.selection["last"][1]["prompt.patch"]
+
+
 def state_of(model):
     """Returns a copy of all weights and statistics of a model."""
     return {name: value.clone() for name, value in model.state_dict().items()}
@@ -53,7 +62,7 @@ def test_zero_shot_takes_the_most_similar_class_prompt_and_learns_nothing(clip, 
     assert fit.trained_parameters == 0 and fit.history == []
     assert {entry[0] for entry in fit.selection.values()} == {None}
     split = task.splits["test"]
-    cosines = text(clip, task)(clip.normalize(clip.scale_pixels(split.images)))
+    cosines = map_of(clip, task)(clip.normalize(clip.scale_pixels(split.images)))
     expected = 100 * (cosines.argmax(1) == split.labels).float().mean().item()
     assert fit.selection["last"][2]["test"].metrics["accuracy"] == pytest.approx(expected)
 
@@ -72,7 +81,7 @@ def test_a_prompt_learns_through_a_frozen_backbone_that_gets_no_gradient(name, t
     assert not any(module.training for module in backbone.model.modules())
     start = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
     for key, value in start.state_dict().items():
-        assert not torch.equal(fit.selection["last"][1][key], value)
+        assert not torch.equal(fit.selection["last"][1]["prompt." + key], value)
 
 
 @pytest.mark.parametrize("name", MICRO)
@@ -81,7 +90,7 @@ def test_every_pixel_of_the_prompt_gets_a_gradient(name, task):
     prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
     kind = "text" if backbone.modality == "vision_language" else "hard_coded"
     classifier = visual_prompt.prompted(
-        prompt, backbone, label_map(kind, backbone, task), "after_normalization"
+        prompt, backbone, map_of(backbone, task, kind), "after_normalization"
     )
     split = task.splits["train"]
     torch.nn.functional.cross_entropy(classifier(split.images), split.labels).backward()
@@ -136,9 +145,9 @@ def test_the_seed_decides_the_prompt(clip, task):
         visual_prompt.fit(clip, task, PADDING | {"template": "random_patch"}, seed)
         for seed in (0, 0, 1)
     )
-    assert torch.equal(one.selection["last"][1]["patch"], same.selection["last"][1]["patch"])
+    assert torch.equal(patch(one), patch(same))
     assert one.history == same.history
-    assert not torch.equal(one.selection["last"][1]["patch"], other.selection["last"][1]["patch"])
+    assert not torch.equal(patch(one), patch(other))
 
 
 @pytest.mark.parametrize("position_range", ["official", "full"])
@@ -147,8 +156,8 @@ def test_the_state_of_a_random_patch_gives_its_accuracy_again(clip, task, positi
     settings = PADDING | changes | {"lr": 20.0}
     fit = visual_prompt.fit(clip, task, settings, 0)
     _, state, evaluations = fit.selection["best_validation"]
-    prompt = restore_prompt(settings, 56, state)
-    classifier = visual_prompt.prompted(prompt, clip, text(clip, task), settings["placement"])
+    prompt = restore_prompt(settings, 56, visual_prompt.part(state, "prompt"))
+    classifier = visual_prompt.prompted(prompt, clip, map_of(clip, task), settings["placement"])
     with torch.no_grad():
         logits = classifier(task.splits["test"].images)
     torch.testing.assert_close(logits, evaluations["test"].logits)
@@ -267,7 +276,7 @@ def test_fine_tuning_of_clip_starts_exactly_at_zero_shot(clip, task):
     model = fine_tune.TextHeadClassifier(clip, task).eval()
     x = clip.normalize(clip.scale_pixels(task.splits["test"].images))
     with torch.no_grad():
-        logits, expected = model(x), text(clip, task)(x)
+        logits, expected = model(x), map_of(clip, task)(x)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     assert torch.equal(logits.argmax(1), expected.argmax(1))
 

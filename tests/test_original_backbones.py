@@ -19,7 +19,7 @@ from tiny import spec
 
 from vpbench import catalogue, original_backbones, runs
 from vpbench.backbones import load_backbone
-from vpbench.methods.visual_prompt import head
+from vpbench.methods.visual_prompt import head, part
 from vpbench.preprocessing import Preprocessing, preprocess
 from vpbench.prompts import build_prompt
 from vpbench.tasks import Split, Task
@@ -246,7 +246,7 @@ def test_an_architecture_of_figure_9_learns_a_prompt_from_weights_in_a_file(
     assert record["hashes"]["weights"] == backbone.weights_hash
     assert record["trained_parameters"] == 69_840
     assert math.isfinite(record["history"][0]["loss"])
-    assert moved(fit.selection["last"][1])
+    assert moved(part(fit.selection["last"][1], "prompt"))
 
 
 @pytest.mark.parametrize("backbone", slow(["clip_vit_l14"]), indirect=True)
@@ -320,7 +320,7 @@ def test_the_zeroed_head_of_the_official_script_gives_a_prompt_no_gradient(backb
     record, fit = run("visual_prompt", backbone.name, backbone, small_task, **changes)
     assert [line["loss"] for line in record["history"]] == pytest.approx([math.log(2)] * 2)
     _, state, _ = fit.selection["last"]
-    assert not moved(state)
+    assert not moved(part(state, "prompt"))
     x = torch.randn(1, 3, 224, 224, requires_grad=True)
     logits = backbone.logits(x)
     torch.nn.functional.cross_entropy(logits[:, :100], torch.tensor([3])).backward()

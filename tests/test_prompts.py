@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tiny import PADDING
 
 from vpbench.prompts import build_prompt, parameter_count, restore_prompt
 
@@ -150,7 +151,7 @@ def test_a_random_patch_of_the_whole_image_needs_the_full_range():
 
 @pytest.mark.parametrize("test_position", ["centre", "random"])
 def test_a_restored_prompt_acts_as_its_settings_say(test_position):
-    settings = SETTINGS | {"test_position": test_position}
+    settings = PADDING | SETTINGS | {"test_position": test_position}
     state = {"patch": torch.ones(1, 3, 3, 3)}
     found = corners(restore_prompt(settings, 8, state), 300)
     if test_position == "centre":

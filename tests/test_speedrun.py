@@ -1,6 +1,7 @@
 """Steps to the official accuracy, from records that no run made; the optimisers of a prompt."""
 
 import math
+from types import SimpleNamespace
 
 import pandas
 import pytest
@@ -196,11 +197,16 @@ def test_the_script_writes_the_csv_and_the_figure(tmp_path):
 # How a prompt is optimised
 
 
+def mapless(prompt):
+    """Returns what an optimiser is made for: a prompt, and a label map that learns nothing."""
+    return SimpleNamespace(prompt=prompt, label_map=torch.nn.Identity())
+
+
 def stepped(slope, steps=1, **changes):
     """Returns the values of a pixel of zeros after steps with always the same gradient."""
     prompt = build_prompt("fixed_patch", 4, 1, init="zeros")
     settings = {"optimiser": "sgd", "momentum": 0.5, "gradient": "plain", "lr": 2.0} | changes
-    optimiser = visual_prompt.build_optimiser(prompt, settings)
+    optimiser = visual_prompt.build_optimiser(mapless(prompt), settings)
     for _ in range(steps):
         prompt.patch.grad = torch.tensor(slope).view(1, 3, 1, 1)
         optimiser.step()
@@ -219,7 +225,7 @@ def test_the_length_is_that_of_all_parts_of_a_prompt_together():
     for part in prompt.parameters():
         part.grad = torch.ones_like(part)
     settings = {"optimiser": "sgd", "momentum": 0.0, "gradient": "unit", "lr": 1.0}
-    visual_prompt.build_optimiser(prompt, settings).step()
+    visual_prompt.build_optimiser(mapless(prompt), settings).step()
     # 3 channels of a border of 20 pixels
     assert prompt.canvas()[0, :, 0].flatten().tolist() == pytest.approx([-1 / 60**0.5] * 18)
 
@@ -244,7 +250,7 @@ def test_a_gradient_of_zero_stays_zero():
 def test_a_scaled_loss_makes_no_difference_to_a_unit_gradient():
     prompt = build_prompt("fixed_patch", 4, 1, init="zeros")
     settings = {"optimiser": "sgd", "momentum": 0.0, "gradient": "unit", "lr": 5.0}
-    optimiser = visual_prompt.build_optimiser(prompt, settings)
+    optimiser = visual_prompt.build_optimiser(mapless(prompt), settings)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     weights = torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1)
     scaler.scale((prompt.patch * weights).sum()).backward()

@@ -4,11 +4,12 @@ import pytest
 import torch
 from fake_measurements import measurement
 from matplotlib import pyplot
-from tiny import DATA, spec
+from tiny import DATA, PADDING, spec
 
 from analysis import transfer
-from vpbench import catalogue, label_maps, records, runs
+from vpbench import catalogue, records, runs
 from vpbench.measurements import transfer as measured
+from vpbench.methods import visual_prompt
 from vpbench.prompt_files import load_prompt
 from vpbench.tasks import load_task
 
@@ -63,7 +64,7 @@ def test_a_prompt_is_moved_in_pixel_units_and_read_as_the_target_reads(
     pixels = test.images.permute(0, 3, 1, 2).float() / 255
     canvas = load_prompt(prompted[0]["file"].replace(".json", ".prompt"), clip)[0].canvas()
     moved = pixels + (canvas * clip.std).detach()
-    logits = label_maps.label_map("hard_coded", resnet, task, None)
+    logits = visual_prompt.head(resnet, task, PADDING | VISION)
     with torch.no_grad():
         predictions = logits((moved - resnet.mean) / resnet.std).argmax(1)
     row, correct, _ = found["clip_micro", "rn50_micro"]

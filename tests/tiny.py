@@ -14,12 +14,19 @@ PADDING = {
     "template": "padding",
     "size": 7,
     "init": "normal",
+    "squash": "none",
+    "operation": "add",
+    "members": 1,
     "placement": "after_normalization",
+    "image_side": None,
+    "input_diversity": "none",
     "optimiser": "sgd",
     "momentum": 0.9,
     "gradient": "plain",
     "label_map": "text",
+    "map_lr": None,
     "source_classes": None,
+    "reader": None,
     "text_prompt": None,
     "class_names": None,
     "position_range": "full",
@@ -31,6 +38,22 @@ PADDING = {
     "warm_up": 0.25,
     "warm_up_steps": None,
     "evaluate_at": [1, 2],
+}
+EVP = {
+    "init": "zeros",
+    "placement": "before_normalization",
+    "image_side": 42,
+    "input_diversity": "flip",
+    "gradient": "unit_image",
+    "momentum": 0.0,
+}
+REPROGRAMMING = {
+    "placement": "before_normalization",
+    "squash": "tanh",
+    "image_side": 28,
+    "size": 14,
+    "optimiser": "adam",
+    "lr": 0.05,
 }
 READING = {"text_prompt": None, "class_names": None}
 PROBE = {"C": [1.0], "max_iter": 20_000, "standardize": False}
@@ -86,6 +109,8 @@ UPT = TOKENS | {
 SETTINGS = {
     "text_prompt": READING,
     "visual_prompt": PADDING,
+    "evp": PADDING | EVP,
+    "adversarial_reprogramming": PADDING | REPROGRAMMING,
     "linear_probe": PROBE,
     "fine_tune": TUNE,
     "coop": COOP,

@@ -246,6 +246,8 @@ _METHODS = "vpbench.methods."
 METHODS = {
     "text_prompt": Method(_METHODS + "text_prompt", "TP", ("vision_language",)),
     "visual_prompt": Method(_METHODS + "visual_prompt", "VP"),
+    "evp": Method(_METHODS + "visual_prompt", "EVP"),
+    "adversarial_reprogramming": Method(_METHODS + "visual_prompt", "AR"),
     "linear_probe": Method(_METHODS + "linear_probe", "LP"),
     "fine_tune": Method(_METHODS + "fine_tune", "FT"),
     "coop": Method(_METHODS + "coop", "CoOp", ("vision_language",)),
@@ -255,8 +257,13 @@ METHODS = {
 }
 PAPER_METHODS = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")  # of its tables
 
-TEMPLATES = ("padding", "fixed_patch", "random_patch")  # section 3.2.2 of the paper
-LABEL_MAPS = ("text", "hard_coded")  # section 3.3
+# Section 3.2.2 of the paper, then others': a product of factors, a picture that a network weights
+# for each image, and no prompt at all
+TEMPLATES = ("padding", "fixed_patch", "random_patch", "low_rank", "conditional", "none")
+LABEL_MAPS = (  # those of section 3.3, then others' for each modality
+    *("text", "hard_coded", "names", "ensemble", "learned_classifier"),
+    *("random", "semantic", "frequency", "iterative", "bayesian", "bayesian_plus", "linear"),
+)
 INPUT_DIVERSITY = ("none", "flip", "flip_crop", "resized_crop")  # of training images
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")  # auto: what the machine is fastest in
 SCHEDULES = ("cosine", "linear", "constant")  # what the learning rate does after its warm-up
@@ -294,25 +301,42 @@ _CONTEXT = _TOKENS | {
 }
 _NAME_AT = {"enum": ["end", "middle", "front"]}  # of the context
 _LAYERS = {"type": ["integer", "null"], "minimum": 1}  # that have tokens; 1: shallow, null: all
-SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
-    "text_prompt": _WORDS,
-    "visual_prompt": _OPTIMISER
+_PROMPT = (
+    _OPTIMISER
     | _WORDS
     | {
         "template": {"enum": list(TEMPLATES)},
-        "size": _COUNT,  # pixels: border width or side of the patch
+        # Pixels: the width of the border, the side of the patch or of the squares of a conditional
+        # prompt's mask; of low_rank its rank
+        "size": _COUNT,
         "init": {"enum": ["normal", "zeros"]},
+        "squash": {"enum": ["none", "tanh", "sigmoid"]},  # what bounds the prompt
+        "operation": {"enum": ["add", "multiply"]},
+        "members": _COUNT,  # prompts whose answers are averaged
         "placement": {"enum": ["after_normalization", "before_normalization"]},
+        # The image is shrunk to so many pixels, in the middle of black; null: it is not
+        "image_side": {"type": ["integer", "null"], "minimum": 1},
+        "input_diversity": {"enum": list(INPUT_DIVERSITY)},  # of the training images
         "optimiser": {"enum": ["sgd", "nesterov", "adam"]},
         "momentum": _SHARE,  # of adam: its first beta
-        "gradient": {"enum": ["plain", "unit"]},  # as it is, or divided by its L2 norm
+        # As it is, divided by its L2 norm, or by that of the whole image's gradient (EVP)
+        "gradient": {"enum": ["plain", "unit", "unit_image"]},
         "label_map": {"enum": list(LABEL_MAPS)},
+        "map_lr": _POSITIVE | {"type": ["number", "null"]},  # of a label map that is trained
         "source_classes": _NAMES,  # of a hard-coded map, one per class; null: the first ones
+        # Of a semantic map: the vision-language backbone that compares the names of classes
+        "reader": {"type": ["string", "null"]},
         # Random patch: may it reach the last row and column (the official code's never does),
         # and is it drawn anew at test time (as there) or put in the middle of its range?
         "position_range": {"enum": ["official", "full"]},
         "test_position": {"enum": ["random", "centre"]},
-    },
+    }
+)
+SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
+    "text_prompt": _WORDS,
+    "visual_prompt": _PROMPT,
+    "evp": _PROMPT,
+    "adversarial_reprogramming": _PROMPT,
     "linear_probe": {
         "C": {"type": "array", "items": _POSITIVE, "minItems": 1},  # one: fixed; many: validation
         "max_iter": _COUNT,
@@ -389,6 +413,11 @@ MEASUREMENTS = {
     ),
     "transfer": Measurement(_MEASUREMENTS + "transfer", {"images": _COUNT}, reads_prompts=True),
 }
+
+
+def is_prompt(method):
+    """Returns whether `method` learns a prompt in the image, which is kept beside its record."""
+    return SETTINGS[method] is _PROMPT
 
 
 def is_twin(task):

@@ -14,6 +14,8 @@ from vpbench.schedules import looked_at
 PASSES = {  # method -> passes per training image and epoch; looks are one pass per image
     "text_prompt": 0,
     "visual_prompt": 2,
+    "evp": 2,
+    "adversarial_reprogramming": 2,
     "linear_probe": 1,  # its features; the logistic regression itself runs on the CPU
     "fine_tune": 3,
     "coop": 1,  # only the texts are gone back to
@@ -75,7 +77,9 @@ def passes_of(spec):
     held_out = sum(images.values()) - images["train"]
     there_and_back = texts_of(spec, settings.get("batch_size")) * 2
     per_image = PASSES[spec["method"]] + there_and_back
-    return epochs * per_image * images["train"] + looks * held_out * (1 + texts_of(spec, BATCH))
+    passes = epochs * per_image * images["train"]
+    passes += looks * held_out * (1 + texts_of(spec, BATCH))
+    return settings.get("members", 1) * passes
 
 
 def texts_of(spec, batch):

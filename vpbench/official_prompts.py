@@ -14,11 +14,18 @@ PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
 # The recipe of main_clip.py and main_vision.py, which the checkpoint does not hold.
 RECIPE = {
     "init": "normal",
+    "squash": "none",
+    "operation": "add",
+    "members": 1,
     "placement": "after_normalization",
+    "image_side": None,
+    "input_diversity": "none",
     "optimiser": "sgd",
     "momentum": 0.9,
     "gradient": "plain",
+    "map_lr": None,
     "source_classes": None,
+    "reader": None,
     "text_prompt": None,
     "class_names": None,
     "position_range": "official",

@@ -17,11 +17,13 @@ CARD = (
     *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
     *("class_names", "text_prompt", "sha256"),
 )
+OF_MAP = "label_map."  # how the names of a label map's tensors begin
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
 _USED = (
-    *("template", "size", "placement", "label_map", "source_classes", "text_prompt"),
-    *("class_names", "position_range", "test_position"),
+    *("template", "size", "squash", "operation", "members", "gradient"),
+    *("placement", "image_side", "label_map", "source_classes", "reader"),
+    *("text_prompt", "class_names", "position_range", "test_position"),
 )
 LEGAL = {
     "type": "object",
@@ -63,16 +65,21 @@ def prompt_card(prompt_settings, backbone, task, accuracy):
 
 def save_prompt(path, prompt, card):
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
-    path = _named(path, ".safetensors")
-    state = {name: value.detach().cpu().contiguous() for name, value in prompt.state_dict().items()}
+    path, of_map = _named(path, ".safetensors"), card.get("label_map", {})
+    tensors = prompt.state_dict() | {OF_MAP + name: tensor for name, tensor in of_map.items()}
+    state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = save(state)
     records.write_bytes(path, data)
-    records.write(path.with_suffix(".json"), card | {"sha256": sha256(data).hexdigest()})
+    plain = {key: value for key, value in card.items() if key != "label_map"}
+    records.write(path.with_suffix(".json"), plain | {"sha256": sha256(data).hexdigest()})
     return path
 
 
 def load_prompt(path, backbone):
-    """Returns (prompt, card) of the files at `path`, made for exactly this `backbone`."""
+    """Returns (prompt, card) of the files at `path`, made for exactly this `backbone`.
+
+    The card has the tensors of a label map that belongs to the prompt, under label_map.
+    """
     path, card_path = _named(path, ".safetensors"), _named(path, ".json")
     for file in (path, card_path):
         if not file.is_file():
@@ -95,11 +102,14 @@ def load_prompt(path, backbone):
             f"{backbone.image_size}"
         )
     try:
-        prompt = restore_prompt(card["settings"], card["image_size"], load(data))
+        tensors = load(data)
+        own = {name: each for name, each in tensors.items() if not name.startswith(OF_MAP)}
+        prompt = restore_prompt(card["settings"], card["image_size"], own)
     except Exception as error:  # of what is no safetensors file, or holds other tensors
         reason = first_line((str(error).strip().splitlines() or [error])[-1])
         raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
-    return prompt.to(backbone.device), card
+    of_map = {name.removeprefix(OF_MAP): tensors[name] for name in tensors.keys() - own.keys()}
+    return prompt.to(backbone.device), card | {"label_map": of_map}
 
 
 def _read_card(path):

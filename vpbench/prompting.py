@@ -22,9 +22,10 @@ def fit_prompt(backbone, task, settings, *, seed=0):
         raise ValueError(complaint)
     fit = visual_prompt.fit(backbone, task, settings, seed)
     _, state, evaluations = fit.selection["best_validation"]
-    prompt = restore_prompt(settings, backbone.image_size, state)
+    prompt = restore_prompt(settings, backbone.image_size, visual_prompt.part(state, "prompt"))
     accuracy = {name: evaluation.metrics["accuracy"] for name, evaluation in evaluations.items()}
-    return prompt.to(backbone.device), prompt_card(settings, backbone, task, accuracy)
+    card = prompt_card(settings, backbone, task, accuracy)
+    return prompt.to(backbone.device), card | {"label_map": visual_prompt.part(state, "label_map")}
 
 
 def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
@@ -37,6 +38,6 @@ def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
             f"{task.name} has {len(task.class_names)}"
         )
     same_words = replace(task, template=card["text_prompt"])  # the prompt was learned for this text
-    logits = visual_prompt.head(backbone, same_words, card["settings"])
-    classifier = visual_prompt.prompted(prompt, backbone, logits, card["settings"]["placement"])
+    of_map = card.get("label_map")
+    classifier = visual_prompt.trained(prompt, backbone, same_words, card["settings"], of_map)
     return evaluate(classifier, task.splits[split], len(task.class_names)).metrics

@@ -1,14 +1,37 @@
-"""Visual prompts (section 3.2.2): one learned perturbation added to every image.
+"""Visual prompts (section 3.2.2): one learned perturbation of every image.
 
 Shapes: N images, C = 3 channels, S = H = W pixels, p prompt size. A prompt maps images
-[N, C, S, S] to prompted images of the same shape; it is not bounded.
+[N, C, S, S] to prompted images of the same shape.
 """
 
+import math
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+SQUASHES = {"none": lambda x: x, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+LOW_RANK_STD = 0.01  # of the second factor at the start, as in LoR-VP
+
+
+class Prompt(nn.Module):
+    """What all prompts share: a picture, the canvas, that is added to every image.
+
+    `squash` bounds its values (adversarial reprogramming: tanh). With the operation `multiply` each
+    pixel is multiplied by 1 + the canvas instead.
+    """
+
+    copies = 1  # prompted images per image
+
+    def __init__(self, squash="none", operation="add"):
+        super().__init__()
+        self.squash, self.operation = SQUASHES[squash], operation
+
+    def forward(self, x):
+        if self.operation == "multiply":
+            return x * (1 + self.canvas())
+        return x + self.canvas()
 
 
 def _initial(init, generator, *shape):
@@ -17,11 +40,11 @@ def _initial(init, generator, *shape):
     return nn.Parameter(torch.randn(shape, generator=generator))
 
 
-class Padding(nn.Module):
+class Padding(Prompt):
     """A border of width p: 2Cp(H + W - 2p) parameters."""
 
-    def __init__(self, image_size, size, init="normal", generator=None, **_):
-        super().__init__()
+    def __init__(self, image_size, size, init="normal", generator=None, **form):
+        super().__init__(**form)
         if not 1 <= 2 * size <= image_size:
             raise ValueError(
                 f"padding of size {size} does not fit images of {image_size} pixels; "
@@ -36,31 +59,27 @@ class Padding(nn.Module):
     def canvas(self):
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
         hole = self.pad_up.new_zeros(1, 3, self.inner, self.inner)
-        middle = torch.cat([self.pad_left, hole, self.pad_right], 3)
-        return torch.cat([self.pad_up, middle, self.pad_down], 2)
+        up, down, left, right = map(
+            self.squash, (self.pad_up, self.pad_down, self.pad_left, self.pad_right)
+        )
+        return torch.cat([up, torch.cat([left, hole, right], 3), down], 2)
 
-    def forward(self, x):
-        return x + self.canvas()
 
-
-class FixedPatch(nn.Module):
+class FixedPatch(Prompt):
     """A p x p patch in the upper left corner: Cp^2 parameters."""
 
-    def __init__(self, image_size, size, init="normal", generator=None, **_):
-        super().__init__()
+    def __init__(self, image_size, size, init="normal", generator=None, **form):
+        super().__init__(**form)
         _check_patch(image_size, size)
         self.image_size = image_size
         self.patch = _initial(init, generator, 1, 3, size, size)
 
     def canvas(self):
         """Returns the prompt alone [1, C, S, S]."""
-        return _placed(self.patch, 0, 0, self.image_size)
-
-    def forward(self, x):
-        return x + self.canvas()
+        return _placed(self.squash(self.patch), 0, 0, self.image_size)
 
 
-class RandomPatch(nn.Module):
+class RandomPatch(Prompt):
     """A p x p patch, at one random position per batch: Cp^2 parameters.
 
     A canvas has a position of its own, unless it is made inside `held`: there all have the same.
@@ -71,9 +90,9 @@ class RandomPatch(nn.Module):
 
     def __init__(
         self, image_size, size, init="normal", generator=None,
-        position_range="full", test_position="centre",
+        position_range="full", test_position="centre", **form,
     ):  # fmt: skip
-        super().__init__()
+        super().__init__(**form)
         _check_patch(image_size, size)
         self.image_size, self.generator, self.test_position = image_size, generator, test_position
         self.positions = image_size - size + (1 if position_range == "full" else 0)
@@ -102,10 +121,7 @@ class RandomPatch(nn.Module):
     def canvas(self):
         """Returns the prompt alone [1, C, S, S] at the position for this batch."""
         row, column = self.position or self._draw()
-        return _placed(self.patch, row, column, self.image_size)
-
-    def forward(self, x):
-        return x + self.canvas()
+        return _placed(self.squash(self.patch), row, column, self.image_size)
 
 
 def _check_patch(image_size, size):
@@ -121,31 +137,174 @@ def _placed(patch, row, column, image_size):
     return F.pad(patch, (column, image_size - size - column, row, image_size - size - row))
 
 
-PROMPTS = {"padding": Padding, "fixed_patch": FixedPatch, "random_patch": RandomPatch}
+class LowRank(Prompt):
+    """A whole image that is the product of two factors of rank r: 2CSr parameters (LoR-VP)."""
+
+    def __init__(self, image_size, size, init="normal", generator=None, **form):
+        super().__init__(**form)
+        if not 1 <= size <= image_size:
+            raise ValueError(
+                f"a low-rank prompt of rank {size} does not fit images of {image_size} pixels; "
+                f"choose 1 to {image_size}"
+            )
+        self.rows = _initial(init, generator, 1, 3, image_size, size)
+        columns = torch.randn(1, 3, size, image_size, generator=generator)
+        self.columns = nn.Parameter(LOW_RANK_STD * columns)  # both zero: nothing would be learned
+
+    def canvas(self):
+        """Returns the prompt alone [1, C, S, S]."""
+        return self.squash(self.rows @ self.columns)
+
+
+class Conditional(Prompt):
+    """A whole image, weighted for each image by a mask that a small network makes of it (SMM).
+
+    The mask has one value for every square of p x p pixels, p a power of 2.
+    """
+
+    WIDTHS = (8, 16, 32, 64, 3)  # channels after each convolution
+
+    def __init__(self, image_size, size, init="normal", generator=None, **form):
+        super().__init__(**form)
+        pools = int(math.log2(size))
+        if 2**pools != size or pools > len(self.WIDTHS) or image_size % size:
+            raise ValueError(
+                f"a conditional prompt with a mask of squares of {size} pixels does not fit images "
+                f"of {image_size}; choose a power of 2 up to {2 ** len(self.WIDTHS)} that divides "
+                "the image"
+            )
+        self.size = size
+        self.picture = _initial(init, generator, 1, 3, image_size, image_size)
+        layers, before = [], 3
+        for number, width in enumerate(self.WIDTHS):
+            convolution = nn.Conv2d(before, width, 3, padding=1)
+            bound = 1 / math.sqrt(9 * before)  # PyTorch's own start, from our generator
+            for parameter in (convolution.weight, convolution.bias):
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            layers.append(convolution)
+            if number < len(self.WIDTHS) - 1:
+                layers += [nn.BatchNorm2d(width), nn.ReLU()]
+            if number < pools:
+                layers.append(nn.MaxPool2d(2))
+            before = width
+        self.mask = nn.Sequential(*layers)
+
+    def canvas(self):
+        """Returns the prompt [1, C, S, S] before its masks, which are those of images."""
+        return self.squash(self.picture)
+
+    def forward(self, x):
+        mask = self.mask(x).repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
+        if self.operation == "multiply":
+            return x * (1 + self.canvas() * mask)
+        return x + self.canvas() * mask
+
+
+class Nothing(Prompt):
+    """No prompt: what the label map, or the shrinking of the images, does by itself."""
+
+    def __init__(self, image_size, size, init="zeros", generator=None, **form):
+        super().__init__(**form)
+        self.register_buffer("empty", torch.zeros(1, 3, image_size, image_size), persistent=False)
+
+    def canvas(self):
+        """Returns zeros [1, C, S, S]."""
+        return self.empty
+
+
+class Whole(Prompt):
+    """A prompt kept as a whole image, of which only the pixels of its template are ever changed.
+
+    Its gradient says how much of the loss falls on the rest of the image: see gradients.py.
+    """
+
+    def __init__(self, prompt):
+        super().__init__()
+        self.operation, self.squash = prompt.operation, prompt.squash
+        if isinstance(prompt, RandomPatch | LowRank | Conditional | Nothing):
+            raise ValueError(
+                "gradient: unit_image is for prompts of one place: padding and fixed_patch"
+            )
+        if self.squash(torch.zeros(())) != 0:
+            raise ValueError(
+                "gradient: unit_image needs a prompt of zeros to do nothing: no sigmoid"
+            )
+        prompt.squash = SQUASHES["none"]
+        self.picture = nn.Parameter(prompt.canvas().detach().clone())
+        for parameter in prompt.parameters():
+            parameter.data.fill_(1)
+        self.register_buffer("mask", prompt.canvas().detach(), persistent=False)
+
+    def canvas(self):
+        """Returns the prompt alone [1, C, S, S], zero where it does not act."""
+        return self.squash(self.picture)  # without the mask, so that all of it has a gradient
+
+
+class Ensemble(nn.Module):
+    """Several prompts, each with an image of its own per image; what they say is averaged."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members, self.copies = nn.ModuleList(members), len(members)
+
+    def canvas(self):
+        """Returns the mean [1, C, S, S] of the members' canvases."""
+        return torch.stack([member.canvas() for member in self.members]).mean(0)
+
+    def forward(self, x):
+        return torch.cat([member(x) for member in self.members])
+
+
+PROMPTS = {
+    "padding": Padding,
+    "fixed_patch": FixedPatch,
+    "random_patch": RandomPatch,
+    "low_rank": LowRank,
+    "conditional": Conditional,
+    "none": Nothing,
+}
 
 
 def build_prompt(
-    template, image_size, size, *, init="normal", generator=None,
-    position_range="full", test_position="centre",
+    template, image_size, size, *, init="normal", generator=None, position_range="full",
+    test_position="centre", squash="none", operation="add", members=1, gradient="plain",
 ):  # fmt: skip
     """Returns an untrained prompt of the given template and size."""
     if template not in PROMPTS:
         raise ValueError(f"unknown template {template!r}; choose one of: {', '.join(PROMPTS)}")
-    return PROMPTS[template](
-        image_size, size, init, generator,
-        position_range=position_range, test_position=test_position,
+    form = {"squash": squash, "operation": operation}
+    if template == "random_patch":
+        form |= {"position_range": position_range, "test_position": test_position}
+    built = [PROMPTS[template](image_size, size, init, generator, **form) for _ in range(members)]
+    if gradient == "unit_image":
+        built = [Whole(prompt) for prompt in built]
+    return built[0] if members == 1 else Ensemble(built)
+
+
+def prompt_of(settings, image_size, generator, init=None):
+    """Returns an untrained prompt as `settings` of a recipe say; `init` instead of theirs."""
+    keys = (*("position_range", "test_position", "squash", "operation", "members", "gradient"),)
+    return build_prompt(
+        settings["template"], image_size, settings["size"], init=init or settings["init"],
+        generator=generator, **{key: settings[key] for key in keys},
     )  # fmt: skip
 
 
 def restore_prompt(settings, image_size, state):
     """Returns the trained prompt with the recipe `settings` and the tensors `state`."""
-    prompt = build_prompt(
-        settings["template"], image_size, settings["size"], init="zeros",
-        generator=torch.Generator().manual_seed(0),  # positions at test time, if they are drawn
-        position_range=settings["position_range"], test_position=settings["test_position"],
-    )  # fmt: skip
+    # The generator is for positions at test time, if they are drawn.
+    prompt = prompt_of(settings, image_size, torch.Generator().manual_seed(0), "zeros")
     prompt.load_state_dict(state)
     return prompt.eval()
+
+
+def trained_parameters(prompt):
+    """Returns the number of values of a prompt that are trained."""
+    if isinstance(prompt, Ensemble):
+        return sum(trained_parameters(member) for member in prompt.members)
+    if isinstance(prompt, Whole):
+        return int(prompt.mask.sum())
+    return sum(parameter.numel() for parameter in prompt.parameters())
 
 
 def parameter_count(template, image_size, size):

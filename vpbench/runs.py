@@ -17,6 +17,7 @@ from vpbench.engine import Engine, computing
 from vpbench.fastest_precision import fastest_precision
 from vpbench.grid import canonical
 from vpbench.locks import one_at_a_time
+from vpbench.methods.visual_prompt import part, prompted
 from vpbench.prompt_files import prompt_card, save_prompt
 from vpbench.prompts import restore_prompt
 from vpbench.tasks import load_task
@@ -173,7 +174,7 @@ def peak_memory(device):
 
 
 @torch.no_grad()
-def examples(prompt, backbone, task, placement):
+def examples(prompt, backbone, task, settings):
     """Returns arrays for people to look at: a few test images, plain and prompted, and the prompt.
 
     images and prompted are uint8 [n, S, S, 3], of different classes as far as there are any; a
@@ -183,14 +184,17 @@ def examples(prompt, backbone, task, placement):
     split = task.splits["test"]
     _, first = np.unique(split.labels.numpy(), return_index=True)
     index = torch.from_numpy(np.sort(first)[:EXAMPLES])
-    pixels = backbone.scale_pixels(split.images[index])
+    placement = settings["placement"]
     canvas = prompt.canvas()
     if placement == "after_normalization":
         canvas = canvas * backbone.std
-    prompted = (pixels + canvas).clamp(0, 1).mul(255).round().byte()
+    # Of an ensemble, the images of its first member.
+    classifier = prompted(prompt, backbone, lambda x: x, placement, settings["image_side"])
+    pixels = classifier(split.images[index])[: len(index)] * backbone.std + backbone.mean
+    seen = pixels.clamp(0, 1).mul(255).round().byte()
     return {
         "images": backbone.pictures(split.images[index]).cpu().numpy(),
-        "prompted": prompted.permute(0, 2, 3, 1).cpu().numpy(),
+        "prompted": seen.permute(0, 2, 3, 1).cpu().numpy(),
         "canvas": canvas[0].cpu().numpy(),
         "labels": split.labels[index].numpy(),
     }
@@ -200,14 +204,16 @@ def write_run(path, record, predictions, fit, task, backbone):
     """Returns `path` once the record and its side files are there; the record comes last."""
     path, spec = Path(path), record["spec"]
     records.write_arrays(path.with_suffix(".predictions.npz"), predictions)
-    if spec["method"] == "visual_prompt":
+    if catalogue.is_prompt(spec["method"]):
         settings = spec["settings"]
         _, state, evaluations = fit.selection[record["rule"]]
-        prompt = restore_prompt(settings, backbone.image_size, state).to(backbone.device)
+        own = part(state, "prompt")
+        prompt = restore_prompt(settings, backbone.image_size, own).to(backbone.device)
         accuracy = {name: e.metrics["accuracy"] for name, e in evaluations.items()}
         card = prompt_card(settings, backbone, task, accuracy)
+        card["label_map"] = part(state, "label_map")
         save_prompt(path.with_suffix(".prompt.safetensors"), prompt, card)
-        shown = examples(prompt, backbone, task, settings["placement"])
+        shown = examples(prompt, backbone, task, settings)
         records.write_arrays(path.with_suffix(".examples.npz"), shown)
     return records.write(path, record)
 

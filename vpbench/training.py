@@ -55,6 +55,7 @@ def optimise(
     scaler = torch.amp.GradScaler(device.type, enabled=engine.precision == "fp16")
     progress = Progress(min(engine.micro_batch or batch_size, batch_size))
     held = getattr(module, "held", nullcontext)  # what is drawn at random for a batch
+    begin_epoch = getattr(module, "begin_epoch", lambda *_: None)  # what is counted for an epoch
     diversity = settings.get("input_diversity", "none")
     by_epoch = settings.get("rate_changes") == "epoch"  # as in schedulers that step once an epoch
 
@@ -96,6 +97,7 @@ def optimise(
 
         while progress.epoch <= settings["epochs"]:
             if progress.order is None:
+                begin_epoch(progress.epoch, train.images, train.labels)
                 progress.order = torch.randperm(len(train), generator=generator)
             module.train()
             waiting = progress.order.split(batch_size)[progress.done :]
@@ -105,7 +107,7 @@ def optimise(
             ):
                 step = (progress.epoch - 1) * per_epoch if by_epoch else taken()
                 for group in optimiser.param_groups:
-                    group["lr"] = learning_rate(
+                    group["lr"] = group.get("factor", 1) * learning_rate(
                         step, steps, settings["lr"], warm_up, settings["schedule"],
                         settings.get("warm_up_lr"),
                     )  # fmt: skip

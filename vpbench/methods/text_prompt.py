@@ -1,6 +1,6 @@
 """TP: zero-shot transfer with the task's text prompt (section 4.2)."""
 
-from vpbench.label_maps import label_map
+from vpbench.label_maps import Text, texts_of
 from vpbench.methods import Fit, unselected
 from vpbench.text import worded
 from vpbench.training import evaluate_splits
@@ -8,7 +8,7 @@ from vpbench.training import evaluate_splits
 
 def fit(backbone, task, settings, seed):
     """Returns the zero-shot `Fit`; nothing is trained, so `seed` does not matter."""
-    logits = label_map("text", backbone, worded(task, settings))
+    logits = Text(backbone, [texts_of(worded(task, settings))])
 
     def classifier(images):
         return logits(backbone.normalize(backbone.scale_pixels(images)))

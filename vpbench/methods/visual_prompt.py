@@ -1,77 +1,172 @@
-"""VP: one prompt learned through the frozen backbone (sections 3.2 to 3.4), officially by SGD."""
+"""VP and its relatives: a prompt learned through a frozen backbone (sections 3.2 to 3.4).
+
+The official recipe, EVP, adversarial reprogramming and the other forms are settings of one thing:
+how an image is prepared, what the prompt is, where it is added, how the answers are mapped, and
+how all that is trained.
+"""
+
+from contextlib import ExitStack, contextmanager
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from vpbench.evaluate import predict
+from vpbench.gradients import unit, unit_image
 from vpbench.label_maps import label_map
 from vpbench.methods import Fit
-from vpbench.prompts import build_prompt
+from vpbench.prompts import Ensemble, prompt_of, trained_parameters
 from vpbench.text import worded
-from vpbench.training import optimise
+from vpbench.training import copy_of, evaluate_splits, optimise
 
 
-def prompted(prompt, backbone, logits, placement):
+class Prompted(nn.Module):
+    """uint8 images to logits [N, K]; what it learns are its `prompt` and its `label_map`."""
+
+    def __init__(self, prompt, backbone, label_map, settings):
+        super().__init__()
+        self.prompt, self.label_map = prompt, label_map
+        self.__dict__["backbone"] = backbone  # not a submodule: it is frozen
+        self.placement, self.side = settings["placement"], settings["image_side"]
+
+    def forward(self, images):
+        classifier = prompted(self.prompt, self.backbone, self.label_map, self.placement, self.side)
+        logits = classifier(images)
+        return logits.unflatten(0, (self.prompt.copies, -1)).mean(0)
+
+    @contextmanager
+    def held(self):
+        """Holds what is drawn at random for a batch, for the time of a block."""
+        members = self.prompt.members if isinstance(self.prompt, Ensemble) else [self.prompt]
+        with ExitStack() as stack:
+            for member in members:
+                if hasattr(member, "held"):
+                    stack.enter_context(member.held())
+            yield
+
+    def begin_epoch(self, epoch, images, labels):
+        """Returns None; a label map that is counted from training images is, if it is time."""
+        when = self.label_map.refresh
+        if when == "epoch" or (when == "once" and epoch == 1):
+            self.eval()
+            source = self.source_logits(images)
+            self.label_map.update(source, labels.to(source.device))
+
+    def source_logits(self, images):
+        """Returns what the backbone says of prompted uint8 images: source logits [N, S]."""
+        answers = prompted(
+            self.prompt, self.backbone, self.label_map.source, self.placement, self.side
+        )
+        return predict(answers, images, self.backbone.device)
+
+
+def prompted(prompt, backbone, logits, placement, side=None):
     """Returns the classifier uint8 images -> logits with `prompt` added.
 
     `placement` is after_normalization (the official code: the prompt lives in normalised units)
-    or before_normalization (pixel units 0..1).
+    or before_normalization (pixel units 0..1). The images are shrunk to `side` pixels before, in
+    the middle of black, if one is given.
     """
+
+    def pixels(images):
+        found = backbone.scale_pixels(images)
+        return found if side is None else shrunk(found, side)
+
     if placement == "after_normalization":
-        return lambda images: logits(prompt(backbone.normalize(backbone.scale_pixels(images))))
-    return lambda images: logits(backbone.normalize(prompt(backbone.scale_pixels(images))))
+        return lambda images: logits(prompt(backbone.normalize(pixels(images))))
+    return lambda images: logits(backbone.normalize(prompt(pixels(images))))
 
 
-def head(backbone, task, settings):
-    """Returns the function normalised images -> logits [N, K] of `settings`: its map and words."""
-    words = worded(task, settings)
-    return label_map(settings["label_map"], backbone, words, settings["source_classes"])
+def shrunk(pixels, side):
+    """Returns images [N, C, S, S] at `side` pixels in the middle of as much black as is needed."""
+    size = pixels.shape[-1]
+    if side > size:
+        raise ValueError(
+            f"image_side {side}: the backbone's images have {size} pixels; shrink them"
+        )
+    small = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    before = (size - side) // 2
+    return F.pad(small, (before, size - side - before, before, size - side - before))
 
 
-def build_optimiser(prompt, settings):
-    """Returns the optimiser of a prompt: the official code's is sgd, on the plain gradient."""
-    parameters, lr, momentum = prompt.parameters(), settings["lr"], settings["momentum"]
+def head(backbone, task, settings, seed=0, state=None):
+    """Returns the label map of `settings`, in their words, with the tensors `state` it learned."""
+    found = label_map(backbone, worded(task, settings), settings, seed)
+    if state:
+        found.load_state_dict(state)
+    return found
+
+
+def trained(prompt, backbone, task, settings, of_map=None):
+    """Returns the `Prompted` of a trained prompt and of the tensors that its label map learned."""
+    logits = head(backbone, task, settings, state=of_map)
+    return Prompted(prompt, backbone, logits, settings).eval()
+
+
+def part(state, name):
+    """Returns the tensors of the submodule `name` in the state of a module."""
+    return {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
+
+
+def build_optimiser(module, settings):
+    """Returns the optimiser of a `Prompted`: the official code's is sgd, on the plain gradient.
+
+    A label map that is trained has a rate of its own, map_lr.
+    """
+    lr, momentum = settings["lr"], settings["momentum"]
+    prompt, of_map = list(module.prompt.parameters()), list(module.label_map.parameters())
+    groups = [{"params": prompt}] if prompt else []
+    if of_map:
+        rate = settings["map_lr"]
+        if rate is None:
+            raise ValueError(f"label_map {settings['label_map']} is trained: it needs a map_lr")
+        groups.append({"params": of_map, "factor": rate / lr})
     if settings["optimiser"] == "adam":
-        optimiser = torch.optim.Adam(parameters, lr=lr, betas=(momentum, 0.999))
+        optimiser = torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999))
     else:
         nesterov = settings["optimiser"] == "nesterov"
-        optimiser = torch.optim.SGD(parameters, lr=lr, momentum=momentum, nesterov=nesterov)
-    if settings["gradient"] == "unit":  # before each step, when a scaled loss is scaled back
-        optimiser.register_step_pre_hook(to_unit_length)
+        optimiser = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+    if settings["gradient"] != "plain":  # before each step, when a scaled loss is scaled back
+        members = module.prompt.members if isinstance(module.prompt, Ensemble) else [module.prompt]
+
+        def change(*_):
+            gradients = [parameter.grad for parameter in prompt]
+            if settings["gradient"] == "unit":
+                unit(gradients)
+            else:
+                unit_image(gradients, [member.mask for member in members])
+
+        optimiser.register_step_pre_hook(change)
     return optimiser
 
 
-def to_unit_length(optimiser, *_):
-    """Returns None; all gradients of `optimiser` together have an L2 norm of 1 from here on.
-
-    A gradient of zero stays zero.
-    """
-    gradients = [each.grad for group in optimiser.param_groups for each in group["params"]]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    for gradient in gradients:
-        gradient.div_(norm.clamp(min=1e-30))
-
-
 def fit(backbone, task, settings, seed, checkpoint=None):
-    """Returns the `Fit` of a prompt; its state is the prompt's state dict.
+    """Returns the `Fit` of a prompt; its state is that of a `Prompted`.
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
     generator = torch.Generator().manual_seed(seed)
-    prompt = build_prompt(
-        settings["template"],
-        backbone.image_size,
-        settings["size"],
-        init=settings["init"],
-        generator=generator,
-        position_range=settings["position_range"],
-        test_position=settings["test_position"],
-    ).to(backbone.device)
-    logits = head(backbone, task, settings)
-    classifier = prompted(prompt, backbone, logits, settings["placement"])
-    optimiser = build_optimiser(prompt, settings)
+    prompt = prompt_of(settings, backbone.image_size, generator)
+    logits = head(backbone, task, settings, seed)
+    module = Prompted(prompt, backbone, logits, settings).to(backbone.device)
+    if not list(module.parameters()):
+        return untrained(module, backbone, task)
     history, selection, micro_batch = optimise(
-        prompt, classifier, optimiser, task, settings, generator,
+        module, module, build_optimiser(module, settings), task, settings, generator,
         f"{task.name} {backbone.name} visual_prompt seed {seed}", backbone.engine, checkpoint,
     )  # fmt: skip
-    parameters = sum(p.numel() for p in prompt.parameters())
+    parameters = trained_parameters(module.prompt) + sum(
+        parameter.numel() for parameter in module.label_map.parameters()
+    )
     images = settings["epochs"] * len(task.splits["train"])
     return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
+
+
+def untrained(module, backbone, task):
+    """Returns the `Fit` of a `Prompted` that learns nothing; its label map may be counted."""
+    train = task.splits["train"]
+    module.begin_epoch(1, train.images, train.labels)
+    evaluations = evaluate_splits(module.eval(), task, len(task.class_names), backbone.device)
+    images = sum(len(task.splits[name]) for name in evaluations)
+    entry = None, copy_of(module), evaluations
+    return Fit(dict.fromkeys(("last", "best_validation", "best_test"), entry), 0, images=images)
