@@ -86,6 +86,14 @@ def test_the_target_and_the_steps_are_those_of_the_mean_over_seeds_and_the_sprea
     assert (row.low, row.high, row.seeds, row.seeds_reached) == (2, 4, 2, 2)
 
 
+def test_equal_shares_of_the_images_are_equal_whatever_their_last_bits():
+    # 120 and 128 of 300 are 124 on average, each as the float32 that torch makes of it
+    runs = [official(20, 40.0, seed=0), official(20, 42.66666793823242, seed=1)]
+    runs += [zeros(41.33333206176758, 1, seed) for seed in (0, 1)]
+    row = row_of(speedrun.speedruns(runs), recipe="init zeros", task=TASK)
+    assert (row.outcome, row.seeds_reached) == ("reached", 2)
+
+
 def test_a_seed_that_does_not_reach_the_target_is_counted_and_has_no_part_in_the_spread():
     runs = [official(20, 60, seed=0), official(20, 60, seed=1)]
     runs += [zeros(65, 1, 0), zeros(58, 1, 1)]  # 61.5 on average
