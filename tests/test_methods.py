@@ -9,7 +9,7 @@ from tiny import DATA, MICRO, PADDING, PROBE, READING, TUNE
 from vpbench import backbones, tasks
 from vpbench.backbones import VisionLanguageBackbone
 from vpbench.methods import fine_tune, linear_probe, text_prompt, visual_prompt
-from vpbench.prompts import build_prompt, restore_prompt
+from vpbench.prompts import build_prompt, part, restore_prompt
 
 VISION = {"label_map": "hard_coded", "lr": 5.0}
 
@@ -156,7 +156,7 @@ def test_the_state_of_a_random_patch_gives_its_accuracy_again(clip, task, positi
     settings = PADDING | changes | {"lr": 20.0}
     fit = visual_prompt.fit(clip, task, settings, 0)
     _, state, evaluations = fit.selection["best_validation"]
-    prompt = restore_prompt(settings, 56, visual_prompt.part(state, "prompt"))
+    prompt = restore_prompt(settings, 56, part(state, "prompt"))
     classifier = visual_prompt.prompted(prompt, clip, map_of(clip, task), settings["placement"])
     with torch.no_grad():
         logits = classifier(task.splits["test"].images)

@@ -19,9 +19,9 @@ from tiny import spec
 
 from vpbench import catalogue, original_backbones, runs
 from vpbench.backbones import load_backbone
-from vpbench.methods.visual_prompt import head, part
+from vpbench.methods.visual_prompt import head
 from vpbench.preprocessing import Preprocessing, preprocess
-from vpbench.prompts import build_prompt
+from vpbench.prompts import build_prompt, part
 from vpbench.tasks import Split, Task
 from vpbench.vision_transformer import SelfAttention, streamline
 

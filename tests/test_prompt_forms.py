@@ -6,7 +6,7 @@ from vpbench import runs
 from vpbench.methods import visual_prompt
 from vpbench.prompt_files import load_prompt
 from vpbench.prompting import evaluate_prompt
-from vpbench.prompts import build_prompt, restore_prompt, trained_parameters
+from vpbench.prompts import build_prompt, part, restore_prompt
 
 ONE = {"epochs": 1, "evaluate_at": []}
 FORMS = {
@@ -29,7 +29,7 @@ def seeded():
 
 def test_a_low_rank_prompt_of_rank_four_has_the_5376_parameters_of_lor_vp():
     prompt = build_prompt("low_rank", 224, 4, init="zeros", generator=seeded())
-    assert trained_parameters(prompt) == 5376 and prompt.canvas().abs().max() == 0
+    assert prompt.trained == 5376 and prompt.canvas().abs().max() == 0
 
 
 def test_a_low_rank_prompt_has_its_rank():
@@ -102,12 +102,12 @@ def test_every_form_learns_is_kept_and_gives_its_accuracy_again(name, clip, task
     record, arrays, fit = runs.run(wanted, task, clip)
     path = runs.write_run(tmp_path / "seed0.json", record, arrays, fit, task, clip)
     start = visual_prompt.prompt_of(wanted["settings"], 56, seeded()).state_dict()
-    learned = visual_prompt.part(fit.selection["last"][1], "prompt")
+    learned = part(fit.selection["last"][1], "prompt")
     assert any(not torch.equal(value, start[key]) for key, value in learned.items())
     prompt, card = load_prompt(path.with_suffix(".prompt.safetensors"), clip)
     again = evaluate_prompt(clip, task, prompt, card)["accuracy"]
     assert again == record["selection"][record["rule"]]["test"]["accuracy"]
-    assert record["trained_parameters"] >= trained_parameters(prompt)
+    assert record["trained_parameters"] >= prompt.trained
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_without_a_prompt_only_the_map_answers(resnet, task):
     settings = PADDING | {"template": "none", "label_map": "frequency"}
     fit = visual_prompt.fit(resnet, task, settings, 0)
     assert fit.trained_parameters == 0 and fit.history == []
-    state = visual_prompt.part(fit.selection["last"][1], "label_map")
+    state = part(fit.selection["last"][1], "label_map")
     x = resnet.normalize(resnet.scale_pixels(task.splits["train"].images))
     counts = torch.zeros(resnet.model.num_classes, 10)
     for source, label in zip(resnet.logits(x).argmax(1), task.splits["train"].labels, strict=True):
@@ -162,3 +162,10 @@ def test_a_restored_ensemble_has_all_its_members():
     prompt = visual_prompt.prompt_of(settings, 56, seeded())
     again = restore_prompt(settings, 56, prompt.state_dict())
     assert torch.equal(again.canvas(), prompt.canvas())
+
+
+@pytest.mark.parametrize("name", ["frequency", "bayesian"])
+def test_the_map_of_an_ensemble_is_counted_once_per_image(name, resnet, task):
+    settings = PADDING | ONE | {"label_map": name, "members": 2}
+    fit = visual_prompt.fit(resnet, task, settings, 0)
+    assert fit.selection["last"][2]["test"].logits.shape == (24, 10)

@@ -15,12 +15,8 @@ WRITE_ERRORS = {
     errno.EROFS: "the disk is read-only",
 }
 NO_MEMORY = (  # in torch's words; the last ones are oneDNN's, which says no more than this
-    *(
-        "out of memory",
-        "can't allocate memory",
-        "not enough memory",
-        "could not create a primitive",
-    ),
+    *("out of memory", "can't allocate memory", "not enough memory"),
+    "could not create a primitive",
 )
 
 
@@ -60,4 +56,5 @@ def not_written(error):
 def out_of_memory(error):
     """Returns whether an exception says that the memory of the machine or device is too small."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY)
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's
+    return named or any(words in text for words in NO_MEMORY)

@@ -5,7 +5,7 @@ much again, going back to the weights a third time. No torch before something is
 """
 
 import importlib
-import time
+from functools import partial
 
 from vpbench import catalogue
 from vpbench.datasets.facts import FACTS
@@ -111,29 +111,13 @@ def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
     """
     import torch
 
-    from vpbench.engine import Engine, until_it_fits
+    from vpbench.engine import Engine
+    from vpbench.fastest_precision import timed
 
     entry = catalogue.BACKBONES[backbone]
     model = importlib.import_module(entry.module).build(backbone)
     model = getattr(model, "visual", model).eval().requires_grad_(False)
     model = model.to(device, memory_format=torch.channels_last)
-    engine, side = Engine(precision), entry.preprocessing[1]
-
-    def steps(size):
-        images = torch.randn(size, 3, side, side, device=device)
-        prompt = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
-
-        def step():
-            engine.forward(model, images + prompt).square().mean().backward()
-            if images.is_cuda:
-                torch.cuda.synchronize(device)
-
-        step()  # the first chooses kernels and fills caches
-        started, count = time.perf_counter(), 0
-        while time.perf_counter() - started < seconds:
-            step()
-            count += 1
-        return count * size / (time.perf_counter() - started)
-
-    per_second, _ = until_it_fits(steps, batch)
+    forward = partial(Engine(precision).forward, model)
+    per_second = timed(forward, entry.preprocessing[1], device, seconds, batch)
     return per_second * PASSES["visual_prompt"]

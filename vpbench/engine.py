@@ -71,7 +71,7 @@ def until_it_fits(attempt, size):
         try:
             return attempt(size), size
         except (MemoryError, RuntimeError) as error:
-            if not (isinstance(error, torch.OutOfMemoryError) or out_of_memory(error)):
+            if not out_of_memory(error):
                 raise
             if size == 1:
                 raise ValueError(

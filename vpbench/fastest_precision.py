@@ -65,22 +65,30 @@ def product_seconds(engine, device):
 
 def speed(backbone, precision):
     """Returns the images per second of steps that go back to the input of `backbone`."""
-    side = backbone.image_size
+    batch = BATCH[backbone.device.type]
+    with computing(backbone, Engine(precision)):
+        return timed(backbone.features, backbone.image_size, backbone.device, SECONDS, batch)
+
+
+def timed(function, side, device, seconds, batch):
+    """Returns the images per second of steps through `function` back to its input.
+
+    The images, of `side` pixels, are random; if memory is short the batch is halved.
+    """
 
     def steps(size):
-        images = torch.zeros(size, 3, side, side, device=backbone.device)
-        prompt = torch.zeros(1, 3, side, side, device=backbone.device, requires_grad=True)
+        images = torch.randn(size, 3, side, side, device=device)
+        prompt = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
 
         def step():
-            backbone.features(images + prompt).square().mean().backward()
-            return prompt.grad.sum().item()
+            function(images + prompt).square().mean().backward()
+            return prompt.grad.sum().item()  # waits for a GPU
 
         step()  # the first chooses kernels and fills caches
         started, count = time.perf_counter(), 0
-        while count < 2 or time.perf_counter() - started < SECONDS:
+        while count < 2 or time.perf_counter() - started < seconds:
             step()
             count += 1
         return count * size / (time.perf_counter() - started)
 
-    with computing(backbone, Engine(precision)):
-        return until_it_fits(steps, BATCH[backbone.device.type])[0]
+    return until_it_fits(steps, batch)[0]

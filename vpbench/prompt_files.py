@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from vpbench import catalogue, documents, records
 from vpbench.catalogue import SCHEMA
 from vpbench.complaints import brief, first_line, one_line
-from vpbench.prompts import restore_prompt
+from vpbench.prompts import part, restore_prompt
 from vpbench.text import worded
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
@@ -17,7 +17,7 @@ CARD = (
     *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
     *("class_names", "text_prompt", "sha256"),
 )
-OF_MAP = "label_map."  # how the names of a label map's tensors begin
+OF_MAP = "label_map"  # the part of a file that is not the prompt's
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
 _USED = (
@@ -66,7 +66,7 @@ def prompt_card(prompt_settings, backbone, task, accuracy):
 def save_prompt(path, prompt, card):
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
     path, of_map = _named(path, ".safetensors"), card.get("label_map", {})
-    tensors = prompt.state_dict() | {OF_MAP + name: tensor for name, tensor in of_map.items()}
+    tensors = prompt.state_dict() | {f"{OF_MAP}.{name}": tensor for name, tensor in of_map.items()}
     state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = save(state)
     records.write_bytes(path, data)
@@ -103,12 +103,12 @@ def load_prompt(path, backbone):
         )
     try:
         tensors = load(data)
-        own = {name: each for name, each in tensors.items() if not name.startswith(OF_MAP)}
+        of_map = part(tensors, OF_MAP)
+        own = {name: tensors[name] for name in tensors if not name.startswith(f"{OF_MAP}.")}
         prompt = restore_prompt(card["settings"], card["image_size"], own)
     except Exception as error:  # of what is no safetensors file, or holds other tensors
         reason = first_line((str(error).strip().splitlines() or [error])[-1])
         raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
-    of_map = {name.removeprefix(OF_MAP): tensors[name] for name in tensors.keys() - own.keys()}
     return prompt.to(backbone.device), card | {"label_map": of_map}
 
 

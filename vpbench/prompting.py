@@ -6,7 +6,7 @@ from vpbench import catalogue
 from vpbench.evaluate import evaluate
 from vpbench.methods import visual_prompt
 from vpbench.prompt_files import prompt_card
-from vpbench.prompts import restore_prompt
+from vpbench.prompts import part, restore_prompt
 
 
 def fit_prompt(backbone, task, settings, *, seed=0):
@@ -22,10 +22,10 @@ def fit_prompt(backbone, task, settings, *, seed=0):
         raise ValueError(complaint)
     fit = visual_prompt.fit(backbone, task, settings, seed)
     _, state, evaluations = fit.selection["best_validation"]
-    prompt = restore_prompt(settings, backbone.image_size, visual_prompt.part(state, "prompt"))
+    prompt = restore_prompt(settings, backbone.image_size, part(state, "prompt"))
     accuracy = {name: evaluation.metrics["accuracy"] for name, evaluation in evaluations.items()}
     card = prompt_card(settings, backbone, task, accuracy)
-    return prompt.to(backbone.device), card | {"label_map": visual_prompt.part(state, "label_map")}
+    return prompt.to(backbone.device), card | {"label_map": part(state, "label_map")}
 
 
 def evaluate_prompt(backbone, task, prompt, card, *, split="test"):

@@ -28,10 +28,22 @@ class Prompt(nn.Module):
         super().__init__()
         self.squash, self.operation = SQUASHES[squash], operation
 
+    @property
+    def members(self):
+        """The prompts that it consists of."""
+        return [self]
+
+    @property
+    def trained(self):
+        """The number of its values that are trained."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def acting(self, x, canvas):
+        """Returns images [N, C, S, S] on which a canvas has acted."""
+        return x * (1 + canvas) if self.operation == "multiply" else x + canvas
+
     def forward(self, x):
-        if self.operation == "multiply":
-            return x * (1 + self.canvas())
-        return x + self.canvas()
+        return self.acting(x, self.canvas())
 
 
 def _initial(init, generator, *shape):
@@ -195,9 +207,7 @@ class Conditional(Prompt):
 
     def forward(self, x):
         mask = self.mask(x).repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
-        if self.operation == "multiply":
-            return x * (1 + self.canvas() * mask)
-        return x + self.canvas() * mask
+        return self.acting(x, self.canvas() * mask)
 
 
 class Nothing(Prompt):
@@ -235,6 +245,11 @@ class Whole(Prompt):
             parameter.data.fill_(1)
         self.register_buffer("mask", prompt.canvas().detach(), persistent=False)
 
+    @property
+    def trained(self):
+        """The number of its values that are trained: those under its mask."""
+        return int(self.mask.sum())
+
     def canvas(self):
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
         return self.squash(self.picture)  # without the mask, so that all of it has a gradient
@@ -246,6 +261,11 @@ class Ensemble(nn.Module):
     def __init__(self, members):
         super().__init__()
         self.members, self.copies = nn.ModuleList(members), len(members)
+
+    @property
+    def trained(self):
+        """The number of values that are trained, of all members."""
+        return sum(member.trained for member in self.members)
 
     def canvas(self):
         """Returns the mean [1, C, S, S] of the members' canvases."""
@@ -298,13 +318,9 @@ def restore_prompt(settings, image_size, state):
     return prompt.eval()
 
 
-def trained_parameters(prompt):
-    """Returns the number of values of a prompt that are trained."""
-    if isinstance(prompt, Ensemble):
-        return sum(trained_parameters(member) for member in prompt.members)
-    if isinstance(prompt, Whole):
-        return int(prompt.mask.sum())
-    return sum(parameter.numel() for parameter in prompt.parameters())
+def part(state, name):
+    """Returns the tensors of the submodule `name` in the state of a module."""
+    return {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
 
 
 def parameter_count(template, image_size, size):

@@ -17,9 +17,9 @@ from vpbench.engine import Engine, computing
 from vpbench.fastest_precision import fastest_precision
 from vpbench.grid import canonical
 from vpbench.locks import one_at_a_time
-from vpbench.methods.visual_prompt import part, prompted
+from vpbench.methods.visual_prompt import prompted
 from vpbench.prompt_files import prompt_card, save_prompt
-from vpbench.prompts import restore_prompt
+from vpbench.prompts import part, restore_prompt
 from vpbench.tasks import load_task
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.transformer import VisionTransformer
 
-from vpbench.methods import Fit
+from vpbench.methods import fit_seeded
 from vpbench.text import refine_class_name, worded
-from vpbench.training import optimise
 
 STD = 0.02  # of a context that starts at random, in CoOp
 FILLER = "a"  # a word of one token, in whose places the context is put
@@ -189,9 +188,8 @@ def fit(method, build, backbone, task, settings, seed, checkpoint):
 
     It maps normalised images to logits, and is given the task in the words of `settings`.
     """
-    gpus = [backbone.device] if backbone.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
-        torch.manual_seed(seed)  # for the first tokens, and dropout
+
+    def built():
         said = worded(task, {"text_prompt": None} | settings)
         module = build(backbone, said, settings).to(backbone.device)
         optimiser = torch.optim.SGD(
@@ -200,12 +198,6 @@ def fit(method, build, backbone, task, settings, seed, checkpoint):
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
-        history, selection, micro_batch = optimise(
-            module,
-            lambda images: module(backbone.normalize(backbone.scale_pixels(images))),
-            optimiser, task, settings, torch.Generator().manual_seed(seed),
-            f"{task.name} {backbone.name} {method} seed {seed}", backbone.engine, checkpoint,
-        )  # fmt: skip
-    parameters = sum(p.numel() for p in module.parameters())
-    images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
+        return module, module, optimiser
+
+    return fit_seeded(method, built, backbone, task, settings, seed, checkpoint)

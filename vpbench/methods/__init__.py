@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
+from vpbench.training import optimise
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -21,6 +25,27 @@ class Fit:
     micro_batch: int | None = None
 
 
-def unselected(evaluations):
+def fit_seeded(method, build, backbone, task, settings, seed, checkpoint=None):
+    """Returns the `Fit` of a module whose first values and training draw from torch's generators.
+
+    build() gives the module, the function from normalised images to logits that uses it, and the
+    optimiser. From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    """
+    gpus = [backbone.device] if backbone.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        torch.manual_seed(seed)
+        module, logits, optimiser = build()
+        history, selection, micro_batch = optimise(
+            module,
+            lambda images: logits(backbone.normalize(backbone.scale_pixels(images))),
+            optimiser, task, settings, torch.Generator().manual_seed(seed),
+            f"{task.name} {backbone.name} {method} seed {seed}", backbone.engine, checkpoint,
+        )  # fmt: skip
+    parameters = sum(p.numel() for p in module.parameters())
+    images = settings["epochs"] * len(task.splits["train"])
+    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
+
+
+def unselected(evaluations, state=None):
     """Returns the selection of a method without epochs: the same evaluations three times."""
-    return dict.fromkeys(("last", "best_validation", "best_test"), (None, None, evaluations))
+    return dict.fromkeys(("last", "best_validation", "best_test"), (None, state, evaluations))

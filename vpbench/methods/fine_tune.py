@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vpbench.methods import Fit
+from vpbench.methods import fit_seeded
 from vpbench.text import text_prompts
-from vpbench.training import optimise
 
 
 class TextHeadClassifier(nn.Module):
@@ -56,9 +55,8 @@ def fit(backbone, task, settings, seed, checkpoint=None):
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
-    gpus = [backbone.device] if backbone.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
-        torch.manual_seed(seed)
+
+    def build():
         if settings["head"] == "new":
             model = _new_head(backbone, task)
             logits = partial(backbone.engine.forward, model)
@@ -74,12 +72,6 @@ def fit(backbone, task, settings, seed, checkpoint=None):
             eps=settings["eps"],
             weight_decay=settings["weight_decay"],
         )
-        history, selection, micro_batch = optimise(
-            model,
-            lambda images: logits(backbone.normalize(backbone.scale_pixels(images))),
-            optimiser, task, settings, torch.Generator().manual_seed(seed),
-            f"{task.name} {backbone.name} fine_tune seed {seed}", backbone.engine, checkpoint,
-        )  # fmt: skip
-    parameters = sum(p.numel() for p in model.parameters())
-    images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
+        return model, logits, optimiser
+
+    return fit_seeded("fine_tune", build, backbone, task, settings, seed, checkpoint)

@@ -6,6 +6,7 @@ how all that is trained.
 """
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,8 @@ from torch import nn
 from vpbench.evaluate import predict
 from vpbench.gradients import unit, unit_image
 from vpbench.label_maps import label_map
-from vpbench.methods import Fit
-from vpbench.prompts import Ensemble, prompt_of, trained_parameters
+from vpbench.methods import Fit, unselected
+from vpbench.prompts import prompt_of
 from vpbench.text import worded
 from vpbench.training import copy_of, evaluate_splits, optimise
 
@@ -30,16 +31,18 @@ class Prompted(nn.Module):
         self.placement, self.side = settings["placement"], settings["image_side"]
 
     def forward(self, images):
-        classifier = prompted(self.prompt, self.backbone, self.label_map, self.placement, self.side)
-        logits = classifier(images)
-        return logits.unflatten(0, (self.prompt.copies, -1)).mean(0)
+        return self.answers(self.label_map, images)
+
+    def answers(self, logits, images):
+        """Returns what `logits` gives to prompted uint8 images, averaged over the members."""
+        classifier = prompted(self.prompt, self.backbone, logits, self.placement, self.side)
+        return classifier(images).unflatten(0, (self.prompt.copies, -1)).mean(0)
 
     @contextmanager
     def held(self):
         """Holds what is drawn at random for a batch, for the time of a block."""
-        members = self.prompt.members if isinstance(self.prompt, Ensemble) else [self.prompt]
         with ExitStack() as stack:
-            for member in members:
+            for member in self.prompt.members:
                 if hasattr(member, "held"):
                     stack.enter_context(member.held())
             yield
@@ -54,9 +57,7 @@ class Prompted(nn.Module):
 
     def source_logits(self, images):
         """Returns what the backbone says of prompted uint8 images: source logits [N, S]."""
-        answers = prompted(
-            self.prompt, self.backbone, self.label_map.source, self.placement, self.side
-        )
+        answers = partial(self.answers, self.label_map.source)
         return predict(answers, images, self.backbone.device)
 
 
@@ -103,11 +104,6 @@ def trained(prompt, backbone, task, settings, of_map=None):
     return Prompted(prompt, backbone, logits, settings).eval()
 
 
-def part(state, name):
-    """Returns the tensors of the submodule `name` in the state of a module."""
-    return {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
-
-
 def build_optimiser(module, settings):
     """Returns the optimiser of a `Prompted`: the official code's is sgd, on the plain gradient.
 
@@ -127,14 +123,13 @@ def build_optimiser(module, settings):
         nesterov = settings["optimiser"] == "nesterov"
         optimiser = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
     if settings["gradient"] != "plain":  # before each step, when a scaled loss is scaled back
-        members = module.prompt.members if isinstance(module.prompt, Ensemble) else [module.prompt]
 
         def change(*_):
             gradients = [parameter.grad for parameter in prompt]
             if settings["gradient"] == "unit":
                 unit(gradients)
             else:
-                unit_image(gradients, [member.mask for member in members])
+                unit_image(gradients, [member.mask for member in module.prompt.members])
 
         optimiser.register_step_pre_hook(change)
     return optimiser
@@ -155,9 +150,7 @@ def fit(backbone, task, settings, seed, checkpoint=None):
         module, module, build_optimiser(module, settings), task, settings, generator,
         f"{task.name} {backbone.name} visual_prompt seed {seed}", backbone.engine, checkpoint,
     )  # fmt: skip
-    parameters = trained_parameters(module.prompt) + sum(
-        parameter.numel() for parameter in module.label_map.parameters()
-    )
+    parameters = module.prompt.trained + sum(p.numel() for p in module.label_map.parameters())
     images = settings["epochs"] * len(task.splits["train"])
     return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
 
@@ -168,5 +161,4 @@ def untrained(module, backbone, task):
     module.begin_epoch(1, train.images, train.labels)
     evaluations = evaluate_splits(module.eval(), task, len(task.class_names), backbone.device)
     images = sum(len(task.splits[name]) for name in evaluations)
-    entry = None, copy_of(module), evaluations
-    return Fit(dict.fromkeys(("last", "best_validation", "best_test"), entry), 0, images=images)
+    return Fit(unselected(evaluations, copy_of(module)), 0, images=images)
