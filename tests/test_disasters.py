@@ -115,19 +115,28 @@ def undisturbed(tmp_path_factory):
 # A full disk, a read-only folder
 
 
+def unwritten(full, rooms, arguments, pattern, capsys):
+    """Yields the path that `pattern` finds in the one line of each failure of a command.
+
+    The disk has ever more room, as many bytes as `rooms` say, until the command succeeds.
+    """
+    for left in rooms:
+        full.fill(left)
+        capsys.readouterr()
+        if main(arguments) == 0:
+            return
+        yield re.fullmatch(pattern, one_line(capsys.readouterr().err))[1]
+
+
 def test_a_disk_that_gets_full_at_any_file_gives_one_line_and_leaves_only_whole_files(
     tmp_path, monkeypatch, undisturbed, capsys
 ):
     whole, said = undisturbed(run_task(BOTH)), set()
     with disk.small(tmp_path / "disk") as full:
         monkeypatch.chdir(full.folder)
-        for left in (0, 3000, *(disk.PAGE * pages for pages in (1, 2, 4, 8, 16, 32))):
-            full.fill(left)
-            capsys.readouterr()
-            if main(run_task(BOTH)) == 0:
-                break
-            line = one_line(capsys.readouterr().err)
-            path = re.fullmatch(rf"(results/\S+): not written, {full.reason}", line)[1]
+        rooms = 0, 3000, *(disk.PAGE * pages for pages in (1, 2, 4, 8, 16, 32))
+        pattern = rf"(results/\S+): not written, {full.reason}"
+        for path in unwritten(full, rooms, run_task(BOTH), pattern, capsys):
             said.add(Path(path).name)
             found = files(full.folder)
             assert path not in found and found.items() <= whole.items()
@@ -274,13 +283,9 @@ def test_a_disk_that_gets_full_while_the_cache_is_made(dots, tmp_path, monkeypat
         monkeypatch.setenv("VPBENCH_DATA", str(full.folder))
         enough = cache.shutil.disk_usage(tmp_path)  # before something else fills the disk
         monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: enough)
-        for left in (0, 100, 400, 1000, *(disk.PAGE * pages for pages in range(1, 9))):
-            full.fill(left)
-            capsys.readouterr()
-            if main(run(PROBE)) == 0:
-                break
-            line = one_line(capsys.readouterr().err)
-            path = re.fullmatch(rf"(\S+): (the lock was )?not written, {full.reason}", line)[1]
+        rooms = 0, 100, 400, 1000, *(disk.PAGE * pages for pages in range(1, 9))
+        pattern = rf"(\S+): (the lock was )?not written, {full.reason}"
+        for path in unwritten(full, rooms, run(PROBE), pattern, capsys):
             said.add(Path(path).name)
             assert cached().items() <= whole.items()
         full.free()
