@@ -1,9 +1,15 @@
 import pytest
 import torch
+from open_clip.transformer import ResidualAttentionBlock
 from torch import nn
 
 from vpbench.lab.micro_backbones import build_clip
-from vpbench.vision_transformer import PatchEmbedding, SelfAttention, streamline
+from vpbench.vision_transformer import (
+    ClassTokenBlock,
+    PatchEmbedding,
+    SelfAttention,
+    streamline,
+)
 
 
 @pytest.fixture
@@ -32,6 +38,39 @@ def test_attention_gives_the_gradients_that_pytorchs_own_gives(attention):
     tokens.grad = attention.in_proj_weight.grad = None
     SelfAttention(attention)(tokens)[0].square().sum().backward()
     torch.testing.assert_close((tokens.grad, attention.in_proj_weight.grad), expected)
+
+
+def test_the_first_token_attends_to_all_as_it_does_among_them(attention):
+    tokens = torch.randn(2, 5, 12)
+    own = SelfAttention(attention)
+    torch.testing.assert_close(own.of_first(tokens), own(tokens)[0][:, :1])
+
+
+@pytest.mark.parametrize("scaled", [None, 0.5])
+def test_a_block_for_the_class_token_gives_its_value_and_gradients(scaled):
+    torch.manual_seed(0)
+    block = ResidualAttentionBlock(12, 3, ls_init_value=scaled).eval()
+    tokens = torch.randn(2, 5, 12, requires_grad=True)
+    block(tokens)[:, 0].square().sum().backward()
+    expected = {name: value.grad for name, value in block.named_parameters()}
+    gradient, value = tokens.grad, block(tokens)[:, :1].detach()
+    block.zero_grad()
+    tokens.grad, block.attn = None, SelfAttention(block.attn)
+    alone = ClassTokenBlock(block)
+    assert set(alone.state_dict()) == set(block.state_dict())
+    torch.testing.assert_close(alone(tokens).detach(), value)
+    alone(tokens)[:, 0].square().sum().backward()
+    torch.testing.assert_close(tokens.grad, gradient)
+    found = {name: value.grad for name, value in alone.named_parameters()}
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+
+
+def test_a_tower_whose_other_tokens_are_read_keeps_its_last_block():
+    clip = build_clip(20)
+    clip.visual.output_tokens = True
+    assert not isinstance(streamline(clip.visual).transformer.resblocks[-1], ClassTokenBlock)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -22,13 +22,43 @@ class SelfAttention(nn.Module):
 
     def forward(self, x, key=None, value=None, need_weights=False, attn_mask=None):
         """Returns a tuple with the attended tokens [N, L, D], as `nn.MultiheadAttention` does."""
-        count, length, width = x.shape
-        projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        query, key, value = projected.view(
-            count, length, 3, self.heads, width // self.heads
-        ).permute(2, 0, 3, 1, 4)
+        query, key, value = self.split(F.linear(x, self.in_proj_weight, self.in_proj_bias), 3)
         heads = F.scaled_dot_product_attention(query, key, value, attn_mask=attn_mask)
-        return (self.out_proj(heads.transpose(1, 2).reshape(count, length, width)),)
+        return (self.out_proj(heads.transpose(1, 2).reshape(x.shape)),)
+
+    def of_first(self, x):
+        """Returns what the first token [N, 1, D] alone attends to among tokens [N, L, D]."""
+        width, first = x.shape[-1], x[:, :1]
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        (query,) = self.split(F.linear(first, weight[:width], bias[:width]), 1)
+        key, value = self.split(F.linear(x, weight[width:], bias[width:]), 2)
+        heads = F.scaled_dot_product_attention(query, key, value)
+        return self.out_proj(heads.transpose(1, 2).reshape(first.shape))
+
+    def split(self, projected, parts):
+        """Returns [parts, N, heads, L, D / heads] of projected tokens [N, L, parts * D]."""
+        count, length, width = projected.shape
+        return projected.view(
+            count, length, parts, self.heads, width // (parts * self.heads)
+        ).permute(2, 0, 3, 1, 4)
+
+
+class ClassTokenBlock(nn.Module):
+    """A transformer's last block where only the class token is read after it.
+
+    It computes that token alone: of a ViT-B/32 that saves a fourteenth, of the micro-CLIP a fifth
+    of all products, forward and backward.
+    """
+
+    def __init__(self, block):
+        super().__init__()
+        self.ln_1, self.attn, self.ls_1 = block.ln_1, block.attn, block.ls_1
+        self.ln_2, self.mlp, self.ls_2 = block.ln_2, block.mlp, block.ls_2
+
+    def forward(self, x, attn_mask=None):
+        """Returns the class token [N, 1, D] of tokens [N, L, D]."""
+        x = x[:, :1] + self.ls_1(self.attn.of_first(self.ln_1(x)))
+        return x + self.ls_2(self.mlp(self.ln_2(x)))
 
 
 class PatchEmbedding(nn.Module):
@@ -56,6 +86,9 @@ def streamline(tower):
     if not hasattr(tower, "transformer"):
         return tower
     tower.conv1 = PatchEmbedding(tower.conv1)
-    for block in tower.transformer.resblocks:
+    blocks = tower.transformer.resblocks
+    for block in blocks:
         block.attn = SelfAttention(block.attn)
+    if tower.pool_type == "tok" and tower.attn_pool is None and not tower.output_tokens:
+        blocks[-1] = ClassTokenBlock(blocks[-1])
     return tower
