@@ -12,6 +12,10 @@ if not workflow.overwrite_configfiles:
 
     configfile: "config/smoke.yaml" if "smoke" in sys.argv[1:] else "config/lab.yaml"
 
+    if "methods" in sys.argv[1:]:
+
+        configfile: "config/methods/lab.yaml"
+
 
 report: "workflow/report/workflow.rst"
 
@@ -36,6 +40,12 @@ rule all:
 rule smoke:
     input:
         every_smoke_product,
+
+
+# The methods around the paper and the questions about them: config/methods/lab.yaml on top of the lab's.
+rule methods:
+    input:
+        every_product_around,
 
 
 onstart:

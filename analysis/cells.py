@@ -180,10 +180,15 @@ def wilson(percent, count):
 
 def t_interval(percents):
     """Returns the 95 % t-interval of the mean of percentages, one per seed, within 0 and 100."""
-    count = len(percents)
-    half = stdtrit(count - 1, 0.975) * np.std(percents, ddof=1) / math.sqrt(count)
-    mean = float(np.mean(percents))
-    return max(0.0, mean - float(half)), min(100.0, mean + float(half))
+    low, high = t_limits(percents)
+    return max(0.0, low), min(100.0, high)
+
+
+def t_limits(values):
+    """Returns the 95 % t-interval of the mean of two or more numbers."""
+    count, mean = len(values), float(np.mean(values))
+    half = float(stdtrit(count - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(count))
+    return mean - half, mean + half
 
 
 def combined(cells, weights):

@@ -61,22 +61,32 @@ def where(record):
 def difference(pairs, samples=2000, seed=0):
     """Returns (difference, low, high): accuracy a - b in percentage points, averaged over tasks.
 
-    `pairs` has one pair per task. The 95 % interval is the percentile interval of `samples`
-    bootstrap samples, each of which draws the images of every task anew, both methods together.
+    `pairs` has one pair per task. The 95 % interval is the percentile interval of `bootstrap`.
     """
     if not pairs:
         raise RecordError("a paired difference needs at least one task that both methods have")
+    found, drawn = bootstrap(
+        [(per_image(a) - per_image(b))[:, None] for a, b in pairs], samples, seed
+    )
+    low, high = np.percentile(drawn[:, 0], [2.5, 97.5])
+    return 100 * float(found[0]), 100 * float(low), 100 * float(high)
+
+
+def bootstrap(tables, samples=2000, seed=0):
+    """Returns (means [columns], drawn [samples, columns]) of tables of images, averaged over them.
+
+    `tables` has an array [images, columns] per task. Each sample draws the images of every task
+    anew, all columns together.
+    """
     generator = np.random.default_rng(seed)
-    means, draws = [], np.zeros(samples)
-    for a, b in pairs:
-        gaps = per_image(a) - per_image(b)
-        values, counts = np.unique(gaps, return_counts=True)
-        # Images with the same gap are alike, so only how many of each are drawn matters.
-        drawn = generator.multinomial(len(gaps), counts / len(gaps), size=samples)
-        draws += drawn @ values / len(gaps) / len(pairs)
-        means.append(gaps.mean())
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return 100 * float(np.mean(means)), 100 * float(low), 100 * float(high)
+    means, drawn = 0.0, 0.0
+    for table in tables:
+        values, counts = np.unique(table, axis=0, return_counts=True)
+        # Images with the same row are alike, so only how many of each are drawn matters.
+        many = generator.multinomial(len(table), counts / len(table), size=samples)
+        drawn = drawn + many @ values / len(table) / len(tables)
+        means = means + table.mean(axis=0) / len(tables)
+    return means, drawn
 
 
 def per_image(right):

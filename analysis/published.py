@@ -7,6 +7,9 @@ import pandas
 FOLDER = Path(__file__).parent / "published"
 DATASETS = 6  # the tables with other columns than role, method, task, value
 MODELS = 3
+BESIDE = {1: "average", 2: "shift_average", 4: "average", 5: "shift_average"}  # their last column
+PAPER = "Bahng et al. (2022), Table"
+KEPT = "All training images; the released code keeps a prompt's best test epoch"
 TOGETHER = {"mean": lambda values: sum(values) / len(values), "smallest": min, "largest": max}
 
 
@@ -20,6 +23,26 @@ def accuracies(*numbers):
     """Returns (role, method, task) -> the accuracy printed in the Tables `numbers`."""
     rows = pandas.concat(table(number) for number in numbers)
     return dict(zip(zip(rows.role, rows.method, rows.task), rows.value))
+
+
+def methods():
+    """Returns one row per published accuracy of any method, with where and how it was measured.
+
+    `gain` is that over a visual prompt in the same source; `shots` are training images per class;
+    the averages are `average` (of the source's own datasets) and `shift_average`.
+    """
+    architectures = table(MODELS).set_index("role").architecture
+    frames = []
+    for number, name in BESIDE.items():
+        rows = table(number)
+        prompted = rows[rows.method == "visual_prompt"].set_index(["role", "task"]).value
+        same = rows.join(prompted.rename("reference"), on=["role", "task"]).reference
+        gain = (rows.value - same).where(rows.method != "visual_prompt").round(1)
+        rows = rows.assign(variant="default", gain=gain, shots="all", protocol=KEPT)
+        rows = rows.assign(backbone=rows.role.map(architectures), source=f"{PAPER} {number}")
+        frames.append(rows.replace({"task": {"average": name}}))
+    others = pandas.read_csv(FOLDER / "methods.csv", dtype={"shots": str})
+    return pandas.concat([*frames, others], ignore_index=True)[list(others.columns)]
 
 
 def claims():

@@ -7,50 +7,71 @@ import pandas
 from analysis import runs, style
 from analysis.origin import same_origin
 
+RATES = ("lr", "map_lr", "prompt_lr")
+
 
 def search(records):
-    """Returns one row per backbone, method and lr: validation accuracy per task and mean.
+    """Returns one row per backbone, method, recipe and rates: validation accuracy per task, mean.
 
-    The accuracy is that of the last epoch, averaged over seeds; `best` marks the largest mean of
-    each backbone and method. A mean needs every task that any rate has.
+    A recipe is what a block of the grid sweeps over rates: lr and, where there is one, that of a
+    label map or of a prompt beside a fine-tune. The accuracy is that of the last epoch, averaged
+    over seeds; `best` marks the largest mean of each recipe. A mean needs every task that any rate
+    has.
     """
+    keys = ["backbone", "method", "recipe", *RATES]
     frame = pandas.DataFrame(
         {
             "backbone": record["spec"]["backbone"],
             "method": record["spec"]["method"],
-            "lr": record["spec"]["settings"]["lr"],
+            "recipe": record["spec"]["variant"].partition("_lr_")[0],
+            **{rate: record["spec"]["settings"].get(rate) for rate in RATES},
             "task": record["spec"]["task"],
             "accuracy": record["selection"]["last"]["validation"]["accuracy"],
         }
         for record in same_origin(records)
     )
-    keys = ["backbone", "method", "lr"]
     if frame.empty:
         return pandas.DataFrame(columns=[*keys, "mean", "best"])
-    rows = frame.pivot_table(index=keys, columns="task", values="accuracy", aggfunc="mean")
+    frame = frame.astype(dict.fromkeys(RATES, float))
+    means = frame.groupby([*keys, "task"], dropna=False)["accuracy"].mean()
+    rows = means.unstack("task")
     rows["mean"] = rows.mean(axis=1, skipna=False)
-    rows["best"] = rows["mean"] == rows.groupby(keys[:2])["mean"].transform("max")
-    return rows.reset_index()
+    rows["best"] = rows["mean"] == rows.groupby(keys[:3])["mean"].transform("max")
+    return rows.reset_index().dropna(axis="columns", how="all")
 
 
 def draw(rows, scale):
-    """Returns the figure: mean validation accuracy against the rate, a panel per method."""
+    """Returns the figure: mean validation accuracy against the rate, a panel per recipe."""
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    methods = list(dict.fromkeys(rows.method)) or ["visual_prompt"]
+    recipes = list(rows.groupby("recipe", sort=False)) or [("no run", rows)]
+    wide = min(4, len(recipes))
+    high = -(-len(recipes) // wide)
     figure, panels = plt.subplots(
-        1, len(methods), figsize=(style.WIDTH, 3), squeeze=False, layout="constrained"
+        high, wide, figsize=(style.WIDTH, 0.5 + 1.9 * high), squeeze=False, layout="constrained"
     )
-    for axes, method in zip(panels[0], methods):
-        groups = rows[rows.method == method].groupby("backbone")
-        for marker, (backbone, group) in zip("osD^v", groups):
-            axes.plot(group.lr, group["mean"], marker=marker, label=backbone)
+    backbones = sorted(set(rows.backbone))
+    markers = dict(zip(backbones, "osD^v"))
+    for axes, (recipe, own) in zip(panels.flat, recipes):
+        rate = next((name for name in RATES if name in own and own[name].nunique() > 1), "lr")
+        for backbone, group in own.groupby("backbone"):
+            colour = f"C{backbones.index(backbone)}"
+            axes.plot(
+                group[rate], group["mean"], color=colour, marker=markers[backbone], label=backbone
+            )
             best = group[group.best]
-            axes.plot(best.lr, best["mean"], "o", color="none", mec="black", markersize=11)
-        axes.set(xscale="log", xlabel="Learning rate", title=method)
-        axes.legend(frameon=False, title="circled: chosen")
-    panels[0, 0].set_ylabel("Mean validation accuracy (%)")
+            axes.plot(best[rate], best["mean"], "o", color="none", mec="black", markersize=11)
+        axes.set(xscale="log", title=recipe.replace("_", " "))
+        axes.set_xlabel({"lr": "Learning rate"}.get(rate, rate))
+    for axes in list(panels.flat)[len(recipes) :]:
+        axes.remove()
+    lines = [plt.Line2D([], [], color=f"C{i}", marker=markers[b]) for i, b in enumerate(backbones)]
+    figure.legend(
+        lines, backbones, loc="outside lower center", ncols=4, frameon=False,
+        title="circled: chosen",
+    )  # fmt: skip
+    figure.supylabel("Mean validation accuracy (%)", fontsize=9)
     figure.suptitle(style.SCALES[scale], fontsize=9.5)
     return figure
 

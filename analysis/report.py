@@ -247,8 +247,8 @@ def as_json(value):
     return Markup(text.replace("<", r"\u003c"))
 
 
-def page(loaded, results, names, folder, configs):
-    """Returns the text of the page."""
+def page(loaded, results, names, folder, configs, judged=True):
+    """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims."""
     scale = runs.scale_of(loaded)
     made = [record for record in loaded if "measurement" not in record["spec"]]
     analyses = [analysis(name, results, folder, scale) for name in names]
@@ -266,7 +266,7 @@ def page(loaded, results, names, folder, configs):
         scale_name=style.SCALES[scale],
         statement=captions.typographic(STATEMENTS[scale]),
         glance=glance(made),
-        scorecard=scorecard(results / "claims.csv", scale),
+        scorecard=scorecard(results / "claims.csv", scale) if judged else None,
         claims_caption=captions.read(folder / "claims.rst"),
         tables=[shown for shown in analyses if not is_figure(shown)],
         figures=[shown for shown in analyses if is_figure(shown)],
@@ -301,12 +301,15 @@ def main(argv=None):
     parser.add_argument("--runs", nargs="*", default=[], metavar="PATH", help="manifests, records")
     parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
     parser.add_argument("--config", nargs="*", default=[], type=Path, metavar="YAML")
+    parser.add_argument("--around", action="store_true", help="without the paper's claims")
     parser.add_argument("--out", required=True, type=Path, metavar="HTML")
     given = parser.parse_args(argv)
 
     def work():
         loaded = records.load(given.runs)
-        text = page(loaded, given.results, given.names, given.captions, given.config)
+        text = page(
+            loaded, given.results, given.names, given.captions, given.config, not given.around
+        )
         records.write_bytes(given.out, text.encode())
 
     return runs.exit_code(work)

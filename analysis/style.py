@@ -49,6 +49,12 @@ def method_name(method, role):
     return f"{name} + TP" if method == "visual_prompt" and role == "clip" else name
 
 
+def variant_name(method, variant):
+    """Returns what a method is called where its variants stand side by side, e.g. VPT, deep."""
+    name = METHODS[method].display
+    return name if variant == "default" else f"{name}, {variant.replace('_', ' ')}"
+
+
 def role_name(role):
     """Returns the paper's name of a model."""
     return ROLES[role]

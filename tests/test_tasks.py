@@ -170,3 +170,24 @@ def test_an_unknown_task_is_refused_with_the_known_ones():
 def test_fewer_pictures_than_classes_are_refused():
     with pytest.raises(ValueError, match="eurosat_twin has 10 classes; validation: 9 images are"):
         tasks.load_task("eurosat_twin", {"train": 10, "validation": 9, "test": 10})
+
+
+def test_a_few_shots_are_so_many_images_of_each_class_drawn_by_the_seed():
+    task = tasks.load_task("fmow_twin", {"train": 60, "validation": 12, "test": 12})
+    few, again = tasks.few_shot(task, 2, 0), tasks.few_shot(task, 2, 0)
+    train, classes = few.splits["train"], len(task.class_names)
+    assert train.labels.bincount().tolist() == [2] * classes
+    assert train.ids == again.splits["train"].ids != tasks.few_shot(task, 2, 1).splits["train"].ids
+    for number, name in enumerate(train.ids):
+        place = task.splits["train"].ids.index(name)
+        assert torch.equal(train.images[number], task.splits["train"].images[place])
+        assert train.groups[number] == task.splits["train"].groups[place]
+    assert few.splits["test"] is task.splits["test"]
+    assert few.data_hash == task.data_hash
+
+
+def test_a_class_with_fewer_images_than_shots_keeps_all_it_has():
+    task = tasks.load_task("cifar10_twin", {"train": 25, "validation": 10, "test": 10})
+    train = tasks.few_shot(task, 3, 0).splits["train"]
+    assert train.labels.bincount().tolist() == [3] * 5 + [2] * 5
+    assert tasks.few_shot(task, None, 0) is task

@@ -123,7 +123,7 @@ def parser():
     command.add_argument("--seed", type=int, required=True)
 
     command = verb("plan", plan, "print jobs, GPU-hours, disk, and what is missing", device=False)
-    command.add_argument("--configfile", required=True)
+    command.add_argument("--configfile", nargs="+", required=True, help="later ones change earlier")
     command.add_argument(
         "--stated", action="store_true", help="hours from stated FLOPs even if a GPU is here"
     )
@@ -131,7 +131,9 @@ def parser():
     command = verb("verify", verify, "check all records and tables of a results folder again")
     command.set_defaults(device="cpu")  # only --deep needs one
     command.add_argument("results", nargs="?", default="results")
-    command.add_argument("--configfile", default="config/lab.yaml", help="what should be there")
+    command.add_argument(
+        "--configfile", nargs="+", default=["config/lab.yaml"], help="what should be there"
+    )
     command.add_argument(
         "--deep", action="store_true", help="also load the images and evaluate prompts again"
     )
@@ -252,6 +254,7 @@ def run(arguments):
         task = tasks.load_task(
             spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
         )
+        task = tasks.few_shot(task, spec["data"].get("shots"), spec["seed"])
         runs.complete(arguments.out, spec, task, backbone, *kept)
     return 0
 
@@ -414,8 +417,8 @@ def plan(arguments):
     from vpbench import plan as plans
     from vpbench import recipes
 
-    config = recipes.read_config(arguments.configfile)
-    for lines in plans.sections(config, arguments.configfile, arguments.stated):
+    config, where = recipes.read_configs(arguments.configfile)
+    for lines in plans.sections(config, where, arguments.stated):
         print(*lines, "", sep="\n", flush=True)
 
 
@@ -423,8 +426,7 @@ def verify(arguments):
     """Returns the exit code: 1 if anything is wrong or missing; prints a line for each."""
     from vpbench import grid, recipes, records, verification
 
-    where = arguments.configfile
-    config = recipes.read_config(where)
+    config, where = recipes.read_configs(arguments.configfile)
     wanted = grid.expand(config, where)
     places.use(
         arguments.data_dir or config.get("data_dir"),

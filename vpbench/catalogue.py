@@ -250,6 +250,7 @@ METHODS = {
     "adversarial_reprogramming": Method(_METHODS + "visual_prompt", "AR"),
     "linear_probe": Method(_METHODS + "linear_probe", "LP"),
     "fine_tune": Method(_METHODS + "fine_tune", "FT"),
+    "prompted_fine_tune": Method(_METHODS + "prompted_fine_tune", "VP + FT"),
     "coop": Method(_METHODS + "coop", "CoOp", ("vision_language",)),
     "cocoop": Method(_METHODS + "cocoop", "CoCoOp", ("vision_language",)),
     "vpt": Method(_METHODS + "vpt", "VPT", ("vision_language",)),
@@ -259,14 +260,18 @@ PAPER_METHODS = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")  #
 
 # Section 3.2.2 of the paper, then others': a product of factors, a picture that a network weights
 # for each image, and no prompt at all
-TEMPLATES = ("padding", "fixed_patch", "random_patch", "low_rank", "conditional", "none")
+PAPER_TEMPLATES = ("padding", "fixed_patch", "random_patch")
+TEMPLATES = (*PAPER_TEMPLATES, "low_rank", "conditional", "none")
 LABEL_MAPS = (  # those of section 3.3, then others' for each modality
     *("text", "hard_coded", "names", "ensemble", "learned_classifier"),
     *("random", "semantic", "frequency", "iterative", "bayesian", "bayesian_plus", "linear"),
 )
+TRAINED_MAPS = ("learned_classifier", "linear")  # by steps, together with the prompt
 INPUT_DIVERSITY = ("none", "flip", "flip_crop", "resized_crop")  # of training images
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")  # auto: what the machine is fastest in
 SCHEDULES = ("cosine", "linear", "constant")  # what the learning rate does after its warm-up
+
+FIXED_TEMPLATES = ("padding", "fixed_patch", "low_rank")  # nothing is drawn, no network
 
 _COUNT = {"type": "integer", "minimum": 1}
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -332,6 +337,13 @@ _PROMPT = (
         "test_position": {"enum": ["random", "centre"]},
     }
 )
+_FINE_TUNE = _OPTIMISER | {
+    "weight_decay": {"type": "number", "minimum": 0},
+    "decay_gains_and_biases": {"type": "boolean"},  # or only matrices, as open_clip does
+    "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
+    "eps": _POSITIVE,
+    "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
+}
 SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
     "text_prompt": _WORDS,
     "visual_prompt": _PROMPT,
@@ -342,13 +354,13 @@ SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every settin
         "max_iter": _COUNT,
         "standardize": {"type": "boolean"},
     },
-    "fine_tune": _OPTIMISER
+    "fine_tune": _FINE_TUNE,
+    "prompted_fine_tune": _FINE_TUNE
     | {
-        "weight_decay": {"type": "number", "minimum": 0},
-        "decay_gains_and_biases": {"type": "boolean"},  # or only matrices, as open_clip does
-        "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
-        "eps": _POSITIVE,
-        "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
+        "template": {"enum": list(FIXED_TEMPLATES)},
+        "size": _COUNT,
+        "init": _PROMPT["init"],
+        "prompt_lr": _POSITIVE,
     },
     "coop": _CONTEXT | {"class_specific": {"type": "boolean"}, "class_name_at": _NAME_AT},
     "cocoop": _CONTEXT | {"hidden_width": _COUNT},  # of the network that sees the image
@@ -450,7 +462,7 @@ def spec_schema():
             "method": {"enum": list(METHODS)},
             "variant": {"type": "string", "pattern": PLAIN},
             "seed": {"type": "integer", "minimum": 0},
-            "data": data_schema(),
+            "data": data_schema(of_run=True),
             "engine": engine_schema(),
             "settings": {"type": "object"},
             "folder": folder_schema(),
@@ -461,15 +473,18 @@ def spec_schema():
     return schema | {"allOf": one_of("method", own)}
 
 
-def data_schema(complete=True):
+def data_schema(complete=True, of_run=False):
     """Returns the JSON schema of `data`: how many images of each split, and of which size.
 
     None of a split means all there are; the resolution `native` leaves images that all have one
-    size as they are on disk, and the backbone's device resizes them.
+    size as they are on disk, and the backbone's device resizes them. That of a run may also have
+    `shots`: so many training images of each class are used, drawn by its seed.
     """
     counts = dict.fromkeys(SPLITS, {"type": ["integer", "null"], "minimum": 1})
-    resolution = {"resolution": {"enum": ["backbone", "native"]}}
-    return closed_schema(counts | resolution, list(SPLITS) if complete else False)
+    keys = counts | {"resolution": {"enum": ["backbone", "native"]}}
+    if of_run:
+        keys["shots"] = _COUNT
+    return closed_schema(keys, list(SPLITS) if complete else False)
 
 
 def engine_schema():
@@ -560,6 +575,7 @@ def config_schema():
         "variants": names | {"items": plain},
         "seeds": names | {"items": {"type": "integer", "minimum": 0}},
         "settings": {"type": "object"},  # what the block changes in the recipes
+        "data": data_schema(complete=False, of_run=True),  # ... and in the data
         "sweep": {  # setting -> values; each combination is a variant
             "type": "object",
             "minProperties": 1,
@@ -628,6 +644,7 @@ def config_schema():
                 "propertyNames": plain,
                 "additionalProperties": closed_schema(reading, False),
             },
+            "around_the_paper": names | {"items": plain},  # those that `snakemake methods` makes
         },
         [
             *("schema", "scale", "granularity", "data", "engine", "tasks", "backbones", "recipes"),

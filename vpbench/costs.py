@@ -18,6 +18,7 @@ PASSES = {  # method -> passes per training image and epoch; looks are one pass 
     "adversarial_reprogramming": 2,
     "linear_probe": 1,  # its features; the logistic regression itself runs on the CPU
     "fine_tune": 3,
+    "prompted_fine_tune": 3,
     "coop": 1,  # only the texts are gone back to
     "cocoop": 1,
     "vpt": 2,
@@ -56,13 +57,16 @@ def images_of(spec):
     """Returns split -> number of images of a run, None if only the images themselves can tell."""
     facts = FACTS.get(spec["task"])
     counts = {split: spec["data"][split] for split in catalogue.SPLITS}
-    if facts is None:
-        known = catalogue.is_twin(spec["task"]) and None not in counts.values()
-        return counts if known else None
-    return {
-        split: size if counts[split] is None else min(size, counts[split])
-        for split, size in facts.sizes.items()
-    }
+    if facts is not None:
+        counts = {
+            split: size if counts[split] is None else min(size, counts[split])
+            for split, size in facts.sizes.items()
+        }
+    elif not catalogue.is_twin(spec["task"]) or None in counts.values():
+        return None
+    if "shots" in spec["data"]:
+        counts["train"] = min(counts["train"], spec["data"]["shots"] * classes_of(spec))
+    return counts
 
 
 def passes_of(spec):
@@ -86,11 +90,14 @@ def texts_of(spec, batch):
     """Returns what an image's share of the texts of its batch costs, in passes of images."""
     if spec["method"] not in TEXTS:
         return 0
+    return TEXT * classes_of(spec) / (1 if TEXTS[spec["method"]] == "an image" else batch)
+
+
+def classes_of(spec):
+    """Returns the number of classes of a run's task, a dataset or a twin."""
     if spec["task"] in FACTS:
-        classes = FACTS[spec["task"]].classes
-    else:
-        classes = len(importlib.import_module(catalogue.TASKS[spec["task"]].module).CLASS_NAMES)
-    return TEXT * classes / (1 if TEXTS[spec["method"]] == "an image" else batch)
+        return FACTS[spec["task"]].classes
+    return len(importlib.import_module(catalogue.TASKS[spec["task"]].module).CLASS_NAMES)
 
 
 def stated(backbone, precision):

@@ -22,6 +22,7 @@ MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
 ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"
 MOST = 100_000  # runs of a block
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
+PAGE_AROUND = "results/methods.html"  # of the methods around the paper
 
 
 class Grid(NamedTuple):
@@ -59,6 +60,9 @@ def expand(config, where):
         blocks[name] = {RECORD.format(**run): run for run in runs}
     for name, slice_ in config["analyses"].items():
         check_names(config, slice_, f"{where} at analyses.{name}")
+    for name in config.get("around_the_paper", []):
+        if name not in config["analyses"]:
+            refuse(f"{where} at around_the_paper: {name!r} is not in analyses")
     for name, measurement in measurements(config).items():
         check_names(config, measurement["runs"], f"{where} at measurements.{name}.runs")
     check_conflicts(blocks, where)
@@ -178,7 +182,7 @@ def block_variants(config, name, block):
     """Returns the variants of a block of the grid: name -> settings that differ from the recipe.
 
     They are those it names, or every combination of its sweep, or the recipe itself, which goes by
-    the name of the block if the block has settings of its own.
+    the name of the block if the block has settings or data of its own.
     """
     if "sweep" in block:
         keys = sorted(block["sweep"])  # names must not depend on the order in the file
@@ -187,7 +191,8 @@ def block_variants(config, name, block):
         return {variant_name(name, changes): changes for changes in combined}
     if "variants" in block:
         return {variant: variants(config).get(variant, {}) for variant in block["variants"]}
-    return {name if "settings" in block else "default": {}}
+    own = "settings" in block or "data" in block
+    return {name if own else "default": {}}
 
 
 def variant_name(name, values):
@@ -213,7 +218,7 @@ def block_specs(config, name, block):
             "method": method,
             "variant": variant,
             "seed": seed,
-            "data": data_of(config, task, config["data"]),
+            "data": data_of(config, task, config["data"]) | block.get("data", {}),
             "engine": config["engine"],
             "settings": settings_of(config, method, backbone, block, changes),
         }
@@ -325,6 +330,11 @@ def digests(grid, name, slice_):
     """Returns, for each file that an analysis reads, the SHA-256 of the specs it must come from."""
     read = {path: grid.jobs[path] for path in job_files(grid, slice_)}
     return {path: digest(specs) for path, specs in (read | measurement_files(grid, name)).items()}
+
+
+def rule_name(name):
+    """Returns what the rule of an analysis is called: as the analysis, unless a target is."""
+    return "methods_table" if name == "methods" else name
 
 
 def products(name, results="results"):

@@ -23,7 +23,7 @@ def jobs(wanted):
     )
     found = {"run_task" if per_task else "run": len(wanted.jobs)}
     found |= {"measure_all" if per_task else "measure": measured} if measured else {}
-    found |= dict.fromkeys(wanted.config["analyses"], 1)
+    found |= dict.fromkeys(map(grid.rule_name, wanted.config["analyses"]), 1)
     return found | {Path(page).stem: 1 for page in grid.PAGES} | {"all": 1}
 
 

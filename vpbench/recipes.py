@@ -46,6 +46,22 @@ def read_config(config):
     return document
 
 
+def read_configs(configs):
+    """Returns (the document that YAML files make together, their names); later ones change earlier.
+
+    They are put together as Snakemake does it with several --configfile.
+    """
+    first, *others = [read_config(config) for config in configs]
+    if others:
+        from snakemake.utils import update_config  # a second of imports
+
+        for config, changes in zip(configs[1:], others, strict=True):
+            if not (isinstance(first, dict) and isinstance(changes, dict)):
+                raise ValueError(f"{one_line(config)}: only mappings can be put together")
+            update_config(first, changes)
+    return first, ", ".join(map(str, configs))
+
+
 def load_recipe(config, method, backbone, **changes):
     """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
 

@@ -20,7 +20,7 @@ from vpbench.locks import one_at_a_time
 from vpbench.methods.visual_prompt import prompted
 from vpbench.prompt_files import prompt_card, save_prompt
 from vpbench.prompts import part, restore_prompt
-from vpbench.tasks import load_task
+from vpbench.tasks import few_shot, load_task
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
 EXAMPLES = 4  # test images kept with every prompt, for people to look at
@@ -260,10 +260,12 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
         if spec["backbone"] not in backbones:
             backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
         backbone = backbones[spec["backbone"]]
-        wanted = spec["task"], canonical(spec["data"]), backbone.preprocessing
+        shots = spec["data"].get("shots")
+        data = {key: value for key, value in spec["data"].items() if key != "shots"}
+        wanted = spec["task"], canonical(data), backbone.preprocessing
         if wanted not in tasks:
             tasks[wanted] = load_task(
-                spec["task"], spec["data"], backbone.preprocessing, spec.get("folder")
+                spec["task"], data, backbone.preprocessing, spec.get("folder")
             )
-        task = tasks[wanted]
+        task = few_shot(tasks[wanted], shots, spec["seed"])
         yield complete(path, spec, task, backbone, checkpoints, every, steps)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vpbench import catalogue
+from vpbench.batches import take
 from vpbench.catalogue import SPLITS
 from vpbench.preprocessing import Preprocessing
 
@@ -120,6 +121,29 @@ def paint_twin(name, data):
         )
     facts = task_facts(name)
     return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)
+
+
+def few_shot(task, shots, seed):
+    """Returns `task` with `shots` training images of each class, drawn by `seed`.
+
+    A class that has no more keeps all it has; None of shots leaves the task as it is. Its hash is
+    that of all images: with shots and seed it tells which were drawn.
+    """
+    if shots is None:
+        return task
+    train = task.splits["train"]
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    labels = train.labels[order]
+    drawn = [order[labels == number][:shots] for number in labels.unique().tolist()]
+    index = torch.cat(drawn).sort().values
+    numbers = index.tolist()
+    chosen = Split(
+        take(train.images, index),
+        train.labels[index],
+        tuple(train.ids[number] for number in numbers),
+        train.groups and tuple(train.groups[number] for number in numbers),
+    )
+    return replace(task, splits=task.splits | {"train": chosen}, stored_hash=task.data_hash)
 
 
 def task_facts(name):

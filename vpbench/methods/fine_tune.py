@@ -41,13 +41,40 @@ def _new_head(backbone, task):
     return nn.Sequential(copy.deepcopy(backbone.image_tower()), nn.Linear(width, classes))
 
 
-def _groups(model, decay_gains_and_biases):
+def tuned(backbone, task, settings):
+    """Returns (a module, the function from normalised images to logits that uses it).
+
+    The module is a copy of the image model with the head of `settings`; all of it can be trained.
+    """
+    if settings["head"] == "new":
+        model = _new_head(backbone, task)
+        logits = partial(backbone.engine.forward, model)
+    elif backbone.modality == "vision":
+        raise ValueError(f"{backbone.name} has no text features: use head: new")
+    else:
+        logits = model = TextHeadClassifier(backbone, task)
+    model.to(backbone.device).requires_grad_(True)
+    return model, logits
+
+
+def parameter_groups(model, decay_gains_and_biases):
     """Returns the parameter groups of AdamW: gains and biases, which are vectors, may not decay."""
     if decay_gains_and_biases:
         return [{"params": list(model.parameters())}]
     matrices = [each for each in model.parameters() if each.ndim > 1]
     vectors = [each for each in model.parameters() if each.ndim < 2]
     return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def adamw(groups, settings):
+    """Returns AdamW on parameter groups, as the settings of a fine-tune say."""
+    return torch.optim.AdamW(
+        groups,
+        lr=settings["lr"],
+        betas=tuple(settings["betas"]),
+        eps=settings["eps"],
+        weight_decay=settings["weight_decay"],
+    )
 
 
 def fit(backbone, task, settings, seed, checkpoint=None):
@@ -57,21 +84,8 @@ def fit(backbone, task, settings, seed, checkpoint=None):
     """
 
     def build():
-        if settings["head"] == "new":
-            model = _new_head(backbone, task)
-            logits = partial(backbone.engine.forward, model)
-        elif backbone.modality == "vision":
-            raise ValueError(f"{backbone.name} has no text features: use head: new")
-        else:
-            logits = model = TextHeadClassifier(backbone, task)
-        model.to(backbone.device).requires_grad_(True)
-        optimiser = torch.optim.AdamW(
-            _groups(model, settings["decay_gains_and_biases"]),
-            lr=settings["lr"],
-            betas=tuple(settings["betas"]),
-            eps=settings["eps"],
-            weight_decay=settings["weight_decay"],
-        )
-        return model, logits, optimiser
+        model, logits = tuned(backbone, task, settings)
+        groups = parameter_groups(model, settings["decay_gains_and_biases"])
+        return model, logits, adamw(groups, settings)
 
     return fit_seeded("fine_tune", build, backbone, task, settings, seed, checkpoint)

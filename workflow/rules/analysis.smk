@@ -3,7 +3,7 @@ for name, slice_ in config["analyses"].items():
 
     rule:
         name:
-            name
+            grid.rule_name(name)
         input:
             script=f"analysis/{name}.py",
             library=library(f"analysis/{name}.py"),

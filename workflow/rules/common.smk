@@ -147,6 +147,22 @@ def every_product(wildcards):
     return own + list(grid.PAGES)
 
 
+def products_around():
+    """Returns the tables and figures about the methods around the paper, if there are any."""
+    names = config.get("around_the_paper", [])
+    return [path for name in names for path in grid.products(name).values()]
+
+
+def every_product_around(wildcards):
+    """Returns the same and their page."""
+    if "around_the_paper" not in config:
+        sys.exit(
+            f"{configuration()} has nothing around the paper; the target methods needs "
+            "config/methods/lab.yaml, or --configfile config/paper.yaml config/methods/paper.yaml"
+        )
+    return [*products_around(), grid.PAGE_AROUND]
+
+
 def every_smoke_product(wildcards):
     """Returns the same, if the configuration is the one of the smoke test."""
     if config["scale"] != "smoke":

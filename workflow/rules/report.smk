@@ -69,7 +69,34 @@ rule report:
     params:
         names=list(config["analyses"]),
         config=[str(path) for path in workflow.configfiles],
+        around="",
     shell:
         "PYTHONPATH=. python {input.script} --results results --names {params.names}"
         " --runs {input.runs} {input.measurements} --config {params.config} --captions workflow/report"
-        " --out {output} > {log} 2>&1"
+        " {params.around} --out {output} > {log} 2>&1"
+
+
+# The page of the methods around the paper: their tables and figures alone, and no claims.
+use rule report as methods_report with:
+    input:
+        script="analysis/report.py",
+        library=library("analysis/report.py"),
+        page=files("analysis/report_page", "*"),
+        captions=files("workflow/report", "*.rst"),
+        products=products_around(),
+        runs=list(
+            dict.fromkeys(
+                path
+                for name in config.get("around_the_paper", [])
+                for path in grid.job_files(GRID, config["analyses"][name])
+            )
+        ),
+        measurements=[],
+    output:
+        grid.PAGE_AROUND,
+    log:
+        "results/logs/methods_report.log",
+    params:
+        names=config.get("around_the_paper", []),
+        config=[str(path) for path in workflow.configfiles],
+        around="--around",
