@@ -146,9 +146,6 @@ def images(record):
 def passes(record):
     """Returns the compute of a run in passes, those of `vpbench.costs`; None if not known."""
     spec = record["spec"]
-    if not record["trained_parameters"]:  # whatever its recipe says, it only looked
-        seen = images(record)
-        return None if seen is None else seen * spec["settings"].get("members", 1)
     return costs.passes_of(spec) if spec["method"] in costs.PASSES else None
 
 

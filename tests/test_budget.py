@@ -71,7 +71,10 @@ def test_the_figure_names_the_front_and_the_methods():
 
 
 def test_a_cost_that_was_not_measured_is_said_to_be_so():
-    frame = budget.budgets(everywhere("text_prompt", 50.0, PLAIN, images=None, parameters=0))
+    made = everywhere("text_prompt", 50.0, PLAIN, images=None, parameters=0)
+    for one in made:
+        one["measured"]["seconds"] = None
+    frame = budget.budgets(made)
     assert "Not measured" in figure_text(budget.draw(frame, "lab", []))
     pyplot.close("all")
 

@@ -76,10 +76,12 @@ def test_passes_are_those_of_the_recipe_and_of_all_prompts_of_an_ensemble():
 
 
 def test_what_trains_nothing_only_looks_whatever_its_recipe_says():
-    made = [run("visual_prompt", 50.0, variant="text", parameters=0, images=700, members=3)]
-    assert row(made, "visual_prompt", "svhn", "text").passes == 2100
-    alone = [run("text_prompt", 50.0, parameters=0, images=None)]
-    assert math.isnan(row(alone, "text_prompt", "svhn").passes)
+    made = run("visual_prompt", 50.0, variant="text", parameters=0, members=3)
+    made["spec"]["settings"] |= {"template": "none", "label_map": "ensemble"}
+    assert row([made], "visual_prompt", "svhn", "text").passes == 3 * (500 + 300 + 1000)
+    made["spec"]["settings"]["label_map"] = "learned_classifier"  # which is trained
+    trained = 3 * (2 * 2 * 500 + 300 + 1000)
+    assert row([made], "visual_prompt", "svhn", "text").passes == trained
 
 
 def test_a_gain_is_over_the_visual_prompt_of_the_same_backbone_and_dataset():
