@@ -63,6 +63,9 @@ def draw(rows, scale):
             best = group[group.best]
             axes.plot(best[rate], best["mean"], "o", color="none", mec="black", markersize=11)
         axes.set(xscale="log", title=recipe.replace("_", " "))
+        values = sorted(set(own[rate].dropna())) if rate in own else []
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
         axes.set_xlabel({"lr": "Learning rate"}.get(rate, rate))
     for axes in list(panels.flat)[len(recipes) :]:
         axes.remove()
