@@ -9,7 +9,7 @@ from fake_measurements import measurement
 from fake_records import record
 from matplotlib import pyplot
 from PIL import Image
-from tiny import DATA, spec
+from tiny import DATA, EVP, spec
 
 from analysis import cells, deployability
 from vpbench import records, runs
@@ -34,7 +34,8 @@ def gray():
 def first_values(level, prompt, placement, qualities=()):
     """Returns condition -> the first value that the model sees of a picture of one grey level."""
     images = torch.full((1, 8, 8, 3), level, dtype=torch.uint8)
-    conditions = measured.seen(images, prompt, gray(), torch.nn.Flatten(), placement, qualities)
+    how = placement, None, qualities
+    conditions = measured.seen(images, prompt, gray(), torch.nn.Flatten(), *how)
     return {condition: values[0, 0].item() for condition, _, values in conditions}
 
 
@@ -67,7 +68,8 @@ def test_a_prompt_before_normalisation_is_in_pixel_units():
 def test_every_quality_is_tried_with_and_without_the_prompt():
     images, qualities = NOISE, [95, 50]
     prompt, head = (lambda x: x + 0.1), torch.nn.Flatten()
-    seen = list(measured.seen(images, prompt, gray(), head, "after_normalization", qualities))
+    how = "after_normalization", None, qualities
+    seen = list(measured.seen(images, prompt, gray(), head, *how))
     assert [condition for condition, *_ in seen[4:]] == [
         *("jpeg_95", "unprompted_jpeg_95", "jpeg_50", "unprompted_jpeg_50")
     ]
@@ -109,6 +111,35 @@ def test_without_a_picture_in_between_a_prompt_has_the_accuracy_of_its_run(promp
     right = predictions["prediction"] == predictions["label"]
     number = list(rows).index("unbounded")
     assert np.array_equal(found.arrays["correct"][number], right)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Returns a function that makes the loaded record of a run."""
+
+    def make(one, task, backbone):
+        path = records.record_path(one, tmp_path)
+        runs.write_run(path, *runs.run(one, task, backbone), task, backbone)
+        return records.load([path])[0]
+
+    return make
+
+
+def test_a_shrunk_image_and_a_learned_map_have_the_accuracy_of_their_run(written, task, resnet):
+    settings = EVP | {"label_map": "linear", "map_lr": 0.01}
+    one = written(spec("evp", backbone="rn50_micro", lr=5.0, **settings), task, resnet)
+    settings = {"images": 1000, "jpeg_qualities": []}
+    found = measured.measure(lambda _: task, settings, [one], torch.device("cpu"))
+    rows = {row["condition"]: row["accuracy"] for row in found.rows}
+    accuracy = one["selection"][one["rule"]]["test"]["accuracy"]
+    assert rows["unbounded"] == pytest.approx(accuracy)
+
+
+def test_an_ensemble_of_prompts_is_refused_by_its_file(written, task, clip):
+    one = written(spec(members=2, epochs=1, evaluate_at=[]), task, clip)
+    settings = {"images": 10, "jpeg_qualities": []}
+    with pytest.raises(ValueError, match=r"seed0.json: an ensemble of prompts is several pictures"):
+        measured.measure(lambda _: task, settings, [one], torch.device("cpu"))
 
 
 def test_without_a_prompt_an_image_is_read_in_the_words_of_the_run(prompted, task, clip):

@@ -77,6 +77,22 @@ def test_a_prompt_in_pixel_units_is_moved_as_it_is(prompted, resnet):
     torch.testing.assert_close(measured.pixel_canvas(prompted[1], CPU), prompt.canvas().detach())
 
 
+def test_a_prompt_that_shrinks_the_image_cannot_be_moved_and_is_refused_by_its_file(prompted, task):
+    one = dict(prompted[0], spec=spec(image_side=42))
+    with pytest.raises(ValueError, match=r"seed0.json: only a prompt that is the same for every"):
+        measured.measure(lambda _: task, {"images": 10}, [one], CPU)
+
+
+def test_a_prompt_is_read_with_the_label_map_that_was_learned_beside_it(task, resnet, tmp_path):
+    learned = {"label_map": "linear", "map_lr": 0.01, "lr": 20.0}
+    one = spec(backbone="rn50_micro", **learned)
+    path = records.record_path(one, tmp_path)
+    runs.write_run(path, *runs.run(one, task, resnet), task, resnet)
+    (loaded,) = records.load([path])
+    (row,) = measured.measure(lambda _: task, {"images": 1000}, [loaded], CPU).rows
+    assert row["accuracy"] == pytest.approx(accuracy(loaded))
+
+
 def test_without_a_prompt_a_target_is_what_it_is_whoever_comes(found, task):
     record, predictions, _ = runs.run(
         spec("text_prompt"), task, measured.backbone_of("clip_micro", "cpu")

@@ -318,6 +318,15 @@ def restore_prompt(settings, image_size, state):
     return prompt.eval()
 
 
+def adds_one_canvas(settings):
+    """Returns whether a prompted image is the whole image with one and the same canvas added."""
+    return (
+        settings["operation"] == "add"
+        and settings["template"] != "conditional"
+        and (settings["members"], settings["image_side"]) == (1, None)
+    )
+
+
 def part(state, name):
     """Returns the tensors of the submodule `name` in the state of a module."""
     return {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}

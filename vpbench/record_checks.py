@@ -274,15 +274,6 @@ def check_card(record):
         same(record, "trained_parameters", found, formula, "section 3.2.2 gives")
 
 
-def added_alone(settings):
-    """Returns whether a prompted image is the image with one and the same canvas added."""
-    return (
-        settings["operation"] == "add"
-        and settings["template"] != "conditional"
-        and (settings["members"], settings["image_side"]) == (1, None)
-    )
-
-
 def check_examples(record):
     """Returns None if the examples are images and what the prompt makes of them."""
     path, arrays = side_file(record, "examples"), records.arrays(record, "examples")
@@ -292,7 +283,7 @@ def check_examples(record):
     images, canvas = arrays["images"].astype(float), arrays["canvas"].astype(float)
     if arrays["prompted"].shape != images.shape or canvas.shape != images.shape[:0:-1]:
         raise ValueError(f"{path}: images, prompted and canvas are of different shapes")
-    if not added_alone(record["spec"]["settings"]):
+    if not prompts.adds_one_canvas(record["spec"]["settings"]):
         return
     expected = 255 * np.clip(images / 255 + canvas.transpose(1, 2, 0), 0, 1)
     if np.abs(arrays["prompted"] - expected).max() > 0.51:  # rounded to whole numbers

@@ -37,11 +37,16 @@ def measure(load, settings, runs, device):
         test = task.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         images = backbone.pictures(images).cpu()  # what is sent: not the small original
-        prompt, _ = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
-        head = visual_prompt.head(backbone, task, spec["settings"])
-        placement = spec["settings"]["placement"]
+        prompt, card = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
+        if prompt.copies > 1:
+            raise ValueError(
+                f"deployability: {run['file']}: an ensemble of prompts is several pictures for an "
+                "image; leave it out of the measurement's runs"
+            )
+        head = visual_prompt.head(backbone, task, spec["settings"], state=card["label_map"])
+        how = spec["settings"]["placement"], spec["settings"]["image_side"]
         for condition, quality, logits in seen(
-            images, prompt, backbone, head, placement, settings["jpeg_qualities"]
+            images, prompt, backbone, head, *how, settings["jpeg_qualities"]
         ):
             hits = logits.argmax(1) == labels
             rows.append(
@@ -53,13 +58,13 @@ def measure(load, settings, runs, device):
     return Measured(task, rows, {"correct": np.array(correct)})
 
 
-def seen(images, prompt, backbone, head, placement, qualities):
+def seen(images, prompt, backbone, head, placement, side, qualities):
     """Yields (condition, JPEG quality or None, logits [N, K]) of uint8 images [N, S, S, C].
 
     unprompted and unbounded are the image without and with the prompt, as it was learned; clamped
     is the latter cut to the range of a picture, 8_bit also rounded, jpeg_95 also compressed. To
     tell what JPEG does to the prompt from what it does to the image, unprompted_jpeg_95 is the
-    image alone.
+    image alone. A prompt that shrinks the image to `side` pixels does so before it is sent.
     """
 
     def api(pictures):
@@ -69,7 +74,7 @@ def seen(images, prompt, backbone, head, placement, qualities):
         return x
 
     # Prompted once: a random patch would be elsewhere the next time.
-    x = predict(visual_prompt.prompted(prompt, backbone, same, placement), images)
+    x = predict(visual_prompt.prompted(prompt, backbone, same, placement, side), images)
     clamped = (x * backbone.std.cpu() + backbone.mean.cpu()).clamp(0, 1)
     pictures = clamped.mul(255).round().byte().permute(0, 2, 3, 1)
     yield "unprompted", None, predict(api, images)

@@ -16,6 +16,7 @@ from vpbench.evaluate import predict
 from vpbench.measurements import Measured
 from vpbench.methods.visual_prompt import head
 from vpbench.prompt_files import load_prompt
+from vpbench.prompts import adds_one_canvas
 from vpbench.tasks import load_task
 from vpbench.text import refine_class_name
 
@@ -31,6 +32,12 @@ def measure(load, settings, runs, device):
     correct and unprompted [rows, images] say which images were classified correctly with the
     prompt and without one.
     """
+    for run in runs:
+        if not adds_one_canvas(run["spec"]["settings"]):
+            raise ValueError(
+                f"transfer: {run['file']}: only a prompt that is the same for every image and is "
+                "added to it as it is can be moved; leave other forms out of the measurement's runs"
+            )
     task = load(backbone_of(runs[0]["spec"]["backbone"], str(device)).preprocessing)
     pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
     places = [(source, target, load) for source, target in pairs]
@@ -45,7 +52,7 @@ def measure(load, settings, runs, device):
         place = load_place(backbone.preprocessing)
         test = place.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
-        logits = head(backbone, place, target["spec"]["settings"])
+        logits = head(backbone, place, target["spec"]["settings"], state=map_of(target, backbone))
         key = place.name, target["file"]
         if key not in without:
             without[key] = right(backbone, logits, 0, images, labels)
@@ -99,9 +106,19 @@ def refined(class_names):
     return [refine_class_name(name) for name in class_names]
 
 
+def map_of(run, backbone):
+    """Returns the tensors of a run's label map, if it has any of its own."""
+    return load_prompt(prompt_file(run), backbone)[1]["label_map"]
+
+
+def prompt_file(run):
+    """Returns where the prompt of a run is."""
+    return Path(run["file"]).with_suffix(".prompt.safetensors")
+
+
 def pixel_canvas(run, device):
     """Returns the prompt of a run [1, C, S, S] in pixel units, 1 being a pixel's full range."""
     backbone = backbone_of(run["spec"]["backbone"], str(device))
-    prompt, _ = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
+    prompt, _ = load_prompt(prompt_file(run), backbone)
     scale = backbone.std if run["spec"]["settings"]["placement"] == "after_normalization" else 1
     return prompt.canvas().detach() * scale

@@ -1,0 +1,47 @@
+"""The search for recipes: what is compared with what, and which rate is marked."""
+
+import pandas
+import pytest
+from fake_records import record
+from matplotlib import pyplot
+
+from analysis import recipe_search
+
+
+def tried(variant, accuracy, task="svhn_twin", method="visual_prompt", **settings):
+    """Returns a run of a recipe at some rate, with this validation accuracy and another on test."""
+    made = record(task, "clip_micro", method, accuracy, last=accuracy, variant=variant)
+    made["selection"]["last"]["test"] = dict(
+        made["selection"]["last"]["test"], accuracy=99 - accuracy
+    )
+    made["spec"]["settings"] = settings
+    return made
+
+
+def test_the_rate_with_the_best_mean_on_validation_is_marked_for_each_recipe():
+    made = [tried(f"plain_lr_{lr}", value, lr=lr) for lr, value in ((1, 40.0), (10, 50.0))]
+    made += [tried(f"unit_lr_{lr}", value, lr=lr) for lr, value in ((1, 30.0), (10, 20.0))]
+    rows = recipe_search.search(made)
+    best = rows[rows.best].set_index("recipe")["lr"]
+    assert best.to_dict() == {"plain": 10, "unit": 1}
+    assert rows.set_index(["recipe", "lr"]).svhn_twin["plain", 10] == 50
+
+
+def test_a_mean_needs_every_dataset_and_the_rate_of_a_map_is_one_too():
+    made = [tried(f"linear_lr_25_map_lr_{m}", 40.0 + m, lr=25, map_lr=m) for m in (1, 2)]
+    made.append(tried("linear_lr_25_map_lr_1", 10.0, "eurosat_twin", lr=25, map_lr=1))
+    rows = recipe_search.search(made).set_index("map_lr")
+    assert rows["mean"][1] == pytest.approx((41 + 10) / 2) and pandas.isna(rows["mean"][2])
+    assert rows["best"].to_dict() == {1: True, 2: False}
+    assert "prompt_lr" not in rows  # no run has one
+
+
+def test_each_recipe_has_a_panel_whose_ticks_are_its_rates():
+    made = [tried(f"plain_lr_{lr}", 40.0, lr=lr) for lr in (1, 10)]
+    made += [tried(f"map_lr_25_map_lr_{m}", 40.0, lr=25, map_lr=m) for m in (0.1, 0.5)]
+    figure = recipe_search.draw(recipe_search.search(made), "search")
+    ticks = {axes.get_title(): list(axes.get_xticks()) for axes in figure.axes}
+    assert ticks == {"plain": [1, 10], "map": [0.1, 0.5]}
+    assert recipe_search.search([]).empty
+    recipe_search.draw(recipe_search.search([]), None)
+    pyplot.close("all")
