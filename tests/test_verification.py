@@ -10,10 +10,20 @@ import pytest
 import torch
 from checkout import ROOT, read_config, write_config
 from safetensors.torch import load, save
-from tiny import DATA
+from tiny import DATA, spec
 
-from vpbench import grid, measuring, metrics, records, runs, table_checks, verification
+from vpbench import (
+    grid,
+    measuring,
+    metrics,
+    record_checks,
+    records,
+    runs,
+    table_checks,
+    verification,
+)
 from vpbench.__main__ import main
+from vpbench.backbones import load_backbone
 
 UNIT = "eurosat_twin/vision_language.main.manifest.json"
 CELL = "eurosat_twin/clip_micro/{}/default/seed0"
@@ -129,6 +139,36 @@ def test_what_the_runs_wrote_is_right(results):
     report = verification.verify(results, WANTED, "given.yaml")
     assert report.problems == report.notes == []
     assert report.counts == {"runs": 4, "measurements": 1, "manifests": 2}
+
+
+FORMS = [  # method, backbone, what differs from the tiny recipe
+    ("evp", "clip_micro", {}),
+    ("evp", "rn50_micro", {"label_map": "bayesian_plus"}),
+    ("adversarial_reprogramming", "rn50_micro", {"label_map": "iterative"}),
+    ("visual_prompt", "clip_micro", {"template": "none", "label_map": "ensemble"}),
+    ("visual_prompt", "rn50_micro", {"template": "none", "label_map": "linear", "map_lr": 0.01}),
+    ("visual_prompt", "clip_micro", {"template": "low_rank", "size": 2}),
+    ("visual_prompt", "clip_micro", {"template": "conditional", "size": 8, "lr": 0.01}),
+    ("visual_prompt", "clip_micro", {"operation": "multiply"}),
+    ("visual_prompt", "clip_micro", {"members": 2}),
+    ("visual_prompt", "clip_micro", {"label_map": "learned_classifier", "map_lr": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("method", "backbone", "changes"), FORMS)
+def test_the_records_of_every_form_of_a_prompt_are_found_right(
+    method, backbone, changes, task, tmp_path
+):
+    if backbone == "rn50_micro":
+        changes = {"label_map": "hard_coded"} | changes
+    one, loaded = spec(method, backbone, **changes), load_backbone(backbone)
+    path = records.record_path(one, tmp_path)
+    runs.write_run(path, *runs.run(one, task, loaded), task, loaded)
+    record = record_checks.read(path)
+    record_checks.check_run(record)
+    record["trained_parameters"] += 1
+    with pytest.raises(ValueError, match="trained_parameters"):
+        record_checks.check_run(record)
 
 
 RULE = "best_validation"  # of a prompt on EuroSAT, which has a validation split in the paper

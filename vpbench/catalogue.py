@@ -432,6 +432,11 @@ def is_prompt(method):
     return SETTINGS[method] is _PROMPT
 
 
+def nothing_to_train(settings):
+    """Returns whether a run only looks: no prompt, and a label map that is not trained."""
+    return settings.get("template") == "none" and settings["label_map"] not in TRAINED_MAPS
+
+
 def is_twin(task):
     """Returns whether `task` is a painted twin of a dataset."""
     return task in TASKS and not TASKS[task].module.startswith(_DATA)

@@ -76,7 +76,7 @@ def passes_of(spec):
         return None
     settings = spec["settings"]
     epochs, looks = settings.get("epochs", 1), 1
-    if nothing_to_train(settings):
+    if catalogue.nothing_to_train(settings):
         return settings["members"] * sum(images.values())  # its label map may be counted on train
     if "epochs" in settings:
         looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
@@ -86,12 +86,6 @@ def passes_of(spec):
     passes = epochs * per_image * images["train"]
     passes += looks * held_out * (1 + texts_of(spec, BATCH))
     return settings.get("members", 1) * passes
-
-
-def nothing_to_train(settings):
-    """Returns whether a run only looks: no prompt, and a label map that is not trained."""
-    label_map = settings.get("label_map")
-    return settings.get("template") == "none" and label_map not in catalogue.TRAINED_MAPS
 
 
 def texts_of(spec, batch):

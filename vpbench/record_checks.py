@@ -47,7 +47,7 @@ def check_run(record):
     check_predictions(record, predictions)
     check_metrics(record, predictions)
     check_selection(record)
-    if record["spec"]["method"] == "visual_prompt":
+    if catalogue.is_prompt(record["spec"]["method"]):
         check_card(record)
         check_examples(record)
     if record["spec"]["method"] == "text_prompt":
@@ -189,8 +189,9 @@ def at_edges(confidence):
 def check_selection(record):
     """Returns None if the selected epochs are the last and the best ones of the history."""
     spec, selection, history = record["spec"], record["selection"], record["history"]
-    epochs = [line["epoch"] for line in history]
-    same(record, "the epochs of history", epochs, numbered(spec["settings"].get("epochs", 0)))
+    epochs, settings = [line["epoch"] for line in history], spec["settings"]
+    expected = 0 if catalogue.nothing_to_train(settings) else settings.get("epochs", 0)
+    same(record, "the epochs of history", epochs, numbered(expected))
     for name, picked in selection.items():
         where = f"selection.{name}"
         if not history:  # one evaluation, three times
