@@ -80,8 +80,8 @@ def test_vpbench_does_not_know_the_analysis_or_the_workflow(path):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("analysis/*.py")), ids=lambda path: path.stem)
-def test_analysis_takes_only_specs_records_and_words_from_vpbench(path):
-    allowed = ("catalogue", "documents", "grid", "records", "text")
+def test_analysis_takes_only_specs_records_costs_and_words_from_vpbench(path):
+    allowed = ("catalogue", "costs", "documents", "grid", "records", "text")
     mine = [name for name in imports(path) if name and name.startswith("vpbench.")]
     assert {name.split(".")[1] for name in mine} <= set(allowed)
 

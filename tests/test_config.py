@@ -134,7 +134,7 @@ def refusal(suite, path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, backbones"),
+        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, around"),
         ({"scale": "labb"}, "at scale: 'labb' is not legal; choose one of: lab, smoke"),
         ({"tasks": ["euro"]}, "'euro' is not in the catalogue or folders: cifar100_twin, "),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
@@ -162,8 +162,8 @@ def refusal(suite, path):
             "at grid.main: it asks for no run",
         ),
         (
-            {"grid": {"main": PROBES, "more": PROBES | {"data": 3}}},
-            "at grid.more: unknown key 'data'",
+            {"grid": {"main": PROBES, "more": PROBES | {"date": 3}}},
+            "at grid.more: unknown key 'date'",
         ),
         (
             {"grid": {"main": VARIED, "more": VARIED | {"settings": {"max_iter": 3}}}},

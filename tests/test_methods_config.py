@@ -2,6 +2,7 @@
 
 import pytest
 from checkout import ROOT, copy_suite, plan, planned_jobs, planned_specs, snakemake
+from snakemake.utils import update_config
 from tiny import SIZES
 
 from vpbench import backbones, catalogue, costs, grid, recipes, runs, tasks
@@ -175,3 +176,11 @@ def test_planned_runs_of_methods_are_those_of_the_grid(tmp_path):
     asked = [config["analyses"][name] for name in config["around_the_paper"]]
     files = {file for slice_ in asked for file in grid.job_files(everything, slice_)}
     assert len(specs) == sum(len(everything.jobs[file]) for file in files)
+
+
+@pytest.mark.parametrize("names", [LAB, SEARCH, PAPER])
+def test_configurations_are_put_together_as_snakemake_does_it(names):
+    merged = {}
+    for name in names:
+        update_config(merged, recipes.read_config(ROOT / "config" / f"{name}.yaml"))
+    assert read(names)[0] == merged

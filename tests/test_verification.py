@@ -231,7 +231,7 @@ DAMAGED_RECORDS = {  # what was done -> cell, change, what is said
     ),
     "the number of parameters is not the prompt's": (
         *(PROMPT, put("trained_parameters", 1)),
-        "trained_parameters is 1, the prompt has",
+        "trained_parameters is 1, the prompt and its map have",
     ),
     "a text prompt has learned something": (
         *(TEXT, put("trained_parameters", 1)),

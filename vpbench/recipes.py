@@ -51,15 +51,22 @@ def read_configs(configs):
 
     They are put together as Snakemake does it with several --configfile.
     """
-    first, *others = [read_config(config) for config in configs]
-    if others:
-        from snakemake.utils import update_config  # a second of imports
+    merged = read_config(configs[0])
+    for config in configs[1:]:
+        changes = read_config(config)
+        if not (isinstance(merged, dict) and isinstance(changes, dict)):
+            raise ValueError(f"{one_line(config)}: only mappings can be put together")
+        merged = changed(merged, changes)
+    return merged, ", ".join(map(str, configs))
 
-        for config, changes in zip(configs[1:], others, strict=True):
-            if not (isinstance(first, dict) and isinstance(changes, dict)):
-                raise ValueError(f"{one_line(config)}: only mappings can be put together")
-            update_config(first, changes)
-    return first, ", ".join(map(str, configs))
+
+def changed(document, changes):
+    """Returns a mapping with `changes`, which go into mappings within it and replace all else."""
+    both = {key: document[key] for key in changes if isinstance(document.get(key), dict)}
+    return document | {
+        key: changed(both[key], value) if key in both and isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
 
 
 def load_recipe(config, method, backbone, **changes):
