@@ -354,3 +354,13 @@ def test_provenance_is_that_of_the_records(tmp_path, page):
 def test_the_claims_of_the_page_are_those_of_the_file(page):
     shown = [claim.attributes["id"] for claim in by_id(page, "scorecard").all("li")]
     assert shown == [f"claim-{claim[0]}" for claim in CLAIMS]
+
+
+def test_the_page_of_the_methods_around_the_paper_judges_none_of_its_claims(tmp_path):
+    one = record("svhn_twin", "clip_micro", "visual_prompt", 50.0)
+    manifests, out = write_all([one], tmp_path / "runs"), tmp_path / "methods.html"
+    runs = ["--results", str(tmp_path), "--runs", *map(str, manifests), "--out", str(out)]
+    assert report.main([*runs, "--around"]) == 0  # though there is no claims.csv
+    text = out.read_text()
+    assert "The methods around" in text and "scorecard" not in text.partition("<style>")[0]
+    assert 'id="scorecard"' not in text and 'href="#scorecard"' not in text
