@@ -148,3 +148,8 @@ def export_prompt(prompt, path):
     records.write_with(paths[0], lambda file: np.save(file, canvas))
     records.write_with(paths[1], lambda file: picture.save(file, "PNG"))
     return paths
+
+
+def load_run_prompt(run, backbone):
+    """Returns (prompt, card) of the loaded record of a run."""
+    return load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)

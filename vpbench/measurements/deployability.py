@@ -6,7 +6,6 @@ the prompted image is turned into one, and the model sees that picture and no pr
 
 import io
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from vpbench.backbones import load_backbone
 from vpbench.evaluate import predict
 from vpbench.measurements import Measured
 from vpbench.methods import visual_prompt
-from vpbench.prompt_files import load_prompt
+from vpbench.prompt_files import load_run_prompt
 
 SUBSAMPLING = "4:2:0"  # of the colours in a JPEG file: what Pillow does unless told otherwise
 
@@ -37,7 +36,7 @@ def measure(load, settings, runs, device):
         test = task.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         images = backbone.pictures(images).cpu()  # what is sent: not the small original
-        prompt, card = load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)
+        prompt, card = load_run_prompt(run, backbone)
         if prompt.copies > 1:
             raise ValueError(
                 f"deployability: {run['file']}: an ensemble of prompts is several pictures for an "

@@ -6,7 +6,6 @@ normalisation of the backbone it was learned for, and added before the target no
 
 import importlib
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from vpbench.catalogue import TASKS, is_twin
 from vpbench.evaluate import predict
 from vpbench.measurements import Measured
 from vpbench.methods.visual_prompt import head
-from vpbench.prompt_files import load_prompt
+from vpbench.prompt_files import load_run_prompt
 from vpbench.prompts import adds_one_canvas
 from vpbench.tasks import load_task
 from vpbench.text import refine_class_name
@@ -108,17 +107,12 @@ def refined(class_names):
 
 def map_of(run, backbone):
     """Returns the tensors of a run's label map, if it has any of its own."""
-    return load_prompt(prompt_file(run), backbone)[1]["label_map"]
-
-
-def prompt_file(run):
-    """Returns where the prompt of a run is."""
-    return Path(run["file"]).with_suffix(".prompt.safetensors")
+    return load_run_prompt(run, backbone)[1]["label_map"]
 
 
 def pixel_canvas(run, device):
     """Returns the prompt of a run [1, C, S, S] in pixel units, 1 being a pixel's full range."""
     backbone = backbone_of(run["spec"]["backbone"], str(device))
-    prompt, _ = load_prompt(prompt_file(run), backbone)
+    prompt, _ = load_run_prompt(run, backbone)
     scale = backbone.std if run["spec"]["settings"]["placement"] == "after_normalization" else 1
     return prompt.canvas().detach() * scale
