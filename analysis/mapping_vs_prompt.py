@@ -7,11 +7,13 @@ import numpy as np
 import pandas
 
 from analysis import cells, gaps, paired, runs, style, variants
+from vpbench.catalogue import BACKBONES
 
 PROMPTS = {  # prompt -> name, colour, marker
     "none": ("No prompt", "#000000", "D"),
     "padding": ("VP (padding)", "#0173b2", "o"),
     "evp": ("EVP", "#de8f05", "s"),
+    "adversarial_reprogramming": ("AR", "#cc78bc", "^"),
 }
 LABEL_MAPS = {  # label map -> name
     "hard_coded": "Hard-\ncoded",
@@ -27,6 +29,7 @@ BARE = ("none", "hard_coded")  # the cell that gains are counted from
 FEATURES = ("none", "linear_probe")  # the other control
 WANTED = (*((prompt, name) for name in LABEL_MAPS for prompt in PROMPTS), FEATURES)
 PROBE = "#029e73"
+DODGE = 0.17  # how far the points of two prompts are apart
 SHARE = ("map_share", "map_share_low", "map_share_high")
 COLUMNS = (
     *("backbone", "task", "prompt", "label_map", "measured", "spread", "low", "high", "seeds"),
@@ -37,7 +40,7 @@ COUNTS = ("seeds", "trained_parameters")
 
 
 def accuracies(records):
-    """Returns one row per dataset, label map and prompt, and of their averages over datasets.
+    """Returns one row per backbone, dataset, label map and prompt, and of averages over datasets.
 
     `measured` is the accuracy in percent; the last row of a dataset is the linear probe on
     features. `gain` is what a cell has more than a hard-coded map without a prompt, in percentage
@@ -46,8 +49,19 @@ def accuracies(records):
     percentage of the gain that the map has alone, empty unless the gain's interval is above zero.
     These intervals are paired bootstraps over the test images. What was not run is empty.
     """
-    backbone = variants.single(records, "backbone")
-    groups = grouped(records)
+    names = {record["spec"]["backbone"] for record in records}
+    rows = [
+        row
+        for backbone in sorted(names, key=list(BACKBONES).index)
+        for row in rows_of([one for one in records if one["spec"]["backbone"] == backbone])
+    ]
+    frame = pandas.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def rows_of(records):
+    """Returns the rows of one backbone."""
+    backbone, groups = records[0]["spec"]["backbone"], grouped(records)
     right = {cell: correct(group, groups.get((*BARE, cell[2]))) for cell, group in groups.items()}
     tasks, rows = list(dict.fromkeys(task for *_, task in groups)), []
     for task in [*tasks, "average"] if tasks else []:
@@ -59,8 +73,7 @@ def accuracies(records):
             row |= {key: value for key, value in values.items() if key in COLUMNS}
             row["chance"] = float(np.mean([one.get("chance", math.nan) for one in found]))
             rows.append(row | gains(right, (prompt, label_map), about))
-    frame = pandas.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(COUNTS, "Int64"))
+    return rows
 
 
 def grouped(records):
@@ -85,7 +98,7 @@ def cell_of(record):
     method, dataset = record["spec"]["method"], cells.dataset_of(record)
     if method == "linear_probe":
         return *FEATURES, dataset
-    prompt = {"visual_prompt": variants.setting(record, "template"), "evp": "evp"}.get(method)
+    prompt = variants.setting(record, "template") if method == "visual_prompt" else method
     by_hand = variants.setting(record, "source_classes")
     return prompt, None if by_hand else variants.setting(record, "label_map"), dataset
 
@@ -158,10 +171,14 @@ def gaps_of(frame):
     """Returns what was not run, in words."""
     if frame.empty:
         return ["any label map with and without a prompt"]
-    missing, empty = {}, frame[(frame.seeds == 0) & (frame.task != "average")]
-    for (prompt, label_map), rows in empty.groupby(["prompt", "label_map"], sort=False):
-        where = "" if len(rows) == frame.task.nunique() - 1 else f" on {', '.join(rows.task)}"
-        missing.setdefault(where, []).append(named(prompt, label_map))
+    missing, several = {}, frame.backbone.nunique() > 1
+    for backbone, own in frame[frame.task != "average"].groupby("backbone", sort=False):
+        for (prompt, label_map), rows in own.groupby(["prompt", "label_map"], sort=False):
+            lacking = rows[rows.seeds == 0]
+            if len(lacking):
+                where = "" if len(lacking) == len(rows) else f" on {', '.join(lacking.task)}"
+                where += f" of {backbone}" if several else ""
+                missing.setdefault(where, []).append(named(prompt, label_map))
     return [f"{', '.join(names)}{where}" for where, names in missing.items()]
 
 
@@ -202,7 +219,8 @@ def draw_points(axes, rows, columns, number, colour, marker, name):
     """Returns `axes` with the numbers in `columns`, each with its interval, at their label map."""
     rows = rows[rows[columns[0]].notna()]
     values, low, high = (rows[column].to_numpy(float) for column in columns)
-    x = [list(LABEL_MAPS).index(label_map) + 0.22 * (number - 1) for label_map in rows.label_map]
+    aside = DODGE * (number - (len(PROMPTS) - 1) / 2)
+    x = [list(LABEL_MAPS).index(label_map) + aside for label_map in rows.label_map]
     axes.errorbar(
         x, values, [values - low, high - values], fmt=marker, color=colour, markersize=4,
         elinewidth=1, capsize=1.5, label=name,
@@ -211,32 +229,38 @@ def draw_points(axes, rows, columns, number, colour, marker, name):
 
 
 def draw(frame, scale, missing):
-    """Returns the figure: above the accuracies by label map, below the share of the map."""
+    """Returns the figure: for each backbone the accuracies by label map, below the map's share."""
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    figure = plt.figure(figsize=(style.WIDTH, 5.2), layout="constrained")
     means = frame[frame.task == "average"]
+    backbones = list(means.backbone.unique()) or [None]
+    size = (style.WIDTH, 1 + 4.2 * len(backbones))
+    figure = plt.figure(figsize=size, layout="constrained")
     count = frame[frame.task != "average"].task.nunique()
-    whose = style.backbone_name(means.backbone.iloc[0]) if count else "Vision models"
-    title = f"{whose}: label map and prompt{f', mean over {count} datasets' if count else ''}"
+    mean = f", mean over {count} datasets" if count else ""
+    title = f"Vision models: label map and prompt{mean}"
     figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
     if means.measured.isna().all():
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
-    draw_accuracies(above, means)
-    draw_shares(below, means)
-    for axes in (above, below):
+    panels = figure.subplots(
+        2 * len(backbones), 1, sharex=True, height_ratios=[2.2, 1] * len(backbones)
+    )
+    for backbone, above, below in zip(backbones, panels[::2], panels[1::2]):
+        draw_accuracies(above, means[means.backbone == backbone])
+        draw_shares(below, means[means.backbone == backbone])
+        above.set_title(style.backbone_name(backbone))
+    for axes in panels:
         axes.axvline(len(LABEL_MAPS) - 1.5, color="0.8", lw=0.8)  # after it the control
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="x", length=0)
-    below.set_xticks(range(len(LABEL_MAPS)), LABEL_MAPS.values())
-    below.set_xlim(-0.5, len(LABEL_MAPS) - 0.5)
-    handles, names = above.get_legend_handles_labels()
+    panels[-1].set_xticks(range(len(LABEL_MAPS)), LABEL_MAPS.values())
+    panels[-1].set_xlim(-0.5, len(LABEL_MAPS) - 0.5)
+    handles, names = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, names, title=gaps.note(missing), title_fontsize=7,
-        loc="outside lower center", ncols=5, frameon=False,
+        loc="outside lower center", ncols=6, frameon=False,
     )  # fmt: skip
     return figure
 

@@ -10,6 +10,7 @@ from fake_sides import beside
 from matplotlib import pyplot
 
 from analysis import cells, mapping_vs_prompt, paired
+from vpbench import catalogue
 from vpbench.records import RecordError
 
 TASKS = ("eurosat_twin", "svhn_twin")
@@ -20,14 +21,15 @@ CELLS = {  # prompt, label map -> accuracy
     ("padding", "frequency"): 80.0,
     ("none", "linear_probe"): 90.0,
 }
+BIT = ("adversarial_reprogramming", "frequency")  # which one backbone has and another lacks
 
 
 def run(folder, prompt, label_map, accuracy, task=TASKS[0], seed=0, right=None, **settings):
     """Returns a run with its predictions: the first images are right, unless told."""
     if label_map == "linear_probe":
         return beside(record(task, "rn50_micro", "linear_probe", accuracy, seed), folder, right)
-    method = "evp" if prompt == "evp" else "visual_prompt"
-    template = "padding" if prompt == "evp" else prompt
+    own = prompt in catalogue.METHODS  # a method of its own, not a template of VP
+    method, template = (prompt, "padding") if own else ("visual_prompt", prompt)
     made = record(task, "rn50_micro", method, accuracy, seed, variant=f"{prompt}_{label_map}")
     made["spec"]["settings"] = {"template": template, "label_map": label_map} | settings
     return beside(made, folder, right)
@@ -128,13 +130,30 @@ def test_other_prompts_maps_made_by_hand_and_datasets_without_maps_are_left_out(
     assert set(frame.task) == {"eurosat", "average"} and frame.measured.min() == 20
 
 
-def test_two_kinds_of_runs_in_a_cell_and_two_backbones_are_refused(tmp_path):
+def test_two_kinds_of_runs_in_a_cell_are_refused(tmp_path):
     made = runs_of(tmp_path)
     with pytest.raises(RecordError, match="none frequency eurosat: settings.epochs"):
         mapping_vs_prompt.accuracies([*made, run(tmp_path, "none", "frequency", 9.0, epochs=3)])
-    made[0]["spec"]["backbone"] = "bit_m_micro"
-    with pytest.raises(RecordError, match="records of 2 backbones"):
-        mapping_vs_prompt.accuracies(made)
+
+
+def test_each_backbone_has_its_own_rows_panels_and_gaps(tmp_path):
+    made, others = runs_of(tmp_path / "rn50"), runs_of(tmp_path / "bit", CELLS | {BIT: 70.0})
+    for one in others:
+        one["spec"]["backbone"] = "bit_m_micro"
+    frame = mapping_vs_prompt.accuracies([*made, *others])
+    assert list(frame.backbone.unique()) == ["bit_m_micro", "rn50_micro"]
+    alone = {"task": "average", "prompt": "none", "label_map": "frequency"}
+    assert row_of(frame, backbone="rn50_micro", **alone).gain == pytest.approx(30)
+    reprogrammed = {"prompt": BIT[0], "label_map": BIT[1]}
+    row = row_of(frame, backbone="bit_m_micro", task="average", **reprogrammed)
+    assert row.measured == 70 and row.gain == pytest.approx(50)
+    missing = mapping_vs_prompt.gaps_of(frame)
+    (own,) = [words for words in missing if words.endswith(" of rn50_micro")]
+    (other,) = [words for words in missing if words.endswith(" of bit_m_micro")]
+    assert "AR x frequency" in own and "AR x frequency" not in other
+    figure = mapping_vs_prompt.draw(frame, "lab", missing)
+    assert [axes.get_title() for axes in figure.axes[::2]] == ["BiT-M (micro)", "RN50 (micro)"]
+    pyplot.close("all")
 
 
 def test_a_bootstrap_draws_the_columns_of_an_image_together():

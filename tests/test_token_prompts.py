@@ -1,20 +1,25 @@
 """What the methods that learn tokens have in common."""
 
 import copy
+import re
 from functools import partial
+from pathlib import Path
 
+import open_clip
 import pytest
 import torch
+import yaml
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from test_training import SETTINGS as SHORT
 from test_training import learn
 from tiny import SETTINGS, TOKENS, spec
 
-from vpbench import costs, runs, tasks, token_prompts
+from vpbench import catalogue, costs, grid, runs, tasks, token_prompts
 from vpbench.backbones import VisionLanguageBackbone
 from vpbench.checkpoints import Checkpoint
 from vpbench.engine import Engine, computing
 from vpbench.methods import cocoop, coop, upt, vpt
+from vpbench.original_backbones import CLIPS
 from vpbench.preprocessing import Preprocessing
 
 METHODS = {
@@ -165,6 +170,46 @@ def test_a_seed_repeats_a_training_and_another_does_not(clip, task):
 def test_a_model_without_text_is_refused_by_name(method, resnet, task):
     with pytest.raises(ValueError, match=f"^{method} does not work on rn50_micro: it has no text$"):
         runs.run(spec(method, "rn50_micro"), task, resnet)
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone", "tower", "architecture"),
+    [
+        ("vpt", "clip_rn50", "image", "ResNet-50"),
+        ("upt", "clip_rn101", "image", "ResNet-101"),
+        ("coop", "siglip_vit_b16", "text", "ViT-B/16 (SigLIP)"),
+        ("cocoop", "lite0_minilm", "text", "EfficientNet-Lite0, MiniLM-L6"),
+    ],
+)
+def test_a_backbone_whose_towers_take_no_tokens_is_refused_before_it_is_loaded(
+    method, backbone, tower, architecture
+):
+    able = "clip_micro, clip_vit_b32, clip_vit_b16, "
+    able += "clip_rn50, clip_rn101, clip_vit_l14" if tower == "text" else "clip_vit_l14"
+    words = (
+        f"{method} does not work on {backbone}: its {tower} tower, {architecture}, takes no "
+        f"learned tokens; choose one of: {able}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        runs.check_spec(spec(method, backbone))
+    config = yaml.safe_load(Path("config/paper.yaml").read_text()) | {
+        "analyses": {},
+        "measurements": {},
+    }
+    config["recipes"][method] = {"every_backbone": SETTINGS[method]}
+    config["grid"] = {"main": {"methods": [method], "seeds": [0]}}
+    config |= {"backbones": ["clip_vit_b32"], "tasks": ["svhn"]}
+    assert len(grid.expand(config, "own.yaml").specs) == 1
+    with pytest.raises(ValueError, match=f"^own.yaml at grid.main: {re.escape(words)}$"):
+        grid.expand(config | {"backbones": ["clip_vit_b32", backbone]}, "own.yaml")
+
+
+def test_the_catalogue_knows_which_towers_of_the_original_models_take_tokens():
+    for name, (architecture, _) in CLIPS.items():
+        config = open_clip.get_model_config(architecture)
+        own = not config.get("custom_text", False)  # open_clip's CLIP, not another's towers
+        image = own and isinstance(config["vision_cfg"]["layers"], int)  # blocks, not stages
+        assert catalogue.BACKBONES[name].token_towers == ("text",) * own + ("image",) * image
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -38,6 +38,7 @@ class Backbone(NamedTuple):
     gflops: float | None = None  # of an image, forward: 2 x multiply-adds, torch's FlopCounterMode
     source_classes: int | None = None  # of the classifier that it is; None: it has none
     hub: str | None = None  # repository and file of the weights on the hub; None: shipped
+    token_towers: tuple[str, ...] = ()  # the transformers that take learned tokens: text, image
 
 
 ROLES = {"clip": "CLIP", "instagram": "Instagram", "bit_m": "BiT-M", "rn50": "RN50"}
@@ -51,11 +52,12 @@ _CLIP = ("400M image-text pairs", "Contrastive", "MIT", (224, 224, "bicubic"))
 _INSTAGRAM = ("3.5B Instagram photos", "Cross Entropy", "CC-BY-NC-4.0", _SHORTER_256)
 _BIT_M = ("14M ImageNet-21k", "Cross Entropy", "Apache-2.0", _SHORTER_256)
 _IMAGENET = ("1.2M ImageNet-1k", "Cross Entropy", "BSD-3-Clause", _SHORTER_256)
+_TOWERS = ("text", "image")
 _LITE = ("1.2M ImageNet-1k", "Cross Entropy", "Apache-2.0")
 BACKBONES = {
     "clip_micro": Backbone(
         _LAB, "clip", "vision_language", "ViT 56/8, width 96, 4 layers", "captioned lab world",
-        "Contrastive", parameters=603_169, gflops=0.046,
+        "Contrastive", parameters=603_169, gflops=0.046, token_towers=_TOWERS,
     ),
     "instagram_micro": Backbone(
         _LAB, "instagram", "vision", "ResNeXt, 4 blocks, 8 groups",
@@ -74,23 +76,23 @@ BACKBONES = {
     # The original ones; the facts in the order of Backbone's fields
     "clip_vit_b32": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/32", *_CLIP, 151_277_313, 8.82, None,
-        "timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors",
+        "timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors", _TOWERS,
     ),
     "clip_vit_b16": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/16", *_CLIP, 149_620_737, 35.13, None,
-        "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors",
+        "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors", _TOWERS,
     ),
     "clip_rn50": Backbone(
         _ORIGINAL, "clip", "vision_language", "ResNet-50", *_CLIP, 102_007_137, 12.22, None,
-        "timm/resnet50_clip.openai/open_clip_model.safetensors",
+        "timm/resnet50_clip.openai/open_clip_model.safetensors", ("text",),
     ),
     "clip_rn101": Backbone(
         _ORIGINAL, "clip", "vision_language", "ResNet-101", *_CLIP, 119_688_033, 19.54, None,
-        "timm/resnet101_clip.openai/open_clip_model.safetensors",
+        "timm/resnet101_clip.openai/open_clip_model.safetensors", ("text",),
     ),
     "clip_vit_l14": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-L/14", *_CLIP, 427_616_513, 162.03, None,
-        "timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors",
+        "timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors", _TOWERS,
     ),
     "siglip_vit_b16": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/16 (SigLIP)", "WebLI image-text pairs",
@@ -240,6 +242,7 @@ class Method(NamedTuple):
     module: str
     display: str
     modalities: tuple[str, ...] = MODALITIES
+    token_towers: tuple[str, ...] = ()  # the towers that it gives learned tokens
 
 
 _METHODS = "vpbench.methods."
@@ -251,11 +254,12 @@ METHODS = {
     "linear_probe": Method(_METHODS + "linear_probe", "LP"),
     "fine_tune": Method(_METHODS + "fine_tune", "FT"),
     "prompted_fine_tune": Method(_METHODS + "prompted_fine_tune", "VP + FT"),
-    "coop": Method(_METHODS + "coop", "CoOp", ("vision_language",)),
-    "cocoop": Method(_METHODS + "cocoop", "CoCoOp", ("vision_language",)),
-    "vpt": Method(_METHODS + "vpt", "VPT", ("vision_language",)),
-    "upt": Method(_METHODS + "upt", "UPT", ("vision_language",)),
+    "coop": Method(_METHODS + "coop", "CoOp", ("vision_language",), ("text",)),
+    "cocoop": Method(_METHODS + "cocoop", "CoCoOp", ("vision_language",), ("text",)),
+    "vpt": Method(_METHODS + "vpt", "VPT", ("vision_language",), ("image",)),
+    "upt": Method(_METHODS + "upt", "UPT", ("vision_language",), _TOWERS),
 }
+
 PAPER_METHODS = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")  # of its tables
 
 # Section 3.2.2 of the paper, then others': a product of factors, a picture that a network weights
@@ -656,6 +660,21 @@ def config_schema():
             *("grid", "analyses"),
         ],
     )
+
+
+def misfit(method, backbone):
+    """Returns, in one line, why a method cannot adapt a backbone, both by name; or None."""
+    adapted, needed = BACKBONES[backbone], METHODS[method]
+    if adapted.modality not in needed.modalities:
+        return f"{method} does not work on {backbone}: it has no text"
+    for tower in needed.token_towers:
+        if tower not in adapted.token_towers:
+            able = [name for name, each in BACKBONES.items() if tower in each.token_towers]
+            return (
+                f"{method} does not work on {backbone}: its {tower} tower, {adapted.architecture}, "
+                f"takes no learned tokens; choose one of: {', '.join(able)}"
+            )
+    return None
 
 
 @cache

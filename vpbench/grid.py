@@ -126,7 +126,8 @@ def check_count(config, block, where):
 
 
 def check_settings(runs, where):
-    """Returns None if the merged settings of every run of a block of the grid are legal."""
+    """Returns None if every run of a block of the grid has legal settings and a method that its
+    backbone can do."""
     if not runs:
         refuse(f"{where}: it asks for no run; check its tasks, backbones, modality and shift")
     # Tasks and seeds share their settings.
@@ -134,6 +135,8 @@ def check_settings(runs, where):
         schema = catalogue.settings_schema(run["method"], complete=True)
         whose = f"{where}, {run['method']} on {run['backbone']} ({run['variant']})"
         refuse(catalogue.complaint(run["settings"], schema, whose))
+        misfit = catalogue.misfit(run["method"], run["backbone"])
+        refuse(misfit and f"{where}: {misfit}")
 
 
 def check_conflicts(blocks, where):

@@ -29,15 +29,9 @@ EXAMPLES = 4  # test images kept with every prompt, for people to look at
 def check_spec(spec):
     """Returns None if `spec` is legal; raises ValueError with one line if it is not."""
     complaint = catalogue.complaint(spec, catalogue.spec_schema(), "spec")
+    complaint = complaint or catalogue.misfit(spec["method"], spec["backbone"])
     if complaint:
         raise ValueError(complaint)
-    if load_modality(spec["backbone"]) not in catalogue.METHODS[spec["method"]].modalities:
-        raise ValueError(f"{spec['method']} does not work on {spec['backbone']}: it has no text")
-
-
-def load_modality(backbone):
-    """Returns the modality of a backbone by name."""
-    return catalogue.BACKBONES[backbone].modality
 
 
 def run(spec, task, backbone, checkpoint=None):
@@ -47,7 +41,7 @@ def run(spec, task, backbone, checkpoint=None):
     """
     check_spec(spec)
     checkpoint = checkpoint or Checkpoint()
-    method = importlib.import_module(catalogue.METHODS[spec["method"]].module)
+    method = method_of(spec)
     if backbone.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(backbone.device)
     options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
@@ -88,6 +82,11 @@ def run(spec, task, backbone, checkpoint=None):
         },
     }
     return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def method_of(spec):
+    """Returns the module of the method of a spec."""
+    return importlib.import_module(catalogue.METHODS[spec["method"]].module)
 
 
 def settled(engine, backbone):
@@ -225,6 +224,7 @@ def complete(path, spec, task, backbone, checkpoints=None, every=300, steps=None
     at each `steps`-th step. Where several processes share the run, the first one writes.
     """
     about = {"spec": spec, "hashes": hashes(task, backbone), "versions": versions()}
+    method_of(spec)  # before the clock of the run starts: importing scikit-learn takes 2 s
     checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about, steps)
     record, arrays, fit = run(spec, task, backbone, checkpoint)
     if distributed.rank() == 0:

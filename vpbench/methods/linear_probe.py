@@ -3,6 +3,10 @@
 import warnings
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from vpbench.evaluate import Evaluation, predict
 from vpbench.methods import Fit, unselected
@@ -15,10 +19,6 @@ def fit(backbone, task, settings, seed):
     With several values of C the one with the best validation accuracy is taken (ties: the
     smallest); with one, as in the author's recipe (C = 0.316), it is fixed.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     def features(images):
         return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
