@@ -152,7 +152,7 @@ def test_each_backbone_has_its_own_rows_panels_and_gaps(tmp_path):
     (other,) = [words for words in missing if words.endswith(" of bit_m_micro")]
     assert "AR x frequency" in own and "AR x frequency" not in other
     figure = mapping_vs_prompt.draw(frame, "lab", missing)
-    assert [axes.get_title() for axes in figure.axes[::2]] == ["BiT-M (micro)", "RN50 (micro)"]
+    assert [axes.get_title() for axes in figure.axes[::2]] == ["BiT-M", "RN50"]
     pyplot.close("all")
 
 
