@@ -31,6 +31,7 @@ SCALES = {
     "search": "Lab scale, search for recipes on validation splits",
     "speedrun": "Lab scale, search for shorter trainings on validation splits",
     "desk": "Desk scale: EfficientNet-Lite of ImageNet; in CLIP's place it has a sentence encoder",
+    "desk-speedrun": "Desk scale, search for shorter trainings on validation splits",
     "paper": "Paper scale",
     "paper-fast": "Paper scale in fewer steps: real datasets and models, shorter training",
 }

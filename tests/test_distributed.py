@@ -103,7 +103,7 @@ def test_the_command_line_starts_the_processes_and_one_of_them_writes(tmp_path):
     command += ["--checkpoints", str(tmp_path / "checkpoints")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("visual_prompt seed 0:   0%") == 1  # one progress bar
+    assert done.stderr.count("clip_micro prompt seed 0:   0%") == 1  # one progress bar
     record, (expected, _) = records.read(path), alone(one)
     assert record["spec"] == one and record["measured"]["processes"] == 2
     for line, other in zip(record["history"], expected["history"], strict=True):

@@ -167,7 +167,7 @@ def test_a_learning_rate_that_breaks_the_prompt_is_one_line(clip, task):
     with pytest.raises(ValueError) as error:
         visual_prompt.fit(clip, task, PADDING | {"lr": 1e30}, 0)
     message = str(error.value)
-    assert message.startswith("eurosat_twin clip_micro visual_prompt seed 0: the training loss is ")
+    assert message.startswith("eurosat_twin clip_micro prompt seed 0: the training loss is ")
     assert message.endswith("; choose a smaller lr") and "\n" not in message
 
 

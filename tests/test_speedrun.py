@@ -12,9 +12,10 @@ from fake_records import record
 from tiny import PADDING
 
 from analysis import speedrun
-from vpbench import catalogue
+from vpbench import catalogue, grid
 from vpbench.methods import visual_prompt
 from vpbench.prompts import build_prompt
+from vpbench.recipes import read_configs
 from vpbench.records import RecordError
 
 SETTINGS = {"init": "normal", "gradient": "plain", "lr": 10, "batch_size": 100, "evaluate_at": 1}
@@ -304,3 +305,21 @@ def test_the_study_starts_from_the_recipe_of_the_lab_in_at_least_its_length():
         )
         assert one["epochs"] <= other["epochs"]
         assert one | {"evaluate_at": 1, "epochs": other["epochs"]} == other
+
+
+def test_the_study_on_real_images_starts_from_the_recipe_of_the_desk():
+    names = [ROOT / "config" / f"{name}.yaml" for name in ("desk", "desk-speedrun")]
+    desk, study = (grid.expand(*read_configs(files)) for files in (names[:1], names))
+    assert {run["method"] for run in study.specs.values()} == {"visual_prompt"}
+    official = [run for run in study.blocks["main"].values() if run["seed"] == 0]
+    usual = {run["task"]: run for run in desk.specs.values() if is_prompt_of(run, official[0])}
+    assert set(usual) == {run["task"] for run in official}
+    for run in official:
+        settings = usual[run["task"]]["settings"] | {"evaluate_at": 1}
+        assert run == usual[run["task"]] | {"scale": "desk-speedrun", "settings": settings}
+
+
+def is_prompt_of(run, other):
+    """Returns whether a run is the default visual prompt on the backbone of another."""
+    keys = ("backbone", "method", "variant", "seed")
+    return [run[key] for key in keys] == [other[key] for key in keys]

@@ -14,9 +14,12 @@ SCHEMA = 1  # version of configuration, records and prompt cards
 PLAIN = r"^[a-z0-9_]+\Z"  # of names that become paths; $ would let a line break follow
 MOST = 1_000_000  # values in a configuration or in the specs of a job
 
-SCALES = ("lab", "smoke", "search", "speedrun", "desk", "paper", "paper-fast")
+SCALES = (
+    *("lab", "smoke", "search", "speedrun"),
+    *("desk", "desk-speedrun", "paper", "paper-fast"),
+)
 PAINTED = ("lab", "smoke", "search", "speedrun")  # the scales whose datasets are twins
-OWN_DATASETS = ("desk",)  # the scales whose datasets are whatever the user names
+OWN_DATASETS = ("desk", "desk-speedrun")  # the scales whose datasets are whatever the user names
 MODALITIES = ("vision_language", "vision")  # Table 3; also the unit of a per_task job
 SPLITS = ("train", "validation", "test")
 SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read

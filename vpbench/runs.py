@@ -250,7 +250,8 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
     tasks, backbones = {}, {}
     for number, spec in enumerate(specs, start=1):
         path = records.record_path(spec, runs)
-        name = f"{spec['task']} {spec['backbone']} {spec['method']} seed {spec['seed']}"
+        which = spec["method"] + (f" {spec['variant']}" if spec["variant"] != "default" else "")
+        name = f"{spec['task']} {spec['backbone']} {which} seed {spec['seed']}"
         if records.holds(path, spec):
             print(f"[{number}/{len(specs)}] {name}: already there", flush=True)
             Checkpoint(checkpoint_path(spec, checkpoints)).remove()  # killed just before it did so

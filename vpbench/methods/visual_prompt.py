@@ -148,7 +148,7 @@ def fit(backbone, task, settings, seed, checkpoint=None):
         return untrained(module, backbone, task)
     history, selection, micro_batch = optimise(
         module, module, build_optimiser(module, settings), task, settings, generator,
-        f"{task.name} {backbone.name} visual_prompt seed {seed}", backbone.engine, checkpoint,
+        f"{task.name} {backbone.name} prompt seed {seed}", backbone.engine, checkpoint,
     )  # fmt: skip
     parameters = module.prompt.trained + sum(p.numel() for p in module.label_map.parameters())
     images = settings["epochs"] * len(task.splits["train"])
