@@ -44,6 +44,8 @@ STATEMENTS = {  # what the numbers of a scale are, before the first of them
     "image was looked at, and nothing here is a result.",
     "speedrun": "This is a search for shorter trainings of prompts on the validation splits of the "
     "lab's twins. Test accuracies stand beside, and decide nothing.",
+    "desk-speedrun": "This is a search for shorter trainings of prompts on the validation splits "
+    "of real images. Test accuracies stand beside, and decide nothing.",
     "desk": "These are desk numbers: real images and ImageNet's weights, but other datasets and "
     "smaller models than the paper's, few images and short training. The model in CLIP's place is "
     "a classifier of ImageNet for which a sentence encoder reads. Directions may be compared with "

@@ -18,7 +18,11 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )  # fmt: skip
 # WILDS keeps its tables in pandas.
-WITH_TABLES = ("vpbench.datasets.wilds_repairs", "vpbench.datasets.wilds_sets")
+WITH_TABLES = (  # what wilds and scikit-learn import
+    "vpbench.datasets.wilds_repairs",
+    "vpbench.datasets.wilds_sets",
+    "vpbench.methods.linear_probe",
+)
 ANALYSES = sorted(f"analysis.{path.stem}" for path in ROOT.glob("analysis/*.py"))
 ANALYSES.remove("analysis.__init__")
 

@@ -308,7 +308,7 @@ def test_the_study_starts_from_the_recipe_of_the_lab_in_at_least_its_length():
 
 
 def test_the_study_on_real_images_starts_from_the_recipe_of_the_desk():
-    names = [ROOT / "config" / f"{name}.yaml" for name in ("desk", "desk-speedrun")]
+    names = [ROOT / "config" / f"{name}.yaml" for name in ("desk", "desk/speedrun")]
     desk, study = (grid.expand(*read_configs(files)) for files in (names[:1], names))
     assert {run["method"] for run in study.specs.values()} == {"visual_prompt"}
     official = [run for run in study.blocks["main"].values() if run["seed"] == 0]

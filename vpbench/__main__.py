@@ -1,6 +1,7 @@
 """The command line: `vpbench VERB` or `python -m vpbench VERB`."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -176,6 +177,7 @@ def folder_options(command):
 
 def main(argv=None):
     """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user."""
+    gc.set_threshold(100_000, 20, 20)  # imports make a million objects, and no garbage
     arguments = parser().parse_args(argv)
     arguments.line = sys.argv[1:] if argv is None else argv
     try:
