@@ -30,6 +30,7 @@ FEATURES = ("none", "linear_probe")  # the other control
 WANTED = (*((prompt, name) for name in LABEL_MAPS for prompt in PROMPTS), FEATURES)
 PROBE = "#029e73"
 DODGE = 0.17  # how far the points of two prompts are apart
+MOST_SHARE = 200  # percent: larger ones are written, not drawn
 SHARE = ("map_share", "map_share_low", "map_share_high")
 COLUMNS = (
     *("backbone", "task", "prompt", "label_map", "measured", "spread", "low", "high", "seeds"),
@@ -206,11 +207,22 @@ def draw_accuracies(axes, frame):
 
 
 def draw_shares(axes, frame):
-    """Returns `axes` with the share of the gain that each map has without a prompt."""
+    """Returns `axes` with the share of the gain that each map has without a prompt.
+
+    A share above `MOST_SHARE`, where the prompt leaves little of the gain, is written.
+    """
     for number, (prompt, (_, colour, marker)) in enumerate(PROMPTS.items()):
-        draw_points(axes, frame[frame.prompt == prompt], SHARE, number, colour, marker, None)
+        rows = frame[frame.prompt == prompt]
+        within = rows[rows[SHARE[0]] <= MOST_SHARE]
+        draw_points(axes, within, SHARE, number, colour, marker, None)
+        for row in rows[rows[SHARE[0]] > MOST_SHARE].itertuples():
+            axes.text(
+                place(row.label_map, number), MOST_SHARE, f"{row.map_share:.0f}", color=colour,
+                rotation=90, fontsize=6, ha="center", va="top",
+            )  # fmt: skip
     for share in (0, 100):
         axes.axhline(share, color="black", lw=0.8, ls=":")
+    axes.set_ylim(-30, MOST_SHARE + 5)
     axes.set_ylabel("Share of the gain\nthat the map\nhas alone (%)")
     return axes
 
@@ -219,13 +231,17 @@ def draw_points(axes, rows, columns, number, colour, marker, name):
     """Returns `axes` with the numbers in `columns`, each with its interval, at their label map."""
     rows = rows[rows[columns[0]].notna()]
     values, low, high = (rows[column].to_numpy(float) for column in columns)
-    aside = DODGE * (number - (len(PROMPTS) - 1) / 2)
-    x = [list(LABEL_MAPS).index(label_map) + aside for label_map in rows.label_map]
+    x = [place(label_map, number) for label_map in rows.label_map]
     axes.errorbar(
         x, values, [values - low, high - values], fmt=marker, color=colour, markersize=4,
         elinewidth=1, capsize=1.5, label=name,
     )  # fmt: skip
     return axes
+
+
+def place(label_map, number):
+    """Returns where the point of a label map and of the prompt with this number stands."""
+    return list(LABEL_MAPS).index(label_map) + DODGE * (number - (len(PROMPTS) - 1) / 2)
 
 
 def draw(frame, scale, missing):

@@ -177,6 +177,15 @@ def test_the_figure_names_backbone_maps_and_controls(tmp_path):
     pyplot.close("all")
 
 
+def test_a_share_beyond_the_axis_is_written(tmp_path):
+    made = runs_of(tmp_path, CELLS | {("evp", "hard_coded"): 22.0, ("evp", "frequency"): 30.0})
+    frame = mapping_vs_prompt.accuracies(made)
+    row = row_of(frame, task="average", prompt="evp", label_map="frequency")
+    assert row.map_share == pytest.approx(300)  # of a gain of 10, when the map alone gains 30
+    assert "300" in figure_text(mapping_vs_prompt.draw(frame, "lab", []))
+    pyplot.close("all")
+
+
 @pytest.mark.parametrize("some", [True, False])
 def test_mapping_vs_prompt_is_a_csv_and_a_figure_with_or_without_records(tmp_path, capsys, some):
     made = runs_of(tmp_path / "runs") if some else []
