@@ -1,5 +1,6 @@
 """Recipe search: validation accuracy of each variant of a recipe; the test split is never read."""
 
+import re
 import sys
 
 import pandas
@@ -23,7 +24,7 @@ def search(records):
         {
             "backbone": record["spec"]["backbone"],
             "method": record["spec"]["method"],
-            "recipe": record["spec"]["variant"].partition("_lr_")[0],
+            "recipe": re.sub(r"_(map_|prompt_)?lr_\d.*", "", record["spec"]["variant"]),
             **{rate: record["spec"]["settings"].get(rate) for rate in RATES},
             "task": record["spec"]["task"],
             "accuracy": record["selection"]["last"]["validation"]["accuracy"],
@@ -82,7 +83,9 @@ def draw(rows, scale):
 def write_search(records, out, figures):
     """Returns the paths of the figure's files."""
     rows = search(records)
-    runs.write_csv(rows, out)
+    rates = rows.columns.intersection(RATES)  # in all their digits: 0.0001 is not 0
+    written = rows.assign(**{rate: rows[rate].map("{:g}".format, "ignore") for rate in rates})
+    runs.write_csv(written, out)
     return style.save(draw(rows, runs.scale_of(records)), figures, "recipe_search")
 
 

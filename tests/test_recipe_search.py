@@ -36,6 +36,21 @@ def test_a_mean_needs_every_dataset_and_the_rate_of_a_map_is_one_too():
     assert "prompt_lr" not in rows  # no run has one
 
 
+def test_the_smallest_rates_are_written_with_all_their_digits(tmp_path):
+    made = [tried(f"linear_map_lr_{m}", 40.0, map_lr=m) for m in ("0_0001", "0_001")]
+    for one, rate in zip(made, (0.0001, 0.001)):
+        one["spec"]["settings"] = {"map_lr": rate}
+    made.append(tried("plain_lr_2_5", 40.0, lr=2.5))
+    recipe_search.write_search(made, tmp_path / "search.csv", tmp_path)
+    written = pandas.read_csv(tmp_path / "search.csv", dtype=str, keep_default_na=False)
+    assert set(zip(written.recipe, written.lr, written.map_lr)) == {
+        ("linear", "", "0.0001"),
+        ("linear", "", "0.001"),
+        ("plain", "2.5", ""),
+    }
+    pyplot.close("all")
+
+
 def test_each_recipe_has_a_panel_whose_ticks_are_its_rates():
     made = [tried(f"plain_lr_{lr}", 40.0, lr=lr) for lr in (1, 10)]
     made += [tried(f"map_lr_25_map_lr_{m}", 40.0, lr=25, map_lr=m) for m in (0.1, 0.5)]
