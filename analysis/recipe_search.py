@@ -1,12 +1,13 @@
 """Recipe search: validation accuracy of each variant of a recipe; the test split is never read."""
 
-import re
 import sys
+from itertools import combinations
 
 import pandas
 
 from analysis import runs, style
 from analysis.origin import same_origin
+from vpbench.grid import variant_name
 
 RATES = ("lr", "map_lr", "prompt_lr")
 
@@ -24,7 +25,7 @@ def search(records):
         {
             "backbone": record["spec"]["backbone"],
             "method": record["spec"]["method"],
-            "recipe": re.sub(r"_(map_|prompt_)?lr_\d.*", "", record["spec"]["variant"]),
+            "recipe": recipe_of(record["spec"]),
             **{rate: record["spec"]["settings"].get(rate) for rate in RATES},
             "task": record["spec"]["task"],
             "accuracy": record["selection"]["last"]["validation"]["accuracy"],
@@ -39,6 +40,18 @@ def search(records):
     rows["mean"] = rows.mean(axis=1, skipna=False)
     rows["best"] = rows["mean"] == rows.groupby(keys[:3])["mean"].transform("max")
     return rows.reset_index().dropna(axis="columns", how="all")
+
+
+def recipe_of(spec):
+    """Returns the name of the recipe of a run: its variant's without the rates that are swept."""
+    rates = {rate: spec["settings"].get(rate) for rate in RATES}
+    suffixes = [
+        variant_name("", dict(swept))
+        for count in range(len(rates) + 1)
+        for swept in combinations(rates.items(), count)
+    ]
+    own = [suffix for suffix in suffixes if spec["variant"].endswith(suffix)]
+    return spec["variant"].removesuffix(max(own, key=len))
 
 
 def draw(rows, scale):

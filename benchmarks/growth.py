@@ -182,6 +182,7 @@ def render(result):
 def draw(result, folder):
     """Returns the path of the figure growth.png: a panel per thing that grows."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     rows = result["rows"]
     figure = Figure(figsize=(11, 5.5), layout="constrained")
@@ -193,6 +194,9 @@ def draw(result, folder):
         axes.set_title(f"{each['grows'].replace('_', ' ')}: slope {each['slope']:.2f}", fontsize=10)
         axes.set_xlabel(each["name"].replace(" (", "\n(").replace("`", ""), fontsize=8)
         axes.set_ylim(min(medians) / 2, max(medians) * 2)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
     figure.supylabel("seconds (dashed: in proportion)")
     path = Path(folder, "growth.png")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def test_the_smallest_rates_are_written_with_all_their_digits(tmp_path):
 
 def test_each_recipe_has_a_panel_whose_ticks_are_its_rates():
     made = [tried(f"plain_lr_{lr}", 40.0, lr=lr) for lr in (1, 10)]
-    made += [tried(f"map_lr_25_map_lr_{m}", 40.0, lr=25, map_lr=m) for m in (0.1, 0.5)]
+    made += [tried(f"map_lr_25_map_lr_0_{m}", 40.0, lr=25, map_lr=m / 10) for m in (1, 5)]
     figure = recipe_search.draw(recipe_search.search(made), "search")
     ticks = {axes.get_title(): list(axes.get_xticks()) for axes in figure.axes}
     assert ticks == {"plain": [1, 10], "map": [0.1, 0.5]}
