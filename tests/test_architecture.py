@@ -17,8 +17,8 @@ MODULES = sorted(
     module.name for module in pkgutil.walk_packages(vpbench.__path__, "vpbench.")
     if not module.name.endswith("__main__")
 )  # fmt: skip
-# WILDS keeps its tables in pandas.
-WITH_TABLES = (  # what wilds and scikit-learn import
+# WILDS keeps its tables in pandas, and scikit-learn imports it.
+WITH_TABLES = (
     "vpbench.datasets.wilds_repairs",
     "vpbench.datasets.wilds_sets",
     "vpbench.methods.linear_probe",

@@ -3,12 +3,11 @@
 import copy
 import re
 from functools import partial
-from pathlib import Path
 
 import open_clip
 import pytest
 import torch
-import yaml
+from checkout import read_config
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from test_training import SETTINGS as SHORT
 from test_training import learn
@@ -192,10 +191,7 @@ def test_a_backbone_whose_towers_take_no_tokens_is_refused_before_it_is_loaded(
     )
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         runs.check_spec(spec(method, backbone))
-    config = yaml.safe_load(Path("config/paper.yaml").read_text()) | {
-        "analyses": {},
-        "measurements": {},
-    }
+    config = read_config("paper") | {"analyses": {}, "measurements": {}}
     config["recipes"][method] = {"every_backbone": SETTINGS[method]}
     config["grid"] = {"main": {"methods": [method], "seeds": [0]}}
     config |= {"backbones": ["clip_vit_b32"], "tasks": ["svhn"]}

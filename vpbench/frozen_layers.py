@@ -10,6 +10,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vpbench.vision_transformer import PatchEmbedding, SelfAttention
 
+QUICK_GELU = 1.702  # the factor in x sigmoid(1.702 x)
+
 
 def folded(model):
     """Returns a frozen model with the outputs of `model`, but for rounding, in fewer operations.
@@ -69,9 +71,9 @@ def is_quick_gelu(module):
 def scale_quick_gelu(before, behind):
     """Returns None; the linear layers around a QuickGELU now fit a SiLU, which is one operation
     where that is three: x sigmoid(1.702 x) = SiLU(1.702 x) / 1.702."""
-    before.weight.data *= 1.702
-    before.bias.data *= 1.702
-    behind.weight.data /= 1.702
+    for scaled in (before.weight, before.bias):
+        scaled.data *= QUICK_GELU
+    behind.weight.data /= QUICK_GELU
 
 
 def cast(model, dtype):
