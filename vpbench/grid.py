@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+from functools import cache, partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,7 @@ class Grid(NamedTuple):
     specs: dict[str, dict]  # path of the record -> spec
     job_of: dict[str, str]  # path of the record -> file that its job makes
     jobs: dict[str, list]  # file that a job makes -> specs
+    job_digests: dict[str, str]  # file that a job makes -> SHA-256 of its specs
 
 
 def expand(config, where):
@@ -159,7 +161,8 @@ def assigned(config, blocks):
                 specs[path], job_of[path] = run, job_file(config, block, run)
     for path, run in specs.items():
         jobs.setdefault(job_of[path], []).append(run)
-    return Grid(config, blocks, specs, job_of, jobs)
+    job_digests = {path: digest(each) for path, each in jobs.items()}  # many analyses read a job
+    return Grid(config, blocks, specs, job_of, jobs, job_digests)
 
 
 def catalogue_order(config, run):
@@ -270,10 +273,11 @@ def inside(slice_, task, backbone, method):
 def sliced(grid, slice_):
     """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
     wanted = set().union(*(grid.blocks[name] for name in slice_.get("grid", ["main"])))
+    belongs = cache(partial(inside, slice_))  # variants and seeds share a cell
     return [
         run
         for path, run in grid.specs.items()
-        if path in wanted and inside(slice_, run["task"], run["backbone"], run["method"])
+        if path in wanted and belongs(run["task"], run["backbone"], run["method"])
     ]
 
 
@@ -331,8 +335,9 @@ def digest(specs):
 
 def digests(grid, name, slice_):
     """Returns, for each file that an analysis reads, the SHA-256 of the specs it must come from."""
-    read = {path: grid.jobs[path] for path in job_files(grid, slice_)}
-    return {path: digest(specs) for path, specs in (read | measurement_files(grid, name)).items()}
+    read = {path: grid.job_digests[path] for path in job_files(grid, slice_)}
+    measured = measurement_files(grid, name).items()
+    return read | {path: digest(specs) for path, specs in measured}
 
 
 def rule_name(name):
