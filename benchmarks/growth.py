@@ -182,7 +182,7 @@ def render(result):
 def draw(result, folder):
     """Returns the path of the figure growth.png: a panel per thing that grows."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = result["rows"]
     figure = Figure(figsize=(11, 5.5), layout="constrained")
@@ -194,6 +194,7 @@ def draw(result, folder):
         axes.set_title(f"{each['grows'].replace('_', ' ')}: slope {each['slope']:.2f}", fontsize=10)
         axes.set_xlabel(each["name"].replace(" (", "\n(").replace("`", ""), fontsize=8)
         axes.set_ylim(min(medians) / 2, max(medians) * 2)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # powers of ten lie too far apart
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
