@@ -34,10 +34,8 @@ def _alone(function, arguments, log):
 
 
 def run_with_checkpoints(specs, folder):
-    """Returns None; writes the records of `specs`, and a checkpoint after every step."""
-    from vpbench.__main__ import main
-
-    main(
+    """Ends the process, which writes the records of `specs` and a checkpoint after every step."""
+    command(
         [
             *("run-task", json.dumps(specs), "--device", "cpu", "--runs", f"{folder}/runs"),
             *("--checkpoints", f"{folder}/checkpoints", "--checkpoint-every", "0"),

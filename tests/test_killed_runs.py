@@ -27,7 +27,17 @@ CASES = {
     "batch_norm": spec("fine_tune", "rn50_micro", head="new"),
     "fixed_patch": spec(template="fixed_patch", size=9),
     "text_head": spec("fine_tune"),
-}
+    "counted_map": spec(
+        backbone="rn50_micro", label_map="iterative", input_diversity="resized_crop",
+        gradient="unit", optimiser="nesterov",
+    ),
+    "trained_map": spec(
+        backbone="rn50_micro", label_map="linear", map_lr=0.001, optimiser="adam", members=2
+    ),
+    "conditional": spec(template="conditional", size=8),
+    "context": spec("cocoop"),
+    "tokens": spec("vpt", dropout=0.1),
+}  # fmt: skip
 
 
 def case(name, lengths):
