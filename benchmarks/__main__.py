@@ -11,6 +11,7 @@ from vpbench.__main__ import limit_threads
 BENCHMARKS = {
     "official": "benchmarks.against_official",
     "limit": "benchmarks.limit",
+    "saved_work": "benchmarks.saved_work",
     "data_path": "benchmarks.data_path",
     "start_up": "benchmarks.start_up",
     "growth": "benchmarks.growth",

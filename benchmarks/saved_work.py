@@ -1,0 +1,164 @@
+"""Saved work: what a training would cost with the work that the suite leaves out.
+
+And what it would save to leave out two things more, which the suite does.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks.our_step import (
+    BATCHES,
+    OurStep,
+    in_turn,
+    official_recipe,
+    random_backbone,
+    random_task,
+)
+from benchmarks.report import ranged, table
+from benchmarks.timing import interleaved, ratios, spread
+from vpbench.backbones import load_backbone
+from vpbench.evaluate import predict
+from vpbench.methods import linear_probe, visual_prompt
+from vpbench.prompts import build_prompt
+from vpbench.recipes import load_recipe
+from vpbench.tasks import load_task
+from vpbench.text import text_prompts
+
+LAB = Path(__file__).parents[1] / "config" / "lab.yaml"
+MICRO, LARGE = "clip_micro", "clip_vit_b32"
+LARGE_BATCH, CLASSES = 8, 100
+PROMPTS = 4  # trained at once
+TWIN = "eurosat_twin"
+DATA = {"train": 500, "validation": 150, "test": 500}  # images, as in the lab
+ROUNDS = 9
+WEIGHTS, TEXTS, LOOKS, AT_ONCE, FEATURES = (
+    "gradients of the frozen weights",
+    "the texts of the classes encoded in every step",
+    "a look at validation and test after every epoch, not after the last alone",
+    f"{PROMPTS} prompts one after another, not in one batch",
+    "a linear probe's features of validation and test computed again, for the text prompt",
+)
+DONE_WITHOUT = (WEIGHTS, TEXTS, LOOKS)  # what the suite saves
+
+
+def measure(quick, threads):
+    """Returns the seconds with and without each thing that can be saved, and their ratios."""
+    rounds = 1 if quick else ROUNDS
+    data = dict.fromkeys(DATA, 20) if quick else DATA
+    micro, task = load_backbone(MICRO), load_task(TWIN, data)
+    recipe = load_recipe(LAB, "visual_prompt", MICRO, epochs=1 if quick else 4)
+    cases = steps(micro, load_backbone(MICRO), task, recipe, recipe["batch_size"])
+    cases |= whole_runs(micro, task, recipe)
+    if not quick:
+        large = [random_backbone(LARGE) for _ in range(2)]
+        random = random_task(large[0].image_size, BATCHES * LARGE_BATCH, CLASSES)
+        cases |= steps(*large, random, official_recipe(LARGE), LARGE_BATCH)
+    seconds = interleaved(
+        {(*case, done): pair[done] for case, pair in cases.items() for done in pair}, rounds
+    )
+    rows = [
+        {
+            "backbone": backbone,
+            "work": work,
+            "saved": work in DONE_WITHOUT,
+            "seconds": {done: spread(seconds[backbone, work, done]) for done in (True, False)},
+            "times": spread(ratios(seconds[backbone, work, True], seconds[backbone, work, False])),
+        }
+        for backbone, work in cases
+    ]
+    done = (
+        f"Each kind of work done and not done, {rounds} rounds of all in turn, after one that is "
+        f"not timed. {MICRO}: steps on {TWIN} in batches of {recipe['batch_size']}, a training of "
+        f"{recipe['epochs']} epochs of {data['train']} images, a linear probe of the same; "
+        f"{LARGE}, random weights: steps in batches of {LARGE_BATCH}, {CLASSES} classes."
+    )
+    return {"title": "Saved work", "done": done, "rows": rows}
+
+
+def steps(backbone, unfrozen, task, settings, batch):
+    """Returns (backbone's name, work) -> {done: a function that takes a step with it or without}.
+
+    `unfrozen` is another backbone with the same weights; here they get gradients.
+    """
+    unfrozen.frozen.requires_grad_(True)
+    train = task.splits["train"]
+    parts = list(zip(train.images.split(batch), train.labels.split(batch), strict=True))
+    texts = text_prompts(task.template, task.class_names)
+    ours = OurStep(backbone, task, settings)
+
+    def with_texts(images, labels):
+        backbone.text_features(texts)
+        return ours(images, labels)
+
+    alone = [OurStep(backbone, task, settings, seed) for seed in range(PROMPTS)]
+    together = StepOfMany(backbone, task, settings)
+    pairs = {
+        WEIGHTS: {True: OurStep(unfrozen, task, settings), False: ours},
+        TEXTS: {True: with_texts, False: ours},
+        AT_ONCE: {True: lambda *those: [step(*those) for step in alone], False: together},
+    }
+    return {
+        (backbone.name, work): {done: in_turn(step, parts) for done, step in pair.items()}
+        for work, pair in pairs.items()
+    }
+
+
+class StepOfMany:
+    """Several prompts in training, each with its own loss, in one pass over the same images."""
+
+    def __init__(self, backbone, task, settings):
+        self.prompts = build_prompt(
+            settings["template"], backbone.image_size, settings["size"], init=settings["init"],
+            generator=torch.Generator().manual_seed(0), members=PROMPTS,
+        )  # fmt: skip
+        self.backbone, self.map = backbone, visual_prompt.head(backbone, task, settings)
+        parameters = self.prompts.parameters()
+        self.optimiser = torch.optim.SGD(parameters, settings["lr"], settings["momentum"])
+
+    def __call__(self, images, labels):
+        """Returns the loss of each prompt in a step on uint8 `images` [N, H, W, C]."""
+        self.optimiser.zero_grad()
+        x = self.backbone.normalize(self.backbone.scale_pixels(images))
+        logits = self.map(self.prompts(x)).unflatten(0, (PROMPTS, len(images)))
+        losses = torch.stack([F.cross_entropy(each, labels) for each in logits])
+        losses.sum().backward()
+        self.optimiser.step()
+        return losses.tolist()
+
+
+def whole_runs(backbone, task, recipe):
+    """Returns (backbone's name, work) -> {done: a function that does a run with it or without}."""
+
+    def trained(evaluate_at):
+        visual_prompt.fit(backbone, task, recipe | {"evaluate_at": evaluate_at}, 0)
+
+    def features(images):
+        return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
+
+    def probed(again=()):
+        linear_probe.fit(backbone, task, probe, 0)
+        for split in again:
+            predict(features, task.splits[split].images, backbone.device)
+
+    probe = load_recipe(LAB, "linear_probe", backbone.name)
+    looked_at = ("validation", "test")
+    return {
+        (backbone.name, LOOKS): {True: lambda: trained(1), False: lambda: trained([])},
+        (backbone.name, FEATURES): {True: lambda: probed(looked_at), False: probed},
+    }
+
+
+def render(result):
+    """Returns the result as Markdown."""
+    lines = [
+        [
+            row["work"], row["backbone"],
+            *(ranged(row["seconds"][done], 3) for done in (True, False)),
+            ranged(row["times"]), "yes" if row["saved"] else "no",
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    titles = ["work", "backbone", "s with it", "s without", "times as long", "saved by the suite"]
+    return f"{result['done']}\n\n{table(titles, lines)}"
