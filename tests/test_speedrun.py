@@ -239,6 +239,17 @@ def test_the_length_is_that_of_all_parts_of_a_prompt_together():
     assert prompt.canvas()[0, :, 0].flatten().tolist() == pytest.approx([-1 / 60**0.5] * 18)
 
 
+@pytest.mark.parametrize("gradient", ["unit", "unit_image"])
+def test_every_prompt_of_an_ensemble_has_a_length_of_its_own(gradient):
+    ensemble = build_prompt("fixed_patch", 1, 1, init="zeros", members=2, gradient=gradient)
+    for part, slope in zip(ensemble.parameters(), ([3.0, 0.0, 4.0], [0.0, 0.5, 0.0]), strict=True):
+        part.grad = torch.tensor(slope).view(1, 3, 1, 1)
+    settings = {"optimiser": "sgd", "momentum": 0.0, "gradient": gradient, "lr": 2.0}
+    visual_prompt.build_optimiser(mapless(ensemble), settings).step()
+    moved = [part.flatten().tolist() for part in ensemble.parameters()]
+    assert moved == [pytest.approx([-1.2, 0, -1.6]), pytest.approx([0, -2, 0])]
+
+
 def test_momentum_sums_unit_gradients_and_nesterov_looks_ahead():
     slope = [3.0, 0.0, 4.0]
     # Velocities 1 and 1.5 times the unit; Nesterov goes 1.5 and then 1 + 0.5 * 1.5 of it.

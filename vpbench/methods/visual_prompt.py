@@ -125,11 +125,12 @@ def build_optimiser(module, settings):
     if settings["gradient"] != "plain":  # before each step, when a scaled loss is scaled back
 
         def change(*_):
-            gradients = [parameter.grad for parameter in prompt]
-            if settings["gradient"] == "unit":
-                unit(gradients)
-            else:
-                unit_image(gradients, [member.mask for member in module.prompt.members])
+            for member in module.prompt.members:
+                gradients = [parameter.grad for parameter in member.parameters()]
+                if settings["gradient"] == "unit":
+                    unit(gradients)
+                else:
+                    unit_image(gradients, [member.mask])
 
         optimiser.register_step_pre_hook(change)
     return optimiser
