@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,43 @@ def test_a_cap_keeps_every_class_and_its_first_choice(tmp_path):
     assert few.splits["train"].labels.tolist() == [0, 1, 2]
     assert set(few.splits["train"].ids) < set(more.splits["train"].ids)
     assert sizes(more) == {"train": 7, "validation": 3, "test": 6}
+
+
+MAPS = Path("/proc/self/maps")
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="Linux says which files are mapped")
+def test_more_images_than_memory_is_for_are_mapped_from_a_file_without_a_name(
+    tmp_path, monkeypatch
+):
+    folder, data = fill(tmp_path / "pictures"), tmp_path / "data"
+    monkeypatch.setenv("VPBENCH_DATA", str(data))
+    usual = folders.load_folder(folder, SMALL)
+    assert not data.exists() and on_disk(usual) == []
+    monkeypatch.setattr(folders, "IN_MEMORY", 6 * 8 * 8 * 3)  # 6 of validation, but 18 of train
+    mapped = folders.load_folder(folder, SMALL)
+    assert on_disk(mapped) == ["train"]
+    assert list((data / "cache").iterdir()) == []
+    assert mapped.data_hash == usual.data_hash
+    part = mapped.splits["train"].images[3:9]
+    assert torch.equal(part, usual.splits["train"].images[3:9])
+
+
+def on_disk(task):
+    """Returns the splits whose images are mapped from a file that has no name any more."""
+    lines = [line.split() for line in MAPS.read_text().splitlines() if line.endswith("(deleted)")]
+    ends = [[int(end, 16) for end in line[0].split("-")] for line in lines]
+    starts = {name: split.images.data_ptr() for name, split in task.splits.items()}
+    return [name for name, start in starts.items() if any(a <= start < b for a, b in ends)]
+
+
+def test_a_disk_without_room_for_the_images_is_named(tmp_path, monkeypatch):
+    folder, data = fill(tmp_path / "pictures"), tmp_path / "data"
+    data.write_text("no folder")
+    monkeypatch.setenv("VPBENCH_DATA", str(data))
+    monkeypatch.setattr(folders, "IN_MEMORY", 0)
+    with pytest.raises(ValueError, match="18 images, 0.0 MB, do not go there .*--data-dir"):
+        folders.load_folder(folder, SMALL)
 
 
 def test_a_folder_is_a_task_by_its_path(tmp_path):

@@ -1,20 +1,25 @@
 """Any folder of images as a task: one sub-folder per class, with or without a split."""
 
+import math
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from vpbench.cache import gigabytes
 from vpbench.catalogue import SPLITS
 from vpbench.complaints import brief, one_line
 from vpbench.datasets.split_files import KEYS as SPLIT_FOLDERS
 from vpbench.datasets.split_files import parse_split
+from vpbench.places import data_dir
 from vpbench.preprocessing import open_image, preprocess
 from vpbench.subsets import balanced, cut
 from vpbench.tasks import Split, Task
 
+IN_MEMORY = 2**30  # bytes of the images of a split; more are mapped from a file
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
@@ -157,16 +162,37 @@ def _read_class_names(path, names):
 
 
 def _read_images(folder, entries, preprocessing):
-    side = preprocessing.crop
-    images = np.empty((len(entries), side, side, 3), np.uint8)  # a list would be a second copy
+    shape = (len(entries), preprocessing.crop, preprocessing.crop, 3)
     with tqdm(entries, desc=str(folder), mininterval=5) as progress:  # closed on errors as well
-        for number, (path, _) in enumerate(progress):
-            images[number] = read_image(path, preprocessing)
+        pictures = (read_image(path, preprocessing) for path, _ in progress)
+        if math.prod(shape) <= IN_MEMORY:
+            images = np.empty(shape, np.uint8)  # a list would be a second copy
+            for number, picture in enumerate(pictures):
+                images[number] = picture
+        else:
+            images = _on_disk(pictures, shape)
     return Split(
         torch.from_numpy(images),
         torch.tensor([label for _, label in entries]),
         tuple(path.relative_to(folder).as_posix() for path, _ in entries),
     )
+
+
+def _on_disk(pictures, shape):
+    """Returns an array mapped from a file without a name, which goes when the process does."""
+    where = data_dir() / "cache"
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=where) as file:
+            for picture in pictures:  # into a mapped file a full disk would be a crash
+                file.write(np.ascontiguousarray(picture))
+            file.flush()
+            return np.memmap(file, np.uint8, "r+", shape=shape)
+    except OSError as error:
+        raise ValueError(
+            f"{where}: {shape[0]:,} images, {gigabytes(math.prod(shape))}, do not go there "
+            f"({error.strerror or error}); choose another disk with --data-dir, or fewer images"
+        ) from None
 
 
 def read_image(path, preprocessing):
