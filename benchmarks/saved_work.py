@@ -29,6 +29,7 @@ from vpbench.text import text_prompts
 LAB = Path(__file__).parents[1] / "config" / "lab.yaml"
 MICRO, LARGE = "clip_micro", "clip_vit_b32"
 LARGE_BATCH, CLASSES = 8, 100
+STEPS = {MICRO: 10, LARGE: 1}  # that are timed together
 PROMPTS = 4  # trained at once
 TWIN = "eurosat_twin"
 DATA = {"train": 500, "validation": 150, "test": 500}  # images, as in the lab
@@ -49,15 +50,19 @@ def measure(quick, threads):
     data = dict.fromkeys(DATA, 20) if quick else DATA
     micro, task = load_backbone(MICRO), load_task(TWIN, data)
     recipe = load_recipe(LAB, "visual_prompt", MICRO, epochs=1 if quick else 4)
-    cases = steps(micro, load_backbone(MICRO), task, recipe, recipe["batch_size"])
-    cases |= whole_runs(micro, task, recipe)
+    groups = [
+        steps(micro, load_backbone(MICRO), task, recipe, recipe["batch_size"]),
+        whole_runs(micro, task, recipe),
+    ]
     if not quick:
         large = [random_backbone(LARGE) for _ in range(2)]
         random = random_task(large[0].image_size, BATCHES * LARGE_BATCH, CLASSES)
-        cases |= steps(*large, random, official_recipe(LARGE), LARGE_BATCH)
-    seconds = interleaved(
-        {(*case, done): pair[done] for case, pair in cases.items() for done in pair}, rounds
-    )
+        groups.append(steps(*large, random, official_recipe(LARGE), LARGE_BATCH))
+    seconds = {}
+    for cases in groups:
+        seconds |= interleaved(
+            {(*case, done): pair[done] for case, pair in cases.items() for done in pair}, rounds
+        )
     rows = [
         {
             "backbone": backbone,
@@ -66,19 +71,20 @@ def measure(quick, threads):
             "seconds": {done: spread(seconds[backbone, work, done]) for done in (True, False)},
             "times": spread(ratios(seconds[backbone, work, True], seconds[backbone, work, False])),
         }
-        for backbone, work in cases
+        for backbone, work in dict.fromkeys(key[:2] for key in seconds)
     ]
     done = (
         f"Each kind of work done and not done, {rounds} rounds of all in turn, after one that is "
-        f"not timed. {MICRO}: steps on {TWIN} in batches of {recipe['batch_size']}, a training of "
-        f"{recipe['epochs']} epochs of {data['train']} images, a linear probe of the same; "
-        f"{LARGE}, random weights: steps in batches of {LARGE_BATCH}, {CLASSES} classes."
+        f"not timed. {MICRO}: {STEPS[MICRO]} steps on {TWIN} in batches of "
+        f"{recipe['batch_size']}, a training of {recipe['epochs']} epochs of {data['train']} "
+        f"images, a linear probe of the same; {LARGE}, random weights: {STEPS[LARGE]} step in a "
+        f"batch of {LARGE_BATCH}, {CLASSES} classes."
     )
     return {"title": "Saved work", "done": done, "rows": rows}
 
 
 def steps(backbone, unfrozen, task, settings, batch):
-    """Returns (backbone's name, work) -> {done: a function that takes a step with it or without}.
+    """Returns (backbone's name, work) -> {done: a function that takes STEPS with it or without}.
 
     `unfrozen` is another backbone with the same weights; here they get gradients.
     """
@@ -99,8 +105,13 @@ def steps(backbone, unfrozen, task, settings, batch):
         TEXTS: {True: with_texts, False: ours},
         AT_ONCE: {True: lambda *those: [step(*those) for step in alone], False: together},
     }
+
+    def several(step):
+        take = in_turn(step, parts)
+        return lambda: [take() for _ in range(STEPS[backbone.name])]
+
     return {
-        (backbone.name, work): {done: in_turn(step, parts) for done, step in pair.items()}
+        (backbone.name, work): {done: several(step) for done, step in pair.items()}
         for work, pair in pairs.items()
     }
 
