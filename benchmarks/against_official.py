@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,10 +9,12 @@ import torch
 from benchmarks import official_step, report
 from benchmarks.our_step import (
     BATCHES,
+    LAB,
     STEPS,
     OurStep,
     in_turn,
     official_recipe,
+    parts_of,
     random_backbone,
     random_task,
     split_precisions,
@@ -42,7 +43,6 @@ TAKEN, WARM_UP = 20, 2  # steps of each, of which the first are not timed
 LARGEST_DIFFERENCE = 1e-4  # of the update of the prompt, in fp32
 BF16_OVER_OFFICIAL, BF16_OVER_FP32 = 10.0, 1.8  # of the first case
 EPOCHS = 3  # of a training in each precision
-LAB = Path(__file__).parents[1] / "config" / "lab.yaml"
 TWINS = ("eurosat_twin", "svhn_twin", "oxfordpets_twin")
 
 
@@ -94,7 +94,7 @@ def race(model, backbones, task, settings, batch, taken, warm_up):
     `backbones` maps precisions, fp32 among them, to backbones with the weights of `model`.
     """
     plain, train = backbones["fp32"], task.splits["train"]
-    parts = list(zip(train.images.split(batch), train.labels.split(batch), strict=True))
+    parts = parts_of(train, batch)
     normalised = [(plain.normalize(plain.scale_pixels(images)), each) for images, each in parts]
     with ExitStack() as engines:
         for precision, backbone in backbones.items():

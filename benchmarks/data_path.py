@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.our_step import official_recipe, random_backbone, random_task
+from benchmarks.our_step import LAB, official_recipe, random_backbone, random_task
 from benchmarks.report import goal, goals, ranged, table
 from benchmarks.timing import interleaved, speed_ups, spread
 from vpbench import batches, training
@@ -35,7 +35,6 @@ BATCH = 32
 CLASSES = 10
 STEPS = {"clip_micro": 40, "clip_vit_b32": 3}  # backbone -> steps of the epoch that is timed
 WAYS = ("decoded, bytes", "cached, bytes", "decoded, normalised", "cached, normalised")
-LAB = Path(__file__).parents[1] / "config" / "lab.yaml"
 
 
 def measure(quick, threads):

@@ -16,6 +16,7 @@ from benchmarks.our_step import (
     OurStep,
     in_turn,
     official_recipe,
+    parts_of,
     random_backbone,
     random_task,
     split_precisions,
@@ -158,7 +159,7 @@ def share(name, precision, batch, classes, rounds, warm_up):
     backbone = random_backbone(name)
     task = random_task(backbone.image_size, BATCHES * batch, classes)
     train = task.splits["train"]
-    parts = list(zip(train.images.split(batch), train.labels.split(batch), strict=True))
+    parts = parts_of(train, batch)
     with computing(backbone, Engine(precision=precision)):
         step = in_turn(OurStep(backbone, task, official_recipe(name)), parts)
         products = collect(step)

@@ -16,7 +16,9 @@ from vpbench.schedules import learning_rate, warm_up_length
 from vpbench.tasks import Split, Task
 from vpbench.training import pass_through
 
-RECIPES = Path(__file__).parents[1] / "config" / "paper.yaml"  # the official ones
+CONFIG = Path(__file__).parents[1] / "config"
+RECIPES = CONFIG / "paper.yaml"  # the official ones
+LAB = CONFIG / "lab.yaml"
 BATCHES = 4  # different ones that steps go through, again and again
 STEPS = 196_000  # of a training: CIFAR-100 for 1,000 epochs in batches of 256
 
@@ -40,6 +42,11 @@ def random_task(side, count, classes, seed=0):
     split = Split(images, labels, tuple(map(str, range(count))))
     names = read_manifest("cifar100")[:classes]
     return Task("random", "Random", names, "This is a photo of a {}", {"train": split})
+
+
+def parts_of(split, batch):
+    """Returns the (images, labels) of a split in batches of so many, in order."""
+    return list(zip(split.images.split(batch), split.labels.split(batch), strict=True))
 
 
 def split_precisions(device):

@@ -3,16 +3,18 @@
 And what it would save to leave out two things more, which the suite does.
 """
 
-from pathlib import Path
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from benchmarks.our_step import (
     BATCHES,
+    LAB,
     OurStep,
     in_turn,
     official_recipe,
+    parts_of,
     random_backbone,
     random_task,
 )
@@ -26,7 +28,6 @@ from vpbench.recipes import load_recipe
 from vpbench.tasks import load_task
 from vpbench.text import text_prompts
 
-LAB = Path(__file__).parents[1] / "config" / "lab.yaml"
 MICRO, LARGE = "clip_micro", "clip_vit_b32"
 LARGE_BATCH, CLASSES = 8, 100
 STEPS = {MICRO: 10, LARGE: 1}  # that are timed together
@@ -89,8 +90,7 @@ def steps(backbone, unfrozen, task, settings, batch):
     `unfrozen` is another backbone with the same weights; here they get gradients.
     """
     unfrozen.frozen.requires_grad_(True)
-    train = task.splits["train"]
-    parts = list(zip(train.images.split(batch), train.labels.split(batch), strict=True))
+    parts = parts_of(task.splits["train"], batch)
     texts = text_prompts(task.template, task.class_names)
     ours = OurStep(backbone, task, settings)
 
@@ -145,14 +145,12 @@ def whole_runs(backbone, task, recipe):
     def trained(evaluate_at):
         visual_prompt.fit(backbone, task, recipe | {"evaluate_at": evaluate_at}, 0)
 
-    def features(images):
-        return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
-
     def probed(again=()):
         linear_probe.fit(backbone, task, probe, 0)
         for split in again:
             predict(features, task.splits[split].images, backbone.device)
 
+    features = partial(linear_probe.features, backbone)
     probe = load_recipe(LAB, "linear_probe", backbone.name)
     looked_at = ("validation", "test")
     return {

@@ -37,7 +37,7 @@ def test_half_of_the_energy_in_the_centre_shortens_the_step_of_the_border_by_roo
     mask = build_prompt("padding", 4, 1, init="zeros", gradient="unit_image").mask
     gradient = torch.zeros(1, 3, 4, 4)
     gradient[0, 0, 0, 0], gradient[0, 1, 1, 1] = 5.0, 5.0  # one on the border, one in the centre
-    unit_image([gradient], [mask])
+    unit_image(gradient, mask)
     assert gradient[0, 0, 0, 0].item() == pytest.approx(1 / math.sqrt(2))
     assert gradient.abs().sum().item() == pytest.approx(1 / math.sqrt(2))  # nothing in the centre
 

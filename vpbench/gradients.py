@@ -12,11 +12,10 @@ def unit(gradients):
         gradient.div_(norm.clamp(min=TINY))
 
 
-def unit_image(gradients, masks):
-    """Returns None; whole-image gradients are divided by their L2 norm, then masked (EVP).
+def unit_image(gradient, mask):
+    """Returns None; a whole image's gradient is divided by its L2 norm, then masked (EVP).
 
     The more of a gradient falls on the image beside the prompt, the shorter is the step.
     """
-    unit(gradients)
-    for gradient, mask in zip(gradients, masks, strict=True):
-        gradient.mul_(mask)
+    unit([gradient])
+    gradient.mul_(mask)

@@ -1,6 +1,7 @@
 """LP: logistic regression on frozen features; for CLIP the projected image features."""
 
 import warnings
+from functools import partial
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -20,11 +21,8 @@ def fit(backbone, task, settings, seed):
     smallest); with one, as in the author's recipe (C = 0.316), it is fixed.
     """
 
-    def features(images):
-        return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
-
     x = {
-        name: predict(features, split.images, backbone.device).double().numpy()
+        name: predict(partial(features, backbone), split.images, backbone.device).double().numpy()
         for name, split in task.splits.items()
     }
     y = {name: split.labels.numpy() for name, split in task.splits.items()}
@@ -53,6 +51,11 @@ def fit(backbone, task, settings, seed):
     return Fit(
         unselected(evaluations), parameters, chosen={"C": c, "converged": converged}, images=images
     )
+
+
+def features(backbone, images):
+    """Returns what a probe reads: the features [N, D] of uint8 images [N, H, W, C]."""
+    return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
 
 
 def _evaluation(probe, x, split, classes):

@@ -126,11 +126,10 @@ def build_optimiser(module, settings):
 
         def change(*_):
             for member in module.prompt.members:
-                gradients = [parameter.grad for parameter in member.parameters()]
                 if settings["gradient"] == "unit":
-                    unit(gradients)
+                    unit([parameter.grad for parameter in member.parameters()])
                 else:
-                    unit_image(gradients, [member.mask])
+                    unit_image(member.picture.grad, member.mask)
 
         optimiser.register_step_pre_hook(change)
     return optimiser
