@@ -8,6 +8,7 @@ from vpbench.vision_transformer import (
     ClassTokenBlock,
     PatchEmbedding,
     SelfAttention,
+    attended,
     streamline,
 )
 
@@ -44,6 +45,22 @@ def test_the_first_token_attends_to_all_as_it_does_among_them(attention):
     tokens = torch.randn(2, 5, 12)
     own = SelfAttention(attention)
     torch.testing.assert_close(own.of_first(tokens), own(tokens)[0][:, :1])
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_attention_in_bf16_is_that_in_fp32_but_for_rounding_and_so_are_its_gradients(first):
+    torch.manual_seed(0)
+    own = [torch.randn(2, 3, length, 8) for length in (1 if first else 5, 5, 5)]
+    plain = [each.clone().requires_grad_() for each in own]
+    rough = [each.to(torch.bfloat16).requires_grad_() for each in own]
+    expected, found = attended(*plain), attended(*rough)
+    for heads in (expected, found):
+        heads.square().sum().backward()
+    assert found.dtype == torch.bfloat16 and found.shape == expected.shape
+    rounded = {"atol": 0.05, "rtol": 0.05}  # bf16 has 8 bits
+    torch.testing.assert_close(found.float(), expected, **rounded)
+    for one, other in zip(rough, plain, strict=True):
+        torch.testing.assert_close(one.grad.float(), other.grad, **rounded)
 
 
 @pytest.mark.parametrize("scaled", [None, 0.5])

@@ -3,6 +3,7 @@
 They keep the weights they are given. On a CPU a step of a micro-CLIP's prompt takes a quarter less.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -23,7 +24,7 @@ class SelfAttention(nn.Module):
     def forward(self, x, key=None, value=None, need_weights=False, attn_mask=None):
         """Returns a tuple with the attended tokens [N, L, D], as `nn.MultiheadAttention` does."""
         query, key, value = self.split(F.linear(x, self.in_proj_weight, self.in_proj_bias), 3)
-        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=attn_mask)
+        heads = attended(query, key, value, attn_mask)
         return (self.out_proj(heads.transpose(1, 2).reshape(x.shape)),)
 
     def of_first(self, x):
@@ -32,7 +33,7 @@ class SelfAttention(nn.Module):
         weight, bias = self.in_proj_weight, self.in_proj_bias
         (query,) = self.split(F.linear(first, weight[:width], bias[:width]), 1)
         key, value = self.split(F.linear(x, weight[width:], bias[width:]), 2)
-        heads = F.scaled_dot_product_attention(query, key, value)
+        heads = attended(query, key, value)
         return self.out_proj(heads.transpose(1, 2).reshape(first.shape))
 
     def split(self, projected, parts):
@@ -41,6 +42,18 @@ class SelfAttention(nn.Module):
         return projected.view(
             count, length, parts, self.heads, width // (parts * self.heads)
         ).permute(2, 0, 3, 1, 4)
+
+
+def attended(query, key, value, mask=None):
+    """Returns softmax(query key' / sqrt(D) + mask) value of [N, heads, L, D], in one operation.
+
+    In bf16 on a CPU it is several: the way back through that one takes longer than in fp32, six
+    times as long as its products.
+    """
+    if mask is None and query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        weights = (query @ key.mT * query.shape[-1] ** -0.5).softmax(-1)
+        return weights @ value
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
 class ClassTokenBlock(nn.Module):
