@@ -223,9 +223,18 @@ def test_backbone_and_task_are_loaded_once_but_each_size_of_the_data_on_its_own(
     specs = [spec("text_prompt"), spec("linear_probe")]
     specs += [spec("text_prompt", seed=1) | {"data": small}]
     paths = list(runs.run_all(specs, tmp_path))
-    assert len(loads) == 3
+    assert len(loads) == 3  # a backbone, and the task twice
     sizes = [json.loads(Path(path).read_text())["task"]["sizes"] for path in paths]
     assert sizes == [SIZES, SIZES, SIZES | {"test": 10}]
+
+
+def test_the_images_of_one_task_at_a_time_are_held(tmp_path, monkeypatch):
+    loads = []
+    monkeypatch.setattr(runs, "load_task", lambda *a: loads.append(a[0]) or tasks.load_task(*a))
+    of = ["eurosat_twin", "eurosat_twin", "svhn_twin", "eurosat_twin"]
+    specs = [spec("text_prompt", seed=seed, task=task) for seed, task in enumerate(of)]
+    list(runs.run_all(specs, tmp_path))
+    assert loads == ["eurosat_twin", "svhn_twin", "eurosat_twin"]
 
 
 @pytest.mark.parametrize("failing", ["seed0.predictions.npz", "seed0.prompt.json", "seed0.json"])

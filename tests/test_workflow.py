@@ -18,7 +18,8 @@ from checkout import (
 )
 from snakemake.utils import available_cpu_count
 
-from vpbench.catalogue import BACKBONES
+from vpbench import grid
+from vpbench.catalogue import BACKBONES, MODALITIES
 
 TRANSFER = "results/transfer.csv"
 
@@ -42,12 +43,13 @@ def small():
     }
 
 
-def test_the_lab_is_a_job_per_block_task_and_modality_and_one_per_table_or_figure(suite):
+def test_the_lab_is_a_job_per_block_three_tasks_and_modality_and_one_per_table_or_figure(suite):
     config = read_config("lab")
     modalities = {BACKBONES[backbone].modality for backbone in config["backbones"]}
     jobs = planned_jobs(plan(suite, "all"))
     others = len(config["grid"]) - 1  # each of one task and one backbone
-    training = {"run_task": len(config["tasks"]) * len(modalities) + others}
+    assert config["tasks_per_job"] == 3
+    training = {"run_task": len(config["tasks"]) // 3 * len(modalities) + others}
     measuring = {"measure_all": len(config["measurements"])}
     pages = dict.fromkeys(["claims", "tables", "report", "all"], 1)
     assert jobs == training | measuring | pages | dict.fromkeys(config["analyses"], 1)
@@ -60,7 +62,8 @@ def test_without_a_target_everything_is_planned(suite):
 def test_table1_trains_the_cells_of_clip_and_nothing_else(suite):
     output = plan(suite, "results/table1.csv")
     unshifted = set(read_config("lab")["tasks"]) - {"iwildcam_twin", "fmow_twin", "camelyon17_twin"}
-    assert planned_jobs(output) == {"run_task": len(unshifted), "table1": 1}
+    assert planned_jobs(output) == {"run_task": len(unshifted) // 3, "table1": 1}
+    assert {spec["task"] for spec in planned_specs(output)} == unshifted
     specs = planned_specs(output)
     assert {spec["backbone"] for spec in specs} == {"clip_micro"}
     assert {spec["task"] for spec in specs} == unshifted
@@ -139,10 +142,30 @@ def test_the_order_of_the_grid_changes_no_job(suite, tmp_path):
     assert jobs == {line for line in given.splitlines() if "run-task" in line}
 
 
-def test_per_run_makes_every_run_a_job_of_its_own(suite, tmp_path):
+@pytest.mark.parametrize(
+    ("count", "together"),
+    [
+        (1, [["cifar10_twin"], ["eurosat_twin"], ["svhn_twin"]]),
+        (2, [["cifar10_twin", "eurosat_twin"], ["svhn_twin"]]),
+        (9, [["cifar10_twin", "eurosat_twin", "svhn_twin"]]),
+    ],
+)
+def test_a_job_does_so_many_tasks_of_a_modality_and_goes_by_the_first(count, together):
+    config = read_config("smoke")
+    config |= {"tasks": ["svhn_twin", "cifar10_twin", "eurosat_twin"], "tasks_per_job": count}
+    config |= {"grid": {"main": {"methods": ["linear_probe"], "seeds": [0]}}, "measurements": {}}
+    jobs = grid.expand(config | {"analyses": {}}, "given").jobs
+    assert {path: [run["task"] for run in specs] for path, specs in jobs.items()} == {
+        f"results/runs/smoke/{tasks[0]}/{modality}.main.manifest.json": tasks
+        for tasks in together
+        for modality in MODALITIES
+    }
+
+
+def test_per_run_makes_every_run_a_job_of_its_own_whatever_tasks_per_job_says(suite, tmp_path):
     config = read_config("smoke")
     specs = planned_specs(plan(suite, "smoke"))
-    config["granularity"] = "per_run"
+    config |= {"granularity": "per_run", "tasks_per_job": 3}
     output = plan(suite, "--configfile", write_config(tmp_path, config), "--", "all")
     assert planned_jobs(output)["run"] == len(specs)
     assert canonical(planned_specs(output)) == canonical(specs)

@@ -600,6 +600,7 @@ def config_schema():
             "schema": {"const": SCHEMA},
             "scale": {"enum": list(SCALES)},
             "granularity": {"enum": ["per_task", "per_run"]},
+            "tasks_per_job": {"type": "integer", "minimum": 1},  # of per_task; absent: 1
             "data_dir": {"type": "string"},  # of this machine; absent: VPBENCH_DATA, or data/
             "weights_dir": {"type": "string"},  # absent: VPBENCH_WEIGHTS, or weights/
             "data": data_schema(),

@@ -156,9 +156,11 @@ def assigned(config, blocks):
     """Returns the `Grid` of blocks: a run that two of them ask for is in the job of the first."""
     specs, job_of, jobs = {}, {}, {}
     for block, runs in blocks.items():
-        for path, run in sorted(runs.items(), key=lambda item: catalogue_order(config, item[1])):
-            if path not in specs:
-                specs[path], job_of[path] = run, job_file(config, block, run)
+        ordered = sorted(runs.items(), key=lambda item: catalogue_order(config, item[1]))
+        new = {path: run for path, run in ordered if path not in specs}
+        first = first_tasks(config, new.values())
+        for path, run in new.items():
+            specs[path], job_of[path] = run, job_file(config, block, run, first)
     for path, run in specs.items():
         jobs.setdefault(job_of[path], []).append(run)
     job_digests = {path: digest(each) for path, each in jobs.items()}  # many analyses read a job
@@ -178,10 +180,28 @@ def catalogue_order(config, run):
     return *places, run["variant"] != "default", run["variant"], run["seed"]
 
 
-def job_file(config, block, run):
-    """Returns the file that the job of a spec makes: the manifest of its task, or its record."""
-    path = MANIFEST if config["granularity"] == "per_task" else RECORD
-    return path.format(**run, modality=modality(run["backbone"]), block=block)
+def first_tasks(config, runs):
+    """Returns (modality, task) -> the first task of the job that does the task's `runs`.
+
+    A job does `tasks_per_job` tasks of a modality, one after another, since a process that is
+    started takes seconds to import its libraries.
+    """
+    first, count = {}, config.get("tasks_per_job", 1)
+    for each in catalogue.MODALITIES:
+        own = [run["task"] for run in runs if modality(run["backbone"]) == each]
+        tasks = list(dict.fromkeys(own))
+        for number, task in enumerate(tasks):
+            first[each, task] = tasks[number - number % count]
+    return first
+
+
+def job_file(config, block, run, first):
+    """Returns the file that the job of a spec makes: a manifest, which goes by the first of its
+    tasks, or the record."""
+    if config["granularity"] == "per_run":
+        return RECORD.format(**run)
+    reads = modality(run["backbone"])
+    return MANIFEST.format(**run | {"task": first[reads, run["task"]]}, modality=reads, block=block)
 
 
 def block_variants(config, name, block):

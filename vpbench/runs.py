@@ -240,8 +240,9 @@ def checkpoint_path(spec, checkpoints):
 
 
 def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
-    """Yields the path of each record of `specs`, all of one task; equal ones are not run again.
+    """Yields the path of each record of `specs`; equal ones are not run again.
 
+    The images of a task are held until a run has another task, so its runs should come together.
     Each record is written as soon as it is done, and the state of the run at hand as `complete`
     says, so that an interruption loses little.
     """
@@ -265,6 +266,7 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
         data = {key: value for key, value in spec["data"].items() if key != "shots"}
         wanted = spec["task"], canonical(data), backbone.preprocessing
         if wanted not in tasks:
+            tasks = {key: task for key, task in tasks.items() if key[0] == spec["task"]}
             tasks[wanted] = load_task(
                 spec["task"], data, backbone.preprocessing, spec.get("folder")
             )
