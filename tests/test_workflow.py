@@ -63,7 +63,6 @@ def test_table1_trains_the_cells_of_clip_and_nothing_else(suite):
     output = plan(suite, "results/table1.csv")
     unshifted = set(read_config("lab")["tasks"]) - {"iwildcam_twin", "fmow_twin", "camelyon17_twin"}
     assert planned_jobs(output) == {"run_task": len(unshifted) // 3, "table1": 1}
-    assert {spec["task"] for spec in planned_specs(output)} == unshifted
     specs = planned_specs(output)
     assert {spec["backbone"] for spec in specs} == {"clip_micro"}
     assert {spec["task"] for spec in specs} == unshifted

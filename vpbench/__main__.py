@@ -42,7 +42,7 @@ def parser():
     )
     checkpoint_options(command)
 
-    command = verb("run-task", run_task, "run the specs (JSON list) of a task, write a manifest")
+    command = verb("run-task", run_task, "run the specs (JSON list) of a job, write a manifest")
     command.add_argument("specs")
     command.add_argument("--runs", default="results/runs")
     command.add_argument("--out", required=True)

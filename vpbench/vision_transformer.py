@@ -37,11 +37,13 @@ class SelfAttention(nn.Module):
         return self.out_proj(heads.transpose(1, 2).reshape(first.shape))
 
     def split(self, projected, parts):
-        """Returns [parts, N, heads, L, D / heads] of projected tokens [N, L, parts * D]."""
-        count, length, width = projected.shape
-        return projected.view(
-            count, length, parts, self.heads, width // (parts * self.heads)
-        ).permute(2, 0, 3, 1, 4)
+        """Returns `parts` tensors [N, heads, L, D / heads] of projected tokens [N, L, parts * D].
+
+        They are taken apart where they lie, so that their gradients, put together again, lie as
+        the tokens do and need not be copied.
+        """
+        heads = projected.unflatten(2, (parts, self.heads, -1)).unbind(2)
+        return [each.transpose(1, 2) for each in heads]
 
 
 def attended(query, key, value, mask=None):

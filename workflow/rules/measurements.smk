@@ -11,6 +11,7 @@ if config["granularity"] == "per_task":
             "results/logs/{scale}/{measurement}.log",
         benchmark:
             "results/benchmarks/{scale}/{measurement}.tsv"
+        priority: 1
         conda:
             "../../environment.yml"
         threads: task_threads
@@ -34,6 +35,7 @@ else:
             "results/logs/{scale}/{measurement}/{task}.log",
         benchmark:
             "results/benchmarks/{scale}/{measurement}/{task}.tsv"
+        priority: 1
         conda:
             "../../environment.yml"
         threads: 4

@@ -1,9 +1,10 @@
 # Training and evaluation, without input files: a job runs again only when its specs change.
 # `exec`: a SIGTERM ends a shell at once, and a scheduler that then finds nobody waiting for the run
 # kills it before its checkpoint is written.
+# `priority`: runs are long and measurements wait for them; what reads them fills the last gaps.
 if config["granularity"] == "per_task":
 
-    # One process for all runs of a task. Only the manifest is declared: Snakemake deletes what a
+    # One process for all runs of a few tasks. Only the manifest is declared: Snakemake deletes what a
     # failed job has declared, and the records that are done must stay.
     rule run_task:
         output:
@@ -12,6 +13,7 @@ if config["granularity"] == "per_task":
             f"results/logs/{grid.UNIT}.log",
         benchmark:
             f"results/benchmarks/{grid.UNIT}.tsv"
+        priority: 1
         conda:
             "../../environment.yml"
         threads: task_threads
@@ -33,6 +35,7 @@ else:
             f"results/logs/{grid.RUN}.log",
         benchmark:
             f"results/benchmarks/{grid.RUN}.tsv"
+        priority: 1
         conda:
             "../../environment.yml"
         threads: 4
