@@ -18,7 +18,7 @@ from vpbench.training import pass_through
 
 CONFIG = Path(__file__).parents[1] / "config"
 RECIPES = CONFIG / "paper.yaml"  # the official ones
-LAB = CONFIG / "lab.yaml"
+LAB, DESK = CONFIG / "lab.yaml", CONFIG / "desk.yaml"
 BATCHES = 4  # different ones that steps go through, again and again
 STEPS = 196_000  # of a training: CIFAR-100 for 1,000 epochs in batches of 256
 

@@ -530,8 +530,10 @@ def read_task(arguments, backbone):
 
 
 def check_device(name):
-    """Returns the torch.device `name` (auto: cuda if there is one) if torch can use it."""
+    """Returns the torch.device `name` (auto: cuda if there is one), ready to compute on."""
     import torch
+
+    from vpbench import memory
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -542,6 +544,8 @@ def check_device(name):
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
+    if name == "cpu":
+        memory.keep_freed()
     return torch.device(name)
 
 

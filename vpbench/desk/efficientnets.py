@@ -53,23 +53,32 @@ BLOCK = {  # in every block but the first, which does not expand
 
 def load(name):
     """Returns the classifier `name` with its weights; ValueError if its package is missing."""
+    return backbone_of(name, load_model(name), WEIGHTS[name].sha256)
+
+
+def backbone_of(name, model, weights_hash):
+    """Returns `model`, as `build(name)` makes it, as the backbone `name`."""
     return VisionBackbone(
         name,
-        load_model(name),
+        model,
         source_classes=source_classes(1000),
         preprocessing=Preprocessing(*catalogue.BACKBONES[name].preprocessing),
         mean=MEAN,
         std=STD,
-        weights_hash=WEIGHTS[name].sha256,
+        weights_hash=weights_hash,
     )
+
+
+def build(name):
+    """Returns timm's model of the backbone `name` with random weights."""
+    import timm
+
+    return timm.create_model(f"tf_{name.removesuffix(SMALL)}")
 
 
 def load_model(name):
     """Returns timm's model with the weights of `name`."""
-    import timm
-
-    path = packaged_file(*WEIGHTS[name])
-    model = timm.create_model(f"tf_{name.removesuffix(SMALL)}")
+    path, model = packaged_file(*WEIGHTS[name]), build(name)
     return weight_files.fill(model, timm_state(weight_files.read(path), model), path)
 
 
