@@ -6,6 +6,7 @@ import os
 import sys
 
 from benchmarks import report
+from vpbench import memory
 from vpbench.__main__ import limit_threads
 
 BENCHMARKS = {
@@ -53,6 +54,7 @@ def run(names, quick=False, threads=None, folder="results/speed"):
             raise ValueError(f"no benchmark {name!r}; choose of: {', '.join(BENCHMARKS)}")
     threads = processors() if threads is None else threads
     limit_threads(threads)
+    memory.keep_freed()  # as a run does
     report.read(folder)  # what is wrong with it is said before an hour has gone by
     for name in names or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)
