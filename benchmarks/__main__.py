@@ -54,10 +54,10 @@ def run(names, quick=False, threads=None, folder="results/speed"):
             raise ValueError(f"no benchmark {name!r}; choose of: {', '.join(BENCHMARKS)}")
     threads = processors() if threads is None else threads
     limit_threads(threads)
-    memory.keep_freed()  # as a run does
     report.read(folder)  # what is wrong with it is said before an hour has gone by
     for name in names or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)
+        memory.keep_freed()  # as a run does
         facts = report.machine(threads)
         module = importlib.import_module(BENCHMARKS[name])
         result = module.measure(quick, threads) | {"machine": facts, "quick": quick}

@@ -65,6 +65,7 @@ def measure(quick, threads):
         large = [random_backbone(LARGE) for _ in range(2)]
         random = random_task(large[0].image_size, BATCHES * LARGE_BATCH, CLASSES)
         groups.append(steps(*large, random, official_recipe(LARGE), LARGE_BATCH))
+    if not quick and memory.keep_freed():
         model = efficientnets.build(CONVOLUTIONAL)
         groups.append(mapped_steps(efficientnets.backbone_of(CONVOLUTIONAL, model, "random")))
     seconds = {}

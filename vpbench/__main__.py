@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from vpbench import places
+from vpbench import memory, places
 from vpbench.complaints import first_line, one_line, out_of_memory
 
 DATA_DIR = "datasets and their caches; else VPBENCH_DATA, or data/"
@@ -532,8 +532,6 @@ def read_task(arguments, backbone):
 def check_device(name):
     """Returns the torch.device `name` (auto: cuda if there is one), ready to compute on."""
     import torch
-
-    from vpbench import memory
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
