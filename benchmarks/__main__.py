@@ -6,8 +6,8 @@ import os
 import sys
 
 from benchmarks import report
-from vpbench import memory
-from vpbench.__main__ import limit_threads
+from vpbench.cli.device import limit_threads
+from vpbench.compute import memory
 
 BENCHMARKS = {
     "official": "benchmarks.against_official",

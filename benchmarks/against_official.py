@@ -20,13 +20,13 @@ from benchmarks.our_step import (
     split_precisions,
 )
 from benchmarks.timing import interleaved, speed_ups, spread
-from vpbench.backbones import load_backbone
-from vpbench.engine import Engine, computing
+from vpbench.compute.engine import Engine, computing
+from vpbench.data.load import load_task
 from vpbench.methods import visual_prompt
-from vpbench.original_backbones import build
-from vpbench.recipes import load_recipe
-from vpbench.tasks import load_task
-from vpbench.text import text_prompts
+from vpbench.models.backbone import load_backbone
+from vpbench.models.hub_backbones import build
+from vpbench.spec.recipes import load_recipe
+from vpbench.spec.text_prompts import text_prompts
 
 
 class Case(NamedTuple):

@@ -18,15 +18,16 @@ from PIL import Image
 from benchmarks.our_step import LAB, official_recipe, random_backbone, random_task
 from benchmarks.report import goal, goals, ranged, table
 from benchmarks.timing import interleaved, speed_ups, spread
-from vpbench import batches, training
-from vpbench.backbones import load_backbone
-from vpbench.cache import map_images
-from vpbench.folders import read_image
-from vpbench.lab.twins import eurosat
+from vpbench.data import batches
+from vpbench.data.cache_files import map_images
+from vpbench.data.image_folder import read_image
+from vpbench.data.task import Split
 from vpbench.methods import visual_prompt
-from vpbench.preprocessing import Preprocessing
-from vpbench.recipes import load_recipe
-from vpbench.tasks import Split
+from vpbench.models.backbone import load_backbone
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.recipes import load_recipe
+from vpbench.training import trainer
+from vpbench.twins import eurosat
 
 SIZE, QUALITY = (512, 384), 95  # of the photographs; 512 is Food101's longer side
 PHOTOGRAPHS = 64
@@ -168,7 +169,7 @@ def waiting(folder, name, rounds):
                 forget(path)
             images = mapped(path, count, side)
             task.splits.update(train=Split(images, labels, ids), test=few)
-            with patch.object(training, "batches", watched(read, kept)):
+            with patch.object(trainer, "batches", watched(read, kept)):
                 visual_prompt.fit(backbone, task, settings, 0)
 
         return once

@@ -29,15 +29,19 @@ def main(begun, spec, folder):
     import torch
 
     over("torch")
-    from vpbench import catalogue  # light, and it knows which library is wanted
+    from vpbench.spec.backbones import BACKBONES
+    from vpbench.spec.methods import METHODS  # light, and it knows which library is wanted
 
     wanted = json.loads(spec)
-    reads_text = catalogue.BACKBONES[wanted["backbone"]].modality == "vision_language"
+    reads_text = BACKBONES[wanted["backbone"]].modality == "vision_language"
     import_module("open_clip" if reads_text else "timm")
     over("library")
-    from vpbench import __main__, backbones, evaluate, tasks, training
+    from vpbench.cli import main as main_module
+    from vpbench.data import load
+    from vpbench.models import backbone
+    from vpbench.training import evaluate, trainer
 
-    import_module(catalogue.METHODS[wanted["method"]].module)
+    import_module(METHODS[wanted["method"]].module)
     over("vpbench")
 
     def watch(owner, name, stage, end=False):
@@ -53,14 +57,14 @@ def main(begun, spec, folder):
 
         setattr(owner, name, watched)
 
-    watch(backbones, "load_backbone", "weights")
-    watch(tasks, "load_task", "data")
-    watch(backbones.VisionLanguageBackbone, "text_features", "text")
-    watch(training, "pass_through", "step", end=True)
+    watch(backbone, "load_backbone", "weights")
+    watch(load, "load_task", "data")
+    watch(backbone.VisionLanguageBackbone, "text_features", "text")
+    watch(trainer, "pass_through", "step", end=True)
     watch(evaluate, "in_parts", "step", end=True)
     kept = "--checkpoints", f"{folder}/checkpoints", "--out", f"{folder}/record.json"
     try:
-        __main__.main(
+        main_module.main(
             ["run", spec, "--device", "cpu", "--threads", str(torch.get_num_threads()), *kept]
         )
     except FirstStep:

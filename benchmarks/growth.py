@@ -17,14 +17,18 @@ import yaml
 from benchmarks.our_step import LAB, random_task
 from benchmarks.report import goal, goals, ranged, table
 from benchmarks.timing import interleaved, spread
-from vpbench import grid, plan
-from vpbench.backbones import load_backbone
-from vpbench.lab.canvas import SIZE
+from vpbench.common.strict_yaml import read_config
+from vpbench.data.task import Task
+from vpbench.experiment import plan
 from vpbench.lab.micro_backbones import read_words
 from vpbench.methods import visual_prompt
-from vpbench.metrics import classification_metrics
-from vpbench.recipes import load_recipe, read_config
-from vpbench.tasks import Task
+from vpbench.models.backbone import load_backbone
+from vpbench.spec import grid
+from vpbench.spec.grid import selection
+from vpbench.spec.products import digests
+from vpbench.spec.recipes import load_recipe
+from vpbench.training.metrics import classification_metrics
+from vpbench.twins.painting.canvas import SIZE
 
 ROOT = Path(__file__).parents[1]
 BACKBONE = "clip_micro"
@@ -135,8 +139,8 @@ def expanding(config):
     def expand():
         expanded = grid.expand(config, "growth")
         for name, slice_ in config["analyses"].items():
-            grid.digests(expanded, name, slice_)
-            grid.selection(expanded, slice_)
+            digests(expanded, name, slice_)
+            selection(expanded, slice_)
 
     return expand
 

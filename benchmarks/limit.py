@@ -22,7 +22,7 @@ from benchmarks.our_step import (
     split_precisions,
 )
 from benchmarks.timing import interleaved, ratios, spread
-from vpbench.engine import Engine, computing
+from vpbench.compute.engine import Engine, computing
 
 aten = torch.ops.aten
 ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import torch
 
-from vpbench.class_names import read_manifest
-from vpbench.engine import Engine
-from vpbench.fastest_precision import CANDIDATES, product_seconds, usable
+from vpbench.compute.engine import Engine
+from vpbench.compute.precision import CANDIDATES, product_seconds, usable
+from vpbench.data.task import Split, Task
 from vpbench.methods import visual_prompt
-from vpbench.original_backbones import backbone_of, build
-from vpbench.prompts import build_prompt
-from vpbench.recipes import load_recipe
-from vpbench.schedules import learning_rate, warm_up_length
-from vpbench.tasks import Split, Task
-from vpbench.training import pass_through
+from vpbench.models.hub_backbones import backbone_of, build
+from vpbench.prompts.pixel import build_prompt
+from vpbench.spec.class_names import read_manifest
+from vpbench.spec.recipes import load_recipe
+from vpbench.spec.schedules import learning_rate, warm_up_length
+from vpbench.training.trainer import pass_through
 
 CONFIG = Path(__file__).parents[1] / "config"
 RECIPES = CONFIG / "paper.yaml"  # the official ones

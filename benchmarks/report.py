@@ -6,7 +6,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vpbench import records
+from vpbench.common import atomic_files
 
 HEAD = """# How fast the suite is
 
@@ -64,9 +64,9 @@ def add(folder, name, result, text):
     """
     section = f"## {result['title']}\n\n{machine_line(result)}\n\n{text.strip()}\n"
     results = read(folder) | {name: result | {"markdown": section}}
-    records.write(Path(folder, "benchmarks.json"), results)
+    atomic_files.write(Path(folder, "benchmarks.json"), results)
     sections = "\n".join(results[each]["markdown"] for each in sorted(results))
-    return records.write_bytes(Path(folder, "benchmarks.md"), f"{HEAD}\n{sections}".encode())
+    return atomic_files.write_bytes(Path(folder, "benchmarks.md"), f"{HEAD}\n{sections}".encode())
 
 
 def machine_line(result):

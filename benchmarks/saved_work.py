@@ -22,15 +22,15 @@ from benchmarks.our_step import (
 )
 from benchmarks.report import ranged, table
 from benchmarks.timing import interleaved, ratios, spread
-from vpbench import memory
-from vpbench.backbones import load_backbone
-from vpbench.desk import efficientnets
-from vpbench.evaluate import predict
+from vpbench.compute import memory
+from vpbench.data.load import load_task
 from vpbench.methods import linear_probe, visual_prompt
-from vpbench.prompts import build_prompt
-from vpbench.recipes import load_recipe
-from vpbench.tasks import load_task
-from vpbench.text import text_prompts
+from vpbench.models.backbone import load_backbone
+from vpbench.models.desk import efficientnets
+from vpbench.prompts.pixel import build_prompt
+from vpbench.spec.recipes import load_recipe
+from vpbench.spec.text_prompts import text_prompts
+from vpbench.training.evaluate import predict
 
 MICRO, LARGE, CONVOLUTIONAL = "clip_micro", "clip_vit_b32", "efficientnet_lite0_128"
 LARGE_BATCH, CLASSES = 8, 100

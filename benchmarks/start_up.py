@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.report import ranged, table
 from benchmarks.timing import interleaved, spread
-from vpbench import grid
-from vpbench.recipes import read_config
+from vpbench.common.strict_yaml import read_config
+from vpbench.spec.grid import expand, sliced
 
 CONFIG = Path(__file__).parents[1] / "config" / "lab.yaml"
 TASK = "eurosat_twin"
@@ -77,7 +77,7 @@ def spec_of(method, backbone):
     """Returns the spec of a run of the lab's main block."""
     config = read_config(CONFIG)
     wanted = {"tasks": [TASK], "methods": [method], "backbones": [backbone]}
-    return grid.sliced(grid.expand(config, str(CONFIG)), wanted)[0]
+    return sliced(expand(config, str(CONFIG)), wanted)[0]
 
 
 def start(spec, threads, *options):

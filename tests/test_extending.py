@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
-from tiny import PROBE, SIZES, spec
 
-from vpbench import catalogue, records, runs
+from tests.helpers.tiny import PROBE, SIZES, spec
+from vpbench.experiment import run
+from vpbench.records import reading
+from vpbench.spec.backbones import BACKBONES, Backbone
+from vpbench.spec.methods import METHODS, Method
+from vpbench.spec.settings import SETTINGS
+from vpbench.spec.tasks import TASKS, Task
 
 DATASET = '''
 """Blue dots: one class is a large dot, the other a small one."""
@@ -102,14 +107,14 @@ def module(tmp_path, monkeypatch):
 
 def record_of(one, folder):
     """Returns the record of a run."""
-    (path,) = runs.run_all([one], folder / "runs")
-    return records.read(path)
+    (path,) = run.run_all([one], folder / "runs")
+    return reading.read(path)
 
 
 def test_a_dataset_is_one_module_and_one_line(module, tmp_path, monkeypatch):
     name = module("dots_twin", DATASET)
-    entry = catalogue.Task(name, "Dots twin", "svhn", "a {}", paper_validation=False)
-    monkeypatch.setitem(catalogue.TASKS, name, entry)
+    entry = Task(name, "Dots twin", "svhn", "a {}", paper_validation=False)
+    monkeypatch.setitem(TASKS, name, entry)
     record = record_of(spec("linear_probe", task=name), tmp_path)
     assert record["task"]["display"] == "Dots twin" and record["task"]["chance"] == 50
     assert record["task"]["sizes"] == SIZES
@@ -118,8 +123,8 @@ def test_a_dataset_is_one_module_and_one_line(module, tmp_path, monkeypatch):
 
 def test_a_backbone_is_one_module_and_one_line(module, tmp_path, monkeypatch):
     name = module("colour_fields", BACKBONE)
-    entry = catalogue.Backbone(name, "rn50", "vision", "mean colours", "nothing", "none")
-    monkeypatch.setitem(catalogue.BACKBONES, name, entry)
+    entry = Backbone(name, "rn50", "vision", "mean colours", "nothing", "none")
+    monkeypatch.setitem(BACKBONES, name, entry)
     record = record_of(spec("linear_probe", backbone=name), tmp_path)
     assert record["backbone"] == {
         "role": "rn50", "modality": "vision", "architecture": "mean colours",
@@ -133,8 +138,8 @@ def test_a_backbone_is_one_module_and_one_line(module, tmp_path, monkeypatch):
 
 def test_a_method_is_one_module_and_one_line_with_its_settings(module, tmp_path, monkeypatch):
     name = module("class_means", METHOD)
-    monkeypatch.setitem(catalogue.METHODS, name, catalogue.Method(name, "NCM"))
-    monkeypatch.setitem(catalogue.SETTINGS, name, {"sharpness": {"type": "number"}})
+    monkeypatch.setitem(METHODS, name, Method(name, "NCM"))
+    monkeypatch.setitem(SETTINGS, name, {"sharpness": {"type": "number"}})
     one = spec("text_prompt") | {"method": name, "settings": {"sharpness": 2.0}}
     record = record_of(one, tmp_path)
     assert record["trained_parameters"] == 640 and record["rule"] == "last"

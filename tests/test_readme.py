@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from checkout import ROOT, copy_suite, snakemake
 
-from vpbench.__main__ import main
+from tests.helpers.checkout import ROOT, copy_suite, snakemake
+from vpbench.cli.main import main
 
 README = (ROOT / "README.md").read_text()
 

@@ -7,15 +7,15 @@ modules (catalogue, records) stay cheap to import.
 from importlib import import_module
 
 _API = {
-    "load_backbone": "vpbench.backbones",
-    "load_folder": "vpbench.folders",
-    "load_task": "vpbench.tasks",
-    "load_recipe": "vpbench.recipes",
-    "fit_prompt": "vpbench.prompting",
-    "evaluate_prompt": "vpbench.prompting",
-    "save_prompt": "vpbench.prompt_files",
-    "load_prompt": "vpbench.prompt_files",
-    "export_prompt": "vpbench.prompt_files",
+    "load_backbone": "vpbench.models.backbone",
+    "load_folder": "vpbench.data.image_folder",
+    "load_task": "vpbench.data.load",
+    "load_recipe": "vpbench.spec.recipes",
+    "fit_prompt": "vpbench.api",
+    "evaluate_prompt": "vpbench.api",
+    "save_prompt": "vpbench.prompts.files",
+    "load_prompt": "vpbench.prompts.files",
+    "export_prompt": "vpbench.prompts.files",
 }
 __all__ = list(_API)
 

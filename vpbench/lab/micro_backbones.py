@@ -6,11 +6,11 @@ from pathlib import Path
 
 from safetensors import torch as safetensors
 
-from vpbench.backbones import VisionBackbone, VisionLanguageBackbone
-from vpbench.lab import world
-from vpbench.lab.canvas import SIZE
-from vpbench.lab.words import CONTEXT_LENGTH, Tokenizer
-from vpbench.preprocessing import Preprocessing
+from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer
+from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.twins import world
+from vpbench.twins.painting.canvas import SIZE
 
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from tqdm import tqdm
 
-from vpbench import records
-from vpbench.lab import micro_backbones, world
-from vpbench.lab.canvas import SIZE
-from vpbench.lab.words import Tokenizer, collect_words
+from vpbench.common import atomic_files
+from vpbench.lab import micro_backbones
+from vpbench.lab.tokenizer import Tokenizer, collect_words
+from vpbench.twins import world
+from vpbench.twins.world_pictures import paint_world
 
-WORLD_SEED = 2203
 STAGES = {  # name -> stages of (target, version of the world, pictures, images seen, peak lr)
     "clip_micro": [
         ("captions", "captioned", 120_000, 900_000, 2e-3),
@@ -35,18 +35,9 @@ STAGES = {  # name -> stages of (target, version of the world, pictures, images 
     "bit_m_micro": [("fine_labels", "captioned", 70_000, 260_000, 2e-3)],
     "rn50_micro": [("labels", "labelled", 60_000, 260_000, 2e-3)],
 }
+
+
 BATCH = 128
-
-
-def paint_world(count, version, seed=WORLD_SEED):
-    """Returns (images uint8 [count, SIZE, SIZE, 3], samples): the first `count` of a version."""
-    number = list(world.VERSIONS).index(version)
-    images, samples = np.empty((count, SIZE, SIZE, 3), np.uint8), []
-    for index in tqdm(range(count), desc=f"painting {version}", mininterval=5):
-        sample = world.sample(np.random.default_rng([seed, number, index]), version)
-        images[index] = sample.image
-        samples.append(sample._replace(image=None))
-    return images, samples
 
 
 def world_hash(count=256):
@@ -193,7 +184,7 @@ def pretrain(name, out, scale=1.0):
         images, samples = paint_world(pictures, version)
         if kind == "captions":
             words = collect_words()
-            records.write_bytes(out / "clip_micro.words.txt", "\n".join(words).encode())
+            atomic_files.write_bytes(out / "clip_micro.words.txt", "\n".join(words).encode())
             tokenizer = Tokenizer(words)
             y = tokenizer([sample.caption for sample in samples])
             if model is None:
@@ -223,7 +214,7 @@ def _ship(name, model, out):
         for key, value in model.state_dict().items()
     }
     data = save(state)
-    records.write_bytes(out / f"{name}.safetensors", data)
+    atomic_files.write_bytes(out / f"{name}.safetensors", data)
     card = {
         "name": name,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -240,5 +231,5 @@ def _ship(name, model, out):
         "storage": "fp16 safetensors, computed in fp32",
         "torch": torch.__version__,
     }
-    records.write_bytes(out / f"{name}.json", (json.dumps(card, indent=1) + "\n").encode())
+    atomic_files.write_bytes(out / f"{name}.json", (json.dumps(card, indent=1) + "\n").encode())
     return card

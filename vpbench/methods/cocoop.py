@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint as again
 
-from vpbench import token_prompts
-from vpbench.token_prompts import ClassTexts, initial_context
+from vpbench.methods import token_fit
+from vpbench.prompts.token import ClassTexts, initial_context
 
 TEXTS = 1024  # that go through the text tower at a time: an image needs one for each class
 
@@ -52,6 +52,4 @@ def fit(backbone, task, settings, seed, checkpoint=None):
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
-    return token_prompts.fit(
-        "cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint
-    )
+    return token_fit.fit("cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint)

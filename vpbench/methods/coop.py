@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vpbench import token_prompts
-from vpbench.token_prompts import ClassTexts, initial_context
+from vpbench.methods import token_fit
+from vpbench.prompts.token import ClassTexts, initial_context
 
 
 class LearnedContext(nn.Module):
@@ -36,4 +36,4 @@ def fit(backbone, task, settings, seed, checkpoint=None):
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
-    return token_prompts.fit("coop", LearnedContext, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("coop", LearnedContext, backbone, task, settings, seed, checkpoint)

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vpbench.methods import fit_seeded
-from vpbench.text import text_prompts
+from vpbench.methods.fit import fit_seeded
+from vpbench.spec.text_prompts import text_prompts
 
 
 class TextHeadClassifier(nn.Module):

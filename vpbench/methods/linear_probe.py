@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vpbench.evaluate import Evaluation, predict
-from vpbench.methods import Fit, unselected
-from vpbench.metrics import classification_metrics
+from vpbench.methods.fit import Fit, unselected
+from vpbench.training.evaluate import Evaluation, predict
+from vpbench.training.metrics import classification_metrics
 
 
 def fit(backbone, task, settings, seed):

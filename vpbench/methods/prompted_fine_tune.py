@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from vpbench.methods import fit_seeded
 from vpbench.methods.fine_tune import adamw, parameter_groups, tuned
-from vpbench.prompts import build_prompt
+from vpbench.methods.fit import fit_seeded
+from vpbench.prompts.pixel import build_prompt
 
 
 def fit(backbone, task, settings, seed, checkpoint=None):

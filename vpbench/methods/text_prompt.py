@@ -1,9 +1,9 @@
 """TP: zero-shot transfer with the task's text prompt (section 4.2)."""
 
-from vpbench.label_maps import Text, texts_of
-from vpbench.methods import Fit, unselected
-from vpbench.text import worded
-from vpbench.training import evaluate_splits
+from vpbench.methods.fit import Fit, unselected
+from vpbench.prompts.label_maps import Text, texts_of
+from vpbench.spec.text_prompts import worded
+from vpbench.training.trainer import evaluate_splits
 
 
 def fit(backbone, task, settings, seed):

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from open_clip.transformer import Transformer
 from torch import nn
 
-from vpbench import token_prompts
-from vpbench.token_prompts import ClassTexts, PromptedTower, initial_context, initial_tokens
+from vpbench.methods import token_fit
+from vpbench.prompts.token import ClassTexts, PromptedTower, initial_context, initial_tokens
 
 
 class UnifiedPrompt(nn.Module):
@@ -56,4 +56,4 @@ def fit(backbone, task, settings, seed, checkpoint=None):
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
-    return token_prompts.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint)

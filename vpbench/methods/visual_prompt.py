@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vpbench.evaluate import predict
-from vpbench.gradients import unit, unit_image
-from vpbench.label_maps import label_map
-from vpbench.methods import Fit, unselected
-from vpbench.prompts import prompt_of
-from vpbench.text import worded
-from vpbench.training import copy_of, evaluate_splits, optimise
+from vpbench.methods.fit import Fit, unselected
+from vpbench.prompts.gradients import unit, unit_image
+from vpbench.prompts.label_maps import label_map
+from vpbench.prompts.pixel import prompt_of
+from vpbench.spec.text_prompts import worded
+from vpbench.training.evaluate import predict
+from vpbench.training.trainer import copy_of, evaluate_splits, optimise
 
 
 class Prompted(nn.Module):

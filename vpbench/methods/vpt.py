@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import nn
 
-from vpbench import token_prompts
-from vpbench.text import text_prompts
-from vpbench.token_prompts import PromptedTower, initial_tokens
+from vpbench.methods import token_fit
+from vpbench.prompts.token import PromptedTower, initial_tokens
+from vpbench.spec.text_prompts import text_prompts
 
 
 class LearnedTokens(nn.Module):
@@ -50,4 +50,4 @@ def fit(backbone, task, settings, seed, checkpoint=None):
 
     From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
     """
-    return token_prompts.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint)

@@ -3,10 +3,9 @@ for name, slice_ in config["analyses"].items():
 
     rule:
         name:
-            grid.rule_name(name)
+            products.rule_name(name)
         input:
-            script=f"analysis/{name}.py",
-            library=library(f"analysis/{name}.py"),
+            library=library(ANALYSES[name].module),
             published=PUBLISHED,
             runs=grid.job_files(GRID, slice_),
             measurements=list(grid.measurement_files(GRID, name)),
@@ -18,6 +17,7 @@ for name, slice_ in config["analyses"].items():
         conda:
             "../../environment.yml"
         params:
-            arguments=lambda wildcards, name=name: grid.analysis_arguments(GRID, name),
+            name=name,
+            arguments=lambda wildcards, name=name: products.analysis_arguments(GRID, name),
         shell:
-            "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"
+            "PYTHONPATH=. python -m analysis {params.name} {params.arguments:q} > {log} 2>&1"

@@ -7,16 +7,22 @@ from pathlib import Path
 
 from snakemake.utils import available_cpu_count
 
-from vpbench import catalogue, grid, places
-from vpbench.preprocessing import Preprocessing
+from vpbench.common import hashing, paths
+from vpbench.spec import blocks, grid, products, result_files, tasks
+from vpbench.spec.analyses import ANALYSES, PAGES
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.methods import MODALITIES
+from vpbench.spec.preprocessing import Preprocessing
 
 
-def library(script):
-    """Returns the files of this repository that a script imports, directly or through others.
+def library(module):
+    """Returns the files of this repository that a module imports, directly or through others.
 
     Their contents are tracked: an edit makes exactly the tables and figures again that use it.
     """
-    found, waiting = set(), [script]
+    script = f"{module.replace('.', '/')}.py"
+    found, waiting = {script, "analysis/__main__.py"}, [script]
     while waiting:
         new = imported(waiting.pop()) - found
         found |= new
@@ -50,16 +56,16 @@ def configuration():
 
 def measured_specs(wildcards):
     """Returns the specs of a measuring job: its only parameter."""
-    path = grid.ALL_MEASURED if config["granularity"] == "per_task" else grid.MEASURED
+    path = result_files.ALL_MEASURED if config["granularity"] == "per_task" else result_files.MEASURED
     found = grid.measurement_files(GRID, wildcards.measurement)
-    return grid.canonical(found[path.format(**wildcards)])
+    return hashing.canonical(found[path.format(**wildcards)])
 
 
 def measured_runs(wildcards):
     """Returns the files of the runs whose prompts a measuring job reads."""
-    if not catalogue.MEASUREMENTS[wildcards.measurement].reads_prompts:
+    if not MEASUREMENTS[wildcards.measurement].reads_prompts:
         return []
-    slice_ = grid.measurements(config)[wildcards.measurement]["runs"]
+    slice_ = blocks.measurements(config)[wildcards.measurement]["runs"]
     if config["granularity"] == "per_task":
         return grid.job_files(GRID, slice_)
     return grid.job_files(GRID, slice_ | {"tasks": [wildcards.task]})
@@ -71,10 +77,10 @@ def prepared(spec):
     It is not the card: Snakemake deletes what a job has declared before the job runs again.
     """
     data = spec["data"]
-    transform = Preprocessing(*catalogue.BACKBONES[spec["backbone"]].preprocessing).key
+    transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing).key
     names = ["native" if data["resolution"] == "native" else transform]
-    names += [f"{split}{data[split]}" for split in catalogue.SPLITS if data[split] is not None]
-    return f"{places.data_dir()}/cache/{spec['task']}/{'_'.join(names)}.prepared"
+    names += [f"{split}{data[split]}" for split in tasks.SPLITS if data[split] is not None]
+    return f"{paths.data_dir()}/cache/{spec['task']}/{'_'.join(names)}.prepared"
 
 
 def every_cache(wildcards):
@@ -93,12 +99,12 @@ def cached_spec(path):
 
 def task_specs(wildcards):
     """Returns the specs of a per_task job: its only parameter, so all that makes it run again."""
-    return grid.canonical(wanted(grid.MANIFEST.format(**wildcards)))
+    return hashing.canonical(wanted(result_files.MANIFEST.format(**wildcards)))
 
 
 def run_spec(wildcards):
     """Returns the spec of a per_run job: its only parameter, so all that makes it run again."""
-    return grid.canonical(wanted(grid.RECORD.format(**wildcards))[0])
+    return hashing.canonical(wanted(result_files.RECORD.format(**wildcards))[0])
 
 
 def wanted(path):
@@ -127,7 +133,7 @@ def torch_threads(wildcards, threads):
 
 def reported_products(name):
     """Returns the files of an analysis, with what Snakemake's report shows: table and figure."""
-    files = grid.products(name)
+    files = products.products(name)
     for key, category in (("csv", "Tables"), ("png", "Figures")):
         if key in files:
             files[key] = reported(files[key], name, category)
@@ -143,14 +149,14 @@ def reported(path, name, category):
 
 def every_product(wildcards):
     """Returns all tables, figures and pages of the configuration."""
-    own = [path for name in config["analyses"] for path in grid.products(name).values()]
-    return own + list(grid.PAGES)
+    own = [path for name in config["analyses"] for path in products.products(name).values()]
+    return own + list(products.PAGES)
 
 
 def products_around():
     """Returns the tables and figures about the methods around the paper, if there are any."""
     names = config.get("around_the_paper", [])
-    return [path for name in names for path in grid.products(name).values()]
+    return [path for name in names for path in products.products(name).values()]
 
 
 def every_product_around(wildcards):
@@ -160,7 +166,7 @@ def every_product_around(wildcards):
             f"{configuration()} has nothing around the paper; the target methods needs "
             "config/methods/lab.yaml, or --configfile config/paper.yaml config/methods/paper.yaml"
         )
-    return [*products_around(), grid.PAGE_AROUND]
+    return [*products_around(), products.PAGE_AROUND]
 
 
 def every_smoke_product(wildcards):
@@ -196,22 +202,22 @@ except ValueError as error:
     sys.exit(str(error))
 
 # Jobs find them in their environment, not in a parameter: another folder runs nothing again.
-places.use(config.get("data_dir"), config.get("weights_dir"))
+paths.use(config.get("data_dir"), config.get("weights_dir"))
 
 PREPARED = {  # file -> one of the specs that need this cache
     prepared(spec): spec
     for spec in GRID.specs.values()
-    if spec["task"] in catalogue.TASKS and not catalogue.is_twin(spec["task"])
+    if spec["task"] in tasks.TASKS and not tasks.is_twin(spec["task"])
 }
 
 
 wildcard_constraints:
     scale=config["scale"],
     task="|".join(sorted({run["task"] for run in GRID.specs.values()})),
-    modality="|".join(catalogue.MODALITIES),
+    modality="|".join(MODALITIES),
     block="|".join(config["grid"]),
     backbone="|".join(config["backbones"]),
     method="|".join(config["recipes"]),
     variant="|".join(sorted({run["variant"] for run in GRID.specs.values()})),
-    measurement="|".join(catalogue.MEASUREMENTS),
+    measurement="|".join(MEASUREMENTS),
     seed=r"\d+",

@@ -12,7 +12,7 @@ rule data:
 
 rule prepare:
     output:
-        done=touch(f"{places.data_dir()}/cache/{{task}}/{{cache}}.prepared"),
+        done=touch(f"{paths.data_dir()}/cache/{{task}}/{{cache}}.prepared"),
     log:
         "results/logs/data/{task}/{cache}.log",
     conda:
@@ -23,7 +23,7 @@ rule prepare:
         torch_threads=torch_threads,
     params:
         backbone=lambda wildcards, output: cached_spec(output[0])["backbone"],
-        data=lambda wildcards, output: grid.canonical(cached_spec(output[0])["data"]),
+        data=lambda wildcards, output: hashing.canonical(cached_spec(output[0])["data"]),
     shell:
         "python -m vpbench data prepare {wildcards.task} --backbones {params.backbone}"
         " --data {params.data:q} --threads {resources.torch_threads} > {log} 2>&1"

@@ -6,7 +6,7 @@ if config["granularity"] == "per_task":
         input:
             runs=measured_runs,
         output:
-            manifest=ensure(grid.ALL_MEASURED, non_empty=True),
+            manifest=ensure(result_files.ALL_MEASURED, non_empty=True),
         log:
             "results/logs/{scale}/{measurement}.log",
         benchmark:
@@ -30,7 +30,7 @@ else:
         input:
             runs=measured_runs,
         output:
-            record=ensure(grid.MEASURED, non_empty=True),
+            record=ensure(result_files.MEASURED, non_empty=True),
         log:
             "results/logs/{scale}/{measurement}/{task}.log",
         benchmark:

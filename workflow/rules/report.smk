@@ -1,10 +1,9 @@
 # What is made from the tables and figures: the scorecard of claims, the LaTeX document, the page.
 rule claims:
     input:
-        script="analysis/claims.py",
-        library=library("analysis/claims.py"),
+        library=library(PAGES["claims"]),
         published=PUBLISHED,
-        tables=[grid.products(name)["csv"] for name in config["analyses"]],
+        tables=[products.products(name)["csv"] for name in config["analyses"]],
     output:
         csv=report(
             "results/claims.csv",
@@ -19,18 +18,17 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        arguments=grid.claims_arguments(GRID),
+        arguments=products.claims_arguments(GRID),
     shell:
-        "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"
+        "PYTHONPATH=. python -m analysis claims {params.arguments:q} > {log} 2>&1"
 
 
 rule tables:
     input:
-        script="analysis/latex_document.py",
-        library=library("analysis/latex_document.py"),
+        library=library(PAGES["latex_document"]),
         captions=files("workflow/report", "table*.rst"),
         tables=[
-            files["latex"] for files in map(grid.products, config["analyses"]) if "latex" in files
+            files["latex"] for files in map(products.products, config["analyses"]) if "latex" in files
         ],
     output:
         "results/tables.tex",
@@ -40,23 +38,22 @@ rule tables:
     conda:
         "../../environment.yml"
     params:
-        arguments=grid.document_arguments(GRID),
+        arguments=products.document_arguments(GRID),
     shell:
-        "PYTHONPATH=. python {input.script} {params.arguments:q} > {log} 2>&1"
+        "PYTHONPATH=. python -m analysis latex_document {params.arguments:q} > {log} 2>&1"
 
 
 rule report:
     input:
-        script="analysis/report.py",
-        library=library("analysis/report.py"),
-        page=files("analysis/report_page", "*"),
+        library=library(PAGES["report"]),
+        page=files("analysis/report/page", "*"),
         captions=files("workflow/report", "*.rst"),
         claims="results/claims.csv",
-        products=[path for name in config["analyses"] for path in grid.products(name).values()],
+        products=[path for name in config["analyses"] for path in products.products(name).values()],
         runs=list(GRID.jobs),
         measurements=[
             path
-            for name in grid.measurements(config)
+            for name in blocks.measurements(config)
             for path in grid.measurement_files(GRID, name)
         ],
     output:
@@ -71,7 +68,7 @@ rule report:
         config=[str(path) for path in workflow.configfiles],
         around="",
     shell:
-        "PYTHONPATH=. python {input.script} --results results --names {params.names}"
+        "PYTHONPATH=. python -m analysis report --results results --names {params.names}"
         " --runs {input.runs} {input.measurements} --config {params.config} --captions workflow/report"
         " {params.around} --out {output} > {log} 2>&1"
 
@@ -79,9 +76,8 @@ rule report:
 # The page of the methods around the paper: their tables and figures alone, and no claims.
 use rule report as methods_report with:
     input:
-        script="analysis/report.py",
-        library=library("analysis/report.py"),
-        page=files("analysis/report_page", "*"),
+        library=library(PAGES["report"]),
+        page=files("analysis/report/page", "*"),
         captions=files("workflow/report", "*.rst"),
         products=products_around(),
         runs=list(
@@ -93,7 +89,7 @@ use rule report as methods_report with:
         ),
         measurements=[],
     output:
-        grid.PAGE_AROUND,
+        products.PAGE_AROUND,
     log:
         "results/logs/methods_report.log",
     params:

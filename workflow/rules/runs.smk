@@ -8,11 +8,11 @@ if config["granularity"] == "per_task":
     # failed job has declared, and the records that are done must stay.
     rule run_task:
         output:
-            manifest=ensure(grid.MANIFEST, non_empty=True),
+            manifest=ensure(result_files.MANIFEST, non_empty=True),
         log:
-            f"results/logs/{grid.UNIT}.log",
+            f"results/logs/{result_files.UNIT}.log",
         benchmark:
-            f"results/benchmarks/{grid.UNIT}.tsv"
+            f"results/benchmarks/{result_files.UNIT}.tsv"
         priority: 1
         conda:
             "../../environment.yml"
@@ -30,11 +30,11 @@ else:
 
     rule run:
         output:
-            record=ensure(grid.RECORD, non_empty=True),
+            record=ensure(result_files.RECORD, non_empty=True),
         log:
-            f"results/logs/{grid.RUN}.log",
+            f"results/logs/{result_files.RUN}.log",
         benchmark:
-            f"results/benchmarks/{grid.RUN}.tsv"
+            f"results/benchmarks/{result_files.RUN}.tsv"
         priority: 1
         conda:
             "../../environment.yml"

@@ -1,0 +1,1 @@
+"""The paper's findings and whether they appear."""

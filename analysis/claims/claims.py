@@ -1,0 +1,209 @@
+"""Claims: for every finding of the paper, whether it appears in what was measured here.
+
+The findings, the published numbers and the rules in words are in `analysis/published/claims.csv`;
+the rules themselves are in `analysis/claims/rules.py` and read the csv files of the other analyses. Except
+at paper scale they judge directions only.
+"""
+
+import argparse
+import math
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pandas
+
+from analysis.claims.rules import RULES
+from analysis.common import effects, published, runs, style
+from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
+from vpbench.common.atomic_files import write_bytes
+from vpbench.common.errors import RecordError
+from vpbench.spec.scales import SCALES
+
+COLUMNS = (
+    *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
+    *("unit", "best_test", "tolerance", "source", "note"),
+)
+NEEDED = {  # csv file -> the columns that rules read
+    "comparisons": ("role", "task", "rival", "difference", "low", "high"),
+    "dataset_properties": ("task", "statistic", "value", "low", "high"),
+    "ablation_prompt_size": (
+        *("template", "size", "parameters", "rate", "measured", "low", "high"),
+    ),
+    "single_pixel": ("template", "size", "rate", "gain", "gain_low", "gain_high"),
+    "label_mapping": ("variant", "difference", "difference_low", "difference_high"),
+    "text_prompt_quality": ("variant", "statistic", "value", "low", "high"),
+    "ablation_architecture": (
+        *("role", "backbone", "architecture", "parameters", "method", "measured", "low", "high"),
+    ),
+    "deployability": ("role", "task", "condition", "accuracy", "low", "high"),
+}
+TABLES = {"table1": False, "table2": True, "table4": False, "table5": True}  # about shifts?
+CELL = ("role", "method", "task", "selection_gap")  # the same of the tables
+MARKS = {
+    APPEARS: "\N{HEAVY CHECK MARK}",
+    CONTRARY: "\N{BALLOT X}",
+    UNDECIDED: "?",
+    NOT_RUN: "\N{EN DASH}",
+}
+HEADS = ["Verdict", "Claim", "Section", "Paper", "Measured (95 % interval)"]
+HEADS += ["At the best test epoch", "Unit", "Rule"]
+DECIMALS = {"points": 1, "parameters": 0}  # of a number of this unit; of any other, two
+
+
+def read(folder, names=None):
+    """Returns name -> csv file of an analysis, of those (of `names`) that are in the folder.
+
+    The tables are one, `tables`, where the average of the shifts is shift_average.
+    """
+    found, cells = {}, []
+    for name, columns in (NEEDED | dict.fromkeys(TABLES, CELL)).items():
+        path = Path(folder, f"{name}.csv")
+        if not path.exists() or (names is not None and name not in names):
+            continue
+        frame = pandas.read_csv(path)
+        absent = [column for column in columns if column not in frame]
+        if absent:
+            raise RecordError(f"{path}: lacks the column {absent[0]}; make it again")
+        if name in TABLES:
+            shift = {"task": {"average": "shift_average"}} if TABLES[name] else {}
+            cells.append(frame.replace(shift))
+        else:
+            found[name] = frame
+    if cells:
+        found["tables"] = pandas.concat(cells)
+    return found
+
+
+def at_best_test(frames):
+    """Returns the comparisons as they are if every run is read at its best test epoch.
+
+    The selection_gap of the tables says how much that adds; None without comparisons or tables.
+    """
+    if not {"comparisons", "tables"} <= set(frames):
+        return None
+    comparisons, tables = frames["comparisons"], frames["tables"]
+    gap = dict(zip(zip(tables.role, tables.method, tables.task), tables.selection_gap))
+    added = [
+        gap.get((row.role, "visual_prompt", row.task), math.nan)
+        - gap.get((row.role, row.rival, row.task), math.nan)
+        for row in comparisons.itertuples()
+    ]
+    numbers = ["difference", "low", "high"]
+    return comparisons.assign(**{name: comparisons[name] + added for name in numbers})
+
+
+def apply(claim, frame, scale):
+    """Returns the finding of the claim's rule on `frame`, the csv file of its source."""
+    if frame is None:
+        raise NotRun("is missing")
+    return RULES[claim.id](frame, claim, scale)
+
+
+def judge(claim, frames, best_frame, scale):
+    """Returns the row of a claim: the numbers, the verdict, and in a note why if it was not run.
+
+    `best_frame` are the comparisons at the best test epoch, None without any.
+    """
+    row = {name: getattr(claim, name) for name in COLUMNS if hasattr(claim, name)}
+    row |= {"scale": scale, "best_test": math.nan}
+    try:
+        finding = apply(claim, frames.get(claim.source), scale)
+    except NotRun as error:
+        return row | not_run(claim, f"{claim.source}.csv {error}")
+    best, compared = None, claim.source == "comparisons"
+    if compared:
+        with suppress(NotRun):
+            best = apply(claim, best_frame, scale)
+            row["best_test"] = best["measured"]
+    if scale == "paper" and not math.isnan(claim.tolerance):
+        if compared and not best:
+            return row | not_run(claim, "the tables lack a selection_gap that its size needs")
+        finding = with_size(finding, best, claim)
+    return row | finding | {"note": joined(claim.note, finding["note"])}
+
+
+def not_run(claim, reason):
+    """Returns what a row holds if its rule could not be applied."""
+    empty = dict.fromkeys(("measured", "low", "high"), math.nan)
+    return empty | {"verdict": NOT_RUN, "note": joined(claim.note, f"Not run: {reason}")}
+
+
+def with_size(finding, best, claim):
+    """Returns the finding, which at paper scale must also have the published size.
+
+    The paper reads the best test epoch, so a size that appears there appears, too.
+    """
+    if finding["verdict"] != APPEARS:
+        return finding
+    readings = {"as the tables read it": finding}
+    if best:
+        readings["at the best test epoch"] = best
+    at_least = claim.relation == "at_least"
+    sizes = {
+        name: effects.size_verdict(reading, claim.published, claim.tolerance, at_least)
+        for name, reading in readings.items()
+    }
+    name = min(sizes, key=lambda name: (APPEARS, UNDECIDED, CONTRARY).index(sizes[name]))
+    note = f"The direction appears; the size {sizes[name]}, {name}"
+    if sizes[name] == UNDECIDED:
+        note = f"The direction appears; the size is undecided, {name}"
+    return finding | {"verdict": sizes[name], "note": joined(finding["note"], note)}
+
+
+def joined(*notes):
+    """Returns notes as one text."""
+    return ". ".join(note for note in notes if note)
+
+
+def scorecard(folder, scale, names=None):
+    """Returns one row per claim, with the columns COLUMNS, from the csv files (of `names`)."""
+    frames = read(folder, names)
+    best = at_best_test(frames)
+    rows = [judge(claim, frames, best, scale) for claim in published.claims().itertuples()]
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def markdown(frame, scale):
+    """Returns the scorecard in Markdown, below how many claims have each verdict."""
+    counts = frame.verdict.value_counts()
+    total = ", ".join(f"{MARKS[name]} {name}: {counts.get(name, 0)}" for name in effects.VERDICTS)
+    lines = [f"{style.SCALES[scale]}. {total}.", ""]
+    lines += ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
+    for row in frame.to_dict("records"):
+        decimals = DECIMALS.get(row["unit"], 2)
+        run = row["verdict"] != NOT_RUN
+        texts = [
+            f"{MARKS[row['verdict']]} {row['verdict']}",
+            row["claim"],
+            row["section"],
+            effects.number(row["published"], decimals),
+            effects.shown(row, decimals) if run else "",
+            effects.number(row["best_test"], decimals),
+            row["unit"],
+            f"{row['rule']}." + (f" *{row['note']}.*" if row["note"] else ""),
+        ]
+        lines.append("| " + " | ".join(text.replace("|", r"\|") for text in texts) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", default="results", help="folder with the csv files")
+    parser.add_argument("--names", nargs="*", metavar="NAME", help="csv files to read; else all")
+    parser.add_argument("--scale", required=True, choices=SCALES)
+    parser.add_argument("--out", required=True, type=Path, metavar="CSV")
+    arguments = parser.parse_args(argv)
+
+    def work():
+        frame = scorecard(arguments.results, arguments.scale, arguments.names)
+        runs.write_csv(frame, arguments.out)
+        text = markdown(frame, arguments.scale)
+        write_bytes(arguments.out.with_suffix(".md"), text.encode())
+
+    return runs.exit_code(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

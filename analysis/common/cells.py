@@ -1,0 +1,205 @@
+"""Table cells: one row per role x method x task, measured and published side by side.
+
+Accuracies, spreads and gaps are in percent. A cell without records is empty (NaN).
+"""
+
+import math
+
+import numpy as np
+import pandas
+from scipy.special import stdtrit
+
+from analysis.common.origin import same_origin
+from vpbench.common.errors import RecordError
+from vpbench.records.schema import difference
+from vpbench.spec.backbones import BACKBONES, ROLES
+from vpbench.spec.methods import METHODS, PAPER_METHODS
+from vpbench.spec.scales import OWN_DATASETS
+from vpbench.spec.settings import selection_rule
+from vpbench.spec.tasks import TASKS
+
+COLUMNS = (
+    *("role", "method", "task", "measured", "spread", "low", "high", "seeds"),
+    *("rule", "epoch", "selection_gap", "published", "chance", "shaded"),
+)
+EMPTY = {"measured": math.nan, "spread": math.nan, "low": math.nan, "high": math.nan, "seeds": 0}
+EMPTY |= {"rule": None, "epoch": math.nan, "selection_gap": math.nan, "by_seed": {}}
+NORMAL = 1.959963984540054  # 97.5 % quantile
+
+
+def table(records, published, modality, shift, beats=()):
+    """Returns the cells of a table as a frame with the columns COLUMNS.
+
+    `published` is a mapping from (role, method, task); a visual prompt above all methods `beats`
+    of the same model and task is shaded.
+    """
+    groups = by_cell(records)
+    chance = {record["task"]["published"]: record["task"]["chance"] for record in records}
+    tasks = tasks_of(shift)
+    chance["average"] = float(np.mean([chance.get(task, math.nan) for task in tasks]))
+    rows = []
+    for role, method in rows_of(modality):
+        cells = [cell(groups.get((role, method, task), [])) for task in tasks]
+        for task, values in zip([*tasks, "average"], [*cells, average(cells)]):
+            key = role, method, task
+            facts = {"published": published.get(key, math.nan), "chance": chance.get(task)}
+            rows.append(dict(zip(("role", "method", "task"), key)) | values | facts)
+    measured = {(row["role"], row["method"], row["task"]): row["measured"] for row in rows}
+    for row in rows:
+        rivals = [measured.get((row["role"], method, row["task"])) for method in beats]
+        row["shaded"] = (
+            row["method"] == "visual_prompt"
+            and bool(rivals)
+            and all(rival is not None and row["measured"] > rival for rival in rivals)
+        )
+    frame = pandas.DataFrame(rows, columns=list(COLUMNS))
+    numbers = ["measured", "spread", "low", "high", "epoch", "selection_gap", "published", "chance"]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def tasks_of(shift):
+    """Returns the paper's datasets with (or without) a distribution shift, in Table 6's order."""
+    found = [task.published for task in TASKS.values() if task.published and task.shift == shift]
+    return list(dict.fromkeys(found))
+
+
+def tasks_in(records, shift):
+    """Returns the datasets an analysis is about: the paper's, or those of `records` that the user
+    chose, at a scale where that is so."""
+    own = [one for one in records if one["spec"]["scale"] in OWN_DATASETS]
+    found = [dataset_of(one) for one in own if one["task"]["shift"] == shift]
+    return list(dict.fromkeys(found)) if own else tasks_of(shift)
+
+
+def rows_of(modality):
+    """Returns the (role, method) of the rows of a table, in the paper's order."""
+    roles = {backbone.role for backbone in BACKBONES.values() if backbone.modality == modality}
+    methods = [name for name in PAPER_METHODS if modality in METHODS[name].modalities]
+    return [(role, method) for role in ROLES if role in roles for method in methods]
+
+
+def dataset_of(record):
+    """Returns a record's dataset: the paper's name of it, its own where the user chose it.
+
+    None of a toy dataset, which is in no table of the paper.
+    """
+    own = record["spec"]["task"] if record["spec"]["scale"] in OWN_DATASETS else None
+    return record["task"]["published"] or own
+
+
+def paper_cell(record):
+    """Returns the (role, method, dataset) of a record."""
+    return record["backbone"]["role"], record["spec"]["method"], dataset_of(record)
+
+
+def by_cell(records, cell_of=paper_cell):
+    """Returns the cell of a record -> the records in it, which differ in nothing but the seed."""
+    groups = {}
+    for record in same_origin(records):
+        key = cell_of(record)
+        group = groups.setdefault(key, [])
+        cell_name = " ".join(map(str, key))
+        for other in group:
+            seedless = {"seed": None}
+            found = difference(other["spec"] | seedless, record["spec"] | seedless)
+            if found:
+                raise RecordError(
+                    f"two kinds of records for {cell_name}: {found[0]} is {found[1]!r} and "
+                    f"{found[2]!r}; select one"
+                )
+            if other["spec"]["seed"] == record["spec"]["seed"]:
+                raise RecordError(f"two records for {cell_name}, seed {other['spec']['seed']}")
+        group.append(record)
+    return groups
+
+
+def rule_of(record):
+    """Returns which epoch's accuracy the tables show for this record."""
+    task = record["task"]
+    return selection_rule(record["spec"]["method"], task["paper_validation"], task["shift"])
+
+
+def cell(records):
+    """Returns the measured part of a cell from the records of its seeds."""
+    if not records:
+        return EMPTY
+    rule = rule_of(records[0])
+    chosen = [record["selection"][rule] for record in records]
+    best = [record["selection"]["best_test"] for record in records]
+    values = [pick["test"]["accuracy"] for pick in chosen]
+    epochs = [pick["epoch"] for pick in chosen if pick["epoch"] is not None]
+    mean = float(np.mean(values))
+    low, high = (
+        t_interval(values) if np.ptp(values) else wilson(mean, records[0]["task"]["sizes"]["test"])
+    )  # equal seeds (a method without randomness) say nothing: there the test images do
+    return {
+        "measured": mean,
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+        "low": low,
+        "high": high,
+        "seeds": len(values),
+        "rule": rule,
+        "epoch": float(np.mean(epochs)) if epochs else math.nan,
+        "selection_gap": float(np.mean([pick["test"]["accuracy"] for pick in best])) - mean,
+        "by_seed": {record["spec"]["seed"]: value for record, value in zip(records, values)},
+    }
+
+
+def average(cells):
+    """Returns the measured part of the average over tasks; empty unless all tasks are measured."""
+    if not cells or any(math.isnan(values["measured"]) for values in cells):
+        return EMPTY
+    mean = float(np.mean([values["measured"] for values in cells]))
+    seeds = set.intersection(*(set(values["by_seed"]) for values in cells))
+    means = [float(np.mean([values["by_seed"][seed] for values in cells])) for seed in seeds]
+    same_seeds = all(set(values["by_seed"]) == seeds for values in cells)
+    spread = float(np.std(means, ddof=1)) if same_seeds and len(means) > 1 else math.nan
+    low, high = t_interval(means) if spread > 0 else combined(cells, [1 / len(cells)] * len(cells))
+    return EMPTY | {
+        "measured": mean,
+        "spread": spread,
+        "low": low,
+        "high": high,
+        "seeds": len(seeds),
+        "rule": "+".join(sorted({values["rule"] for values in cells})),
+        "selection_gap": float(np.mean([values["selection_gap"] for values in cells])),
+    }
+
+
+def wilson(percent, count):
+    """Returns the 95 % Wilson interval of a percentage measured on `count` images."""
+    share, square = percent / 100, NORMAL**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    half = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    half /= 1 + square / count
+    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+def t_interval(percents):
+    """Returns the 95 % t-interval of the mean of percentages, one per seed, within 0 and 100."""
+    low, high = t_limits(percents)
+    return max(0.0, low), min(100.0, high)
+
+
+def t_limits(values):
+    """Returns the 95 % t-interval of the mean of two or more numbers."""
+    count, mean = len(values), float(np.mean(values))
+    half = float(stdtrit(count - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(count))
+    return mean - half, mean + half
+
+
+def combined(cells, weights):
+    """Returns the 95 % interval of a weighted sum of cells, taken as independent.
+
+    This is the method of variance estimates recovery (Zou and Donner, 2008): each limit adds the
+    squared distances of the cells' own limits to their means.
+    """
+    down = up = total = 0.0
+    for values, weight in zip(cells, weights):
+        below, above = values["measured"] - values["low"], values["high"] - values["measured"]
+        if weight < 0:
+            below, above = above, below
+        total += weight * values["measured"]
+        down += (weight * below) ** 2
+        up += (weight * above) ** 2
+    return total - math.sqrt(down), total + math.sqrt(up)

@@ -1,0 +1,126 @@
+"""Effects with 95 % intervals: read from the rows of a csv file, put together, and judged.
+
+An effect is a mapping with measured, low and high. What the rows do not hold is said by `NotRun`.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import ndtri
+
+from analysis.common import cells
+from vpbench.common.errors import RecordError
+
+APPEARS, CONTRARY, UNDECIDED, NOT_RUN = "appears", "does not appear", "undecided", "not run"
+VERDICTS = (APPEARS, CONTRARY, UNDECIDED, NOT_RUN)
+SIDES = ("low", "high")
+
+
+class NotRun(LookupError):
+    """A rule needs what a csv file does not have; the message says what, after the file's name."""
+
+
+def verdict(effect, side="above", limit=0.0):
+    """Returns whether the effect is on the claimed side of `limit`, interval and all."""
+    low, high = effect["low"], effect["high"]
+    if side == "below":
+        low, high, limit = -high, -low, -limit
+    if low > limit:
+        return APPEARS
+    return CONTRARY if high < limit else UNDECIDED
+
+
+def size_verdict(effect, published, tolerance, at_least=False):
+    """Returns whether the effect is as large as published, give or take `tolerance`.
+
+    It is if the measured value is within it, and it is not if the whole interval is outside.
+    """
+    low, high = published - tolerance, math.inf if at_least else published + tolerance
+    if low <= effect["measured"] <= high:
+        return APPEARS
+    return CONTRARY if effect["high"] < low or effect["low"] > high else UNDECIDED
+
+
+def effect_of(frame, columns=("measured", "low", "high"), **wanted):
+    """Returns the effect in `columns` of the one row of `frame` that has the values `wanted`."""
+    rows = effects_of(frame, columns, **wanted)
+    if len(rows) > 1:
+        raise RecordError(f"{len(rows)} rows with {described(wanted)}, where one is expected")
+    return rows[0]
+
+
+def effects_of(frame, columns=("measured", "low", "high"), **wanted):
+    """Returns the effects in `columns` of all rows of `frame` with the values `wanted`."""
+    kept = np.ones(len(frame), bool)
+    for name, value in wanted.items():
+        kept &= (frame[name] == value).to_numpy(bool)
+    if not kept.any():
+        raise NotRun(f"has no row with {described(wanted)}")
+    numbers = np.stack([frame[name].to_numpy(float)[kept] for name in columns], axis=1)
+    if np.isnan(numbers).any():
+        raise NotRun(f"has nothing measured with {described(wanted)}")
+    return [dict(zip(("measured", *SIDES), row)) for row in numbers.tolist()]
+
+
+def described(wanted):
+    """Returns the values that a row must have, in words."""
+    return ", ".join(f"{name} {value}" for name, value in wanted.items()) or "anything"
+
+
+def contrast(effects, weights):
+    """Returns the weighted sum of effects, taken as independent, as an effect."""
+    low, high = cells.combined(effects, weights)
+    measured = sum(weight * one["measured"] for one, weight in zip(effects, weights))
+    return {"measured": measured, "low": low, "high": high}
+
+
+def minus(effect, other):
+    """Returns the difference of two effects."""
+    return contrast([effect, other], [1, -1])
+
+
+def mean(effects):
+    """Returns the mean of effects."""
+    return contrast(effects, [1 / len(effects)] * len(effects))
+
+
+def smallest(effects):
+    """Returns the smallest of several effects: above a limit only if all of them are."""
+    return extreme(effects, min)
+
+
+def largest(effects):
+    """Returns the largest of several effects: below a limit only if all of them are."""
+    return extreme(effects, max)
+
+
+def extreme(effects, choose):
+    """Returns the smallest or largest effect, its interval widened so that all hold together.
+
+    Each interval is stretched about its value as Bonferroni's correction stretches a normal one,
+    because the extreme of many is extreme by chance, too.
+    """
+    stretch = ndtri(1 - 0.025 / len(effects)) / ndtri(0.975)
+    wide = [
+        one | {side: one["measured"] + stretch * (one[side] - one["measured"]) for side in SIDES}
+        for one in effects
+    ]
+    return {name: float(choose(one[name] for one in wide)) for name in ("measured", *SIDES)}
+
+
+def trend(effects, places):
+    """Returns the least-squares slope of effects at `places` (two or more different numbers)."""
+    away = np.asarray(places, float) - np.mean(places)
+    return contrast(effects, list(away / (away @ away)))
+
+
+def shown(effect, decimals):
+    """Returns an effect for people: 1.2 (-0.3 to 2.7)."""
+    measured, low, high = (number(effect[name], decimals) for name in ("measured", *SIDES))
+    return f"{measured} ({low} to {high})"
+
+
+def number(value, decimals):
+    """Returns a number for people, nothing for a missing one."""
+    text = "" if math.isnan(value) else f"{value:,.{decimals}f}"
+    return text.replace("-", "\N{MINUS SIGN}")

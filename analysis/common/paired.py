@@ -1,0 +1,111 @@
+"""Two methods on the same test images: their difference with an interval, and McNemar's test.
+
+A pair is (correct_a, correct_b): for every test image, in the same order, whether it was classified
+correctly. With several seeds each is an array [seeds, images]; an image then counts with the share
+of the seeds that are right. The intervals are about the test images: they take the trained prompts
+and heads as given, so they hold nothing of what another seed would change.
+"""
+
+import numpy as np
+
+from vpbench.common.errors import RecordError
+from vpbench.records import reading
+
+
+def correct(record):
+    """Returns (ids, correct) of a run: each test image, and whether its prediction is right."""
+    arrays = reading.arrays(record, "predictions")
+    return arrays["id"], arrays["prediction"] == arrays["label"]
+
+
+def matched(record_a, record_b):
+    """Returns the pair (correct_a, correct_b) [images] of two runs on the same test images."""
+    names = [f"{record['spec']['method']} of {where(record)}" for record in (record_a, record_b)]
+    a, b = (reading.arrays(record, "predictions") for record in (record_a, record_b))
+    if record_a["spec"]["task"] != record_b["spec"]["task"]:  # equal ids would mean nothing
+        raise RecordError(f"{names[0]} and {names[1]}: two tasks; a comparison needs one")
+    for key in ("id", "label"):
+        if not np.array_equal(a[key], b[key]):
+            raise RecordError(
+                f"{names[0]} and {names[1]}: the {key}s of their test images differ; "
+                "run both on the same data"
+            )
+    return tuple(arrays["prediction"] == arrays["label"] for arrays in (a, b))
+
+
+def matched_seeds(records_a, records_b):
+    """Returns the pair [seeds, images] of runs that differ in nothing but the seed, by seed.
+
+    Side b may be one run, without randomness: then it is compared with every seed of side a.
+    """
+    others = {record["spec"]["seed"]: record for record in records_b}
+    alone = records_b[0] if len(records_b) == 1 else None
+    pairs = []
+    for record in records_a:
+        other = others.get(record["spec"]["seed"], alone)
+        if other is None:
+            raise RecordError(
+                f"{records_b[0]['spec']['method']} of {where(records_b[0])}: no run with seed "
+                f"{record['spec']['seed']} to compare with"
+            )
+        pairs.append(matched(record, other))
+    return tuple(np.array(side) for side in zip(*pairs))
+
+
+def where(record):
+    """Returns which backbone, task, variant and seed a run is about, for people."""
+    spec = record["spec"]
+    return f"{spec['backbone']} on {spec['task']} ({spec['variant']}, seed {spec['seed']})"
+
+
+def difference(pairs, samples=2000, seed=0):
+    """Returns (difference, low, high): accuracy a - b in percentage points, averaged over tasks.
+
+    `pairs` has one pair per task. The 95 % interval is the percentile interval of `bootstrap`.
+    """
+    if not pairs:
+        raise RecordError("a paired difference needs at least one task that both methods have")
+    found, drawn = bootstrap(
+        [(per_image(a) - per_image(b))[:, None] for a, b in pairs], samples, seed
+    )
+    low, high = np.percentile(drawn[:, 0], [2.5, 97.5])
+    return 100 * float(found[0]), 100 * float(low), 100 * float(high)
+
+
+def bootstrap(tables, samples=2000, seed=0):
+    """Returns (means [columns], drawn [samples, columns]) of tables of images, averaged over them.
+
+    `tables` has an array [images, columns] per task. Each sample draws the images of every task
+    anew, all columns together.
+    """
+    generator = np.random.default_rng(seed)
+    means, drawn = 0.0, 0.0
+    for table in tables:
+        values, counts = np.unique(table, axis=0, return_counts=True)
+        # Images with the same row are alike, so only how many of each are drawn matters.
+        many = generator.multinomial(len(table), counts / len(table), size=samples)
+        drawn = drawn + many @ values / len(table) / len(tables)
+        means = means + table.mean(axis=0) / len(tables)
+    return means, drawn
+
+
+def per_image(right):
+    """Returns for each image the share of the seeds that are right."""
+    right = np.asarray(right, dtype=float)
+    return right if right.ndim == 1 else right.mean(axis=0)
+
+
+def mcnemar(correct_a, correct_b):
+    """Returns the p value of McNemar's exact two-sided test on the images where one is right.
+
+    With several seeds it is the largest of the seeds' p values: below 0.05, every seed differs.
+    Their discordant images are never added up, because a test image is no new one at each seed.
+    """
+    from scipy.stats import binomtest
+
+    p_values = []
+    for a, b in zip(*(np.atleast_2d(np.asarray(side, bool)) for side in (correct_a, correct_b))):
+        only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
+        discordant = only_a + only_b
+        p_values.append(float(binomtest(only_a, discordant).pvalue) if discordant else 1.0)
+    return max(p_values)

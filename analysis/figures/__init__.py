@@ -1,0 +1,1 @@
+"""The paper's figures and those beyond it, one file per figure."""

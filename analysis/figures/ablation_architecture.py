@@ -1,0 +1,174 @@
+"""Figure 9: visual prompt, linear probe and fine-tuning by architecture, on CIFAR100."""
+
+import sys
+import textwrap
+
+import pandas
+
+from analysis.common import cells, gaps, runs, style, variants
+from analysis.common.origin import same_origin
+from vpbench.spec.backbones import ROLES
+from vpbench.spec.methods import METHODS
+
+SHOWN = {  # method -> name, colour, marker
+    "visual_prompt": ("Visual prompt", "#0173b2", "o"),
+    "linear_probe": ("Linear probe", "#de8f05", "s"),
+    "fine_tune": ("Fine-tuning", "#595959", "^"),
+}
+FAMILIES = {"clip": ("#0173b2", "o"), "instagram": ("#de8f05", "s")}
+FAMILIES |= {"bit_m": ("#029e73", "^"), "rn50": ("#cc78bc", "D")}
+COLUMNS = ("backbone", "role", "architecture", "parameters", "method")
+COLUMNS += ("measured", "spread", "low", "high", "seeds")
+
+
+def accuracies(records):
+    """Returns one row per backbone and method, by model of the paper and number of parameters."""
+    variants.single(records, "task")
+    own = [record for record in records if record["spec"]["variant"] == "default"]
+    rows = []
+    for backbone in {record["spec"]["backbone"]: None for record in same_origin(own)}:
+        for method in SHOWN:
+            group = [
+                record
+                for record in variants.of_method(own, method)
+                if record["spec"]["backbone"] == backbone
+            ]
+            if not group:
+                continue
+            variants.alike(group, ())
+            facts, values = group[0]["backbone"], cells.cell(group)
+            row = {"backbone": backbone, "method": method}
+            row |= {key: facts[key] for key in ("role", "architecture", "parameters")}
+            row |= {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+            rows.append(row)
+    rows.sort(key=order)
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def order(row):
+    """Returns the place of a row: model of the paper, parameters, backbone, method."""
+    places = list(ROLES).index(row["role"]), row["parameters"], row["backbone"]
+    return *places, list(SHOWN).index(row["method"])
+
+
+def gaps_of(frame):
+    """Returns what the figure lacks, in words."""
+    if frame.empty:
+        return ["visual prompt, linear probe and fine-tuning, on every backbone"]
+    return [
+        f"{METHODS[method].display} of {backbone}"
+        for backbone in frame.backbone.unique()
+        for method in SHOWN
+        if not ((frame.backbone == backbone) & (frame.method == method)).any()
+    ]
+
+
+def millions(parameters):
+    """Returns a number of parameters for people: 0.60 M, 86 M."""
+    count = parameters / 1e6
+    return f"{count:.0f} M" if count >= 10 else f"{count:.2f} M"
+
+
+def draw_methods(axes, frame):
+    """Returns `axes` with a row per architecture and a marker per method."""
+    backbones = list(frame.backbone.unique())
+    for number, (method, (name, colour, marker)) in enumerate(SHOWN.items()):
+        rows = frame[frame.method == method]
+        places = [backbones.index(backbone) + 0.2 * (number - 1) for backbone in rows.backbone]
+        axes.errorbar(
+            rows.measured, places,
+            xerr=[rows.measured - rows.low, rows.high - rows.measured], fmt=marker, color=colour,
+            markersize=6, lw=1, capsize=2, label=name,
+        )  # fmt: skip
+    facts = frame.drop_duplicates("backbone")
+    labels = [
+        "\n".join(
+            [f"{style.role_name(row.role)}, {millions(row.parameters)}"]
+            + textwrap.wrap(row.architecture, 30)
+        )
+        for row in facts.itertuples()
+    ]
+    axes.set_yticks(range(len(backbones)), labels, fontsize=7.5)
+    axes.set_ylim(len(backbones) - 0.5, -0.5)
+    for place, (role, above) in enumerate(zip(facts.role, [None, *facts.role])):
+        if above not in (None, role):
+            axes.axhline(place - 0.5, color="0.8", lw=0.8)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("Test accuracy (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def draw_sizes(axes, frame):
+    """Returns `axes` with the accuracy of the visual prompt by number of parameters."""
+    from matplotlib import ticker
+
+    rows = frame[frame.method == "visual_prompt"]
+    transformer = rows.architecture.str.startswith("ViT")
+    for (role, is_transformer), family in rows.groupby([rows.role, transformer], sort=False):
+        colour, marker = FAMILIES[role]
+        mixed = transformer[rows.role == role].nunique() > 1  # CLIP: the paper compares the two
+        kind = (" ViT" if is_transformer else " ResNet") if mixed else ""
+        axes.errorbar(
+            family.parameters / 1e6, family.measured,
+            [family.measured - family.low, family.high - family.measured], color=colour,
+            marker=marker, markersize=6, lw=1, capsize=2, linestyle=":",
+            mfc="white" if mixed and not is_transformer else colour,
+            label=style.role_name(role) + kind,
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(5))  # a logarithmic one names too few or many
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.margins(x=0.15)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("Backbone parameters (millions)")
+    axes.set_ylabel("Accuracy of visual prompt (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return axes
+
+
+def draw(frame, scale, task, missing):
+    """Returns the figure: every method by architecture, and the visual prompt by parameters."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    count = frame.backbone.nunique()
+    figure = plt.figure(figsize=(style.WIDTH, max(3.4, 1.2 + 0.5 * count)), layout="constrained")
+    noun = "architecture" if count == 1 else "architectures"
+    title = f"{count} {noun} on {style.task_name(task, scale)}"
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    draw_methods(left, frame)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=3, frameon=False,
+        title=gaps.note(missing), title_fontsize=7,
+    )  # fmt: skip
+    if (frame.method == "visual_prompt").any():
+        draw_sizes(right, frame)
+    else:
+        gaps.explain(right, "Visual prompts were not run.")
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = accuracies(records)
+    runs.write_csv(frame, out)
+    task = records[0]["task"]["published"] if records else "cifar100"
+    figure = draw(frame, runs.scale_of(records), task, gaps.warn(gaps_of(frame)))
+    return style.save(figure, figures, "ablation_architecture")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Figure 6: accuracy of a visual prompt by template and size, on EuroSAT with CLIP."""
+
+import math
+import sys
+
+import pandas
+
+from analysis.common import cells, gaps, runs, style, variants
+
+TEMPLATES = {  # template -> name, colour, marker, line
+    "padding": ("Padding", "#0173b2", "o", "-"),
+    "fixed_patch": ("Patch at a fixed place", "#de8f05", "s", "--"),
+    "random_patch": ("Patch at a random place", "#029e73", "^", "-."),
+}
+DESIGN = ("template", "size", "lr")
+PLACES = ("position_range", "test_position")  # only a random patch reads them
+RATES = ("fixed", "validated")
+COLUMNS = (
+    *("template", "size", "parameters", "rate", "lr", "validation", "measured", "spread"),
+    *("low", "high", "seeds", "epochs", "text_prompt", "gain"),
+)
+
+
+def prompt_runs(records):
+    """Returns (designs, fixed): (template, size, lr) -> runs by seed, and the recipe's own rate.
+
+    The rate is None where the recipe itself (variant `default`) was not run.
+    """
+    for key in ("task", "backbone"):
+        variants.single(records, key)
+    prompted = variants.own_text(variants.of_method(records, "visual_prompt"))
+    recipe = [record for record in prompted if record["spec"]["variant"] == "default"]
+    changed = [record for record in prompted if record["spec"]["variant"] != "default"]
+    fixed = variants.setting(recipe[0], "lr") if recipe else None
+    designs = variants.by_settings(variants.alike(changed, DESIGN + PLACES, recipe), DESIGN)
+    for (template, size, lr), group in designs.items():
+        variants.alike(group, PLACES if template != "random_patch" else ())
+    return designs, fixed
+
+
+def rates(designs, fixed):
+    """Returns (template, size) -> {fixed, validated: learning rate}, in the order of the figure.
+
+    `validated` is the rate with the best mean validation accuracy over the seeds, of those that
+    were run (ties: the fixed rate, then the smallest); the test split has no say in it.
+    """
+    found = {}
+    for template, size in sorted({key[:2] for key in designs}, key=place):
+        own = {key[2]: group for key, group in designs.items() if key[:2] == (template, size)}
+        chosen = {"fixed": fixed} if fixed in own else {}
+        scores = {lr: variants.validation_accuracy(group) for lr, group in own.items()}
+        if None not in scores.values():
+            # Rounded, because equal shares of the images may differ in the last bit.
+            order = {lr: (-round(score, 6), lr != fixed, lr) for lr, score in scores.items()}
+            chosen["validated"] = min(order, key=order.get)
+        found[template, size] = chosen
+    return found
+
+
+def place(design):
+    """Returns the place of (template, size) in the figure."""
+    template, size = design
+    return list(TEMPLATES).index(template), size
+
+
+def accuracies(records):
+    """Returns one row per template, size and rate: accuracy over the seeds and gain over TP."""
+    designs, fixed = prompt_runs(records)
+    plain = variants.zero_shot(records)
+    text_prompt = cells.cell([plain])["measured"] if plain else math.nan
+    rows = []
+    for (template, size), chosen in rates(designs, fixed).items():
+        for rate, lr in chosen.items():
+            group = designs[template, size, lr]
+            values = cells.cell(group)
+            rows.append(
+                {
+                    **{"template": template, "size": size, "rate": rate, "lr": lr},
+                    "parameters": group[0]["trained_parameters"],
+                    "epochs": variants.setting(group[0], "epochs"),
+                    "validation": variants.validation_accuracy(group),
+                    "text_prompt": text_prompt,
+                    "gain": values["measured"] - text_prompt,
+                }
+                | {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+            )
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def gaps_of(records):
+    """Returns what the figure lacks, in words."""
+    designs, fixed = prompt_runs(records)
+    chosen = rates(designs, fixed)
+    missing = []
+    if fixed is None:
+        missing.append("the recipe itself (visual_prompt, default), so no rate is the fixed one")
+    for template, (name, *_) in TEMPLATES.items():
+        sizes = [size for other, size in chosen if other == template]
+        if not sizes:
+            missing.append(name.lower())
+        for rate in RATES:
+            lacking = [size for size in sizes if rate not in chosen[template, size]]
+            if lacking and not (rate == "fixed" and fixed is None):
+                missing.append(f"{name.lower()} p = {listed(lacking)}, {rate} rate")
+    if variants.zero_shot(records) is None:
+        missing.append("text prompt only")
+    return missing
+
+
+def listed(numbers):
+    """Returns numbers as text: 1, 3, 10."""
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def draw_panel(axes, frame, rate):
+    """Returns `axes` with one line per template; error bars are the intervals over the seeds."""
+    for number, (template, (name, colour, marker, line)) in enumerate(TEMPLATES.items()):
+        rows = frame[(frame.template == template) & (frame.rate == rate)]
+        if rows.empty:
+            continue
+        rows = rows.sort_values("parameters")
+        x = rows.parameters * 1.04 ** (number - 1)  # aside, so that no interval hides another
+        axes.errorbar(
+            x, rows.measured, [rows.measured - rows.low, rows.high - rows.measured], color=colour,
+            marker=marker, linestyle=line, markersize=5, lw=1.2, elinewidth=0.8, capsize=1.5,
+            label=name,
+        )  # fmt: skip
+    text_prompt = frame.text_prompt.iloc[0]
+    if text_prompt == text_prompt:
+        axes.axhline(text_prompt, color="black", linestyle=":", lw=1.2, label="Text prompt only")
+    axes.set_xscale("log")
+    axes.set_ylabel("Test accuracy (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def name_sizes(axes, frame):
+    """Returns `axes` with two rows above it: the size p at each number of parameters.
+
+    Sizes whose texts would touch are named together.
+    """
+    low, high = (math.log10(limit) for limit in axes.get_xlim())
+    padding = frame.template == "padding"
+    for y, name, rows in ((1.03, "padding", frame[padding]), (1.11, "patch", frame[~padding])):
+        points = sorted(set(zip(rows.parameters, rows["size"])))
+        names = [((math.log10(count) - low) / (high - low), f"{size}") for count, size in points]
+        for x, text in apart(names):
+            axes.text(x, y, text, ha="center", fontsize=7, transform=axes.transAxes)
+        axes.text(-0.01, y, f"p of {name}", ha="right", fontsize=7, transform=axes.transAxes)
+    return axes
+
+
+def apart(names):
+    """Returns [(x, text)] from left to right, neighbours that would touch joined into one.
+
+    `x` is a text's middle as a share of a panel's width; a letter of 7 pt takes 0.008 of it.
+    """
+    for place, ((x, text), (other_x, other)) in enumerate(zip(names, names[1:])):
+        if other_x - x < 0.008 * (len(text) + len(other)) / 2 + 0.008:
+            joined = (x + other_x) / 2, f"{text}, {other}"
+            return apart([*names[:place], joined, *names[place + 2 :]])
+    return names
+
+
+def training(frame):
+    """Returns for how long and how often the prompts were trained."""
+    return f"{spelled(frame.epochs, 'epoch')}, {spelled(frame.seeds, 'seed')}"
+
+
+def spelled(counts, noun):
+    """Returns the smallest and largest count with their noun: 4 epochs, 1 to 3 seeds."""
+    low, high = min(counts), max(counts)
+    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
+
+
+def titles(frame):
+    """Returns rate -> what stands above its panel."""
+    fixed, chosen = (sorted(frame[frame.rate == rate].lr.unique()) for rate in RATES)
+    own = f" ({chosen[0]:g} to {chosen[-1]:g})" if chosen else ""
+    return {
+        "fixed": f"Learning rate of the main recipe{f' ({listed(fixed)})' if fixed else ''}",
+        "validated": f"Learning rate chosen on validation for each template and size{own}",
+    }
+
+
+def draw(frame, scale, task, missing):
+    """Returns the figure: above with the recipe's own rate, below with one chosen for each."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    title = f"CLIP on {style.task_name(task, scale)}: template and size of the visual prompt"
+    figure = plt.figure(figsize=(style.WIDTH, 5.6), layout="constrained")
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axes, (rate, text) in zip(panels, titles(frame).items()):
+        if (frame.rate == rate).any():
+            draw_panel(axes, frame, rate)
+        else:
+            gaps.explain(axes, "Not run.")
+        axes.set_title(text, pad=27 if axes is panels[0] else 4)
+    name_sizes(panels[0], frame)
+    panels[1].set_xlabel(f"Trainable parameters ({training(frame)})")
+    handles = {}
+    for axes in panels:
+        handles |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False,
+        title=gaps.note(missing), title_fontsize=7,
+    )  # fmt: skip
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame, missing = accuracies(records), gaps.warn(gaps_of(records))
+    runs.write_csv(frame, out)
+    task = records[0]["task"]["published"] if records else "eurosat"
+    figure = draw(frame, runs.scale_of(records), task, missing)
+    return style.save(figure, figures, "ablation_prompt_size")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Comparisons: visual prompt against each other method on the same test images, with intervals."""
+
+import math
+import sys
+
+import pandas
+
+from analysis.common import cells, gaps, paired, published, runs, style
+from vpbench.spec.methods import METHODS
+
+COLUMNS = (
+    *("role", "task", "method", "rival", "difference", "low", "high", "p_value", "seeds"),
+    *("images", "published"),
+)
+EMPTY = {"difference": math.nan, "low": math.nan, "high": math.nan, "p_value": None, "seeds": 0}
+EMPTY |= {"images": 0}
+AVERAGES = {False: "average", True: "shift_average"}  # of the 12 datasets, of the 3 shifts
+TABLES = {False: (1, 4), True: (2, 5)}  # where the paper's numbers are
+MODALITIES = ("vision_language", "vision")
+RIVALS = {  # what a visual prompt is compared with -> colour, marker
+    "text_prompt": ("#0173b2", "o"),
+    "linear_probe": ("#de8f05", "s"),
+    "fine_tune": ("#595959", "^"),
+}
+
+
+def comparisons(records):
+    """Returns one row per model, rival and task, with the columns COLUMNS, in percentage points.
+
+    The intervals and p values are those of `analysis.paired`; an average draws the images of each
+    task anew, has no p value, and is empty unless all its tasks are measured.
+    """
+    groups = cells.by_cell([record for record in records if record["task"]["published"]])
+    theirs = {shift: published.accuracies(*numbers) for shift, numbers in TABLES.items()}
+    rows = []
+    for role, rival in duels():
+        for shift, name in AVERAGES.items():
+            pairs = {task: pair(groups, role, rival, task) for task in cells.tasks_of(shift)}
+            tested = {task: compared([one]) for task, one in pairs.items()}
+            for task, values in (tested | {name: compared(list(pairs.values()))}).items():
+                key = {"role": role, "task": task, "method": "visual_prompt", "rival": rival}
+                printed = "average" if task == name else task
+                ours, other = (theirs[shift][role, m, printed] for m in ("visual_prompt", rival))
+                rows.append(key | values | {"published": ours - other})
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def duels():
+    """Returns the (role, rival) of a visual prompt, in the paper's order."""
+    rows = [row for modality in MODALITIES for row in cells.rows_of(modality)]
+    return [(role, method) for role, method in rows if method != "visual_prompt"]
+
+
+def pair(groups, role, rival, task):
+    """Returns the pair [seeds, images] of the seeds that both methods have, None without any.
+
+    A rival of one seed is compared with every seed of the visual prompt.
+    """
+    ours = groups.get((role, "visual_prompt", task), [])
+    others = groups.get((role, rival, task), [])
+    if len(others) > 1:
+        seeds = {record["spec"]["seed"] for record in others}
+        ours = [record for record in ours if record["spec"]["seed"] in seeds]
+    return paired.matched_seeds(ours, others) if ours and others else None
+
+
+def compared(pairs):
+    """Returns the measured part of a row from its pairs, one per task; empty if one is None."""
+    if any(one is None for one in pairs):
+        return EMPTY
+    difference, low, high = paired.difference(pairs)
+    # As text, because a table rounded to three decimals would call the smallest ones zero.
+    p_value = f"{paired.mcnemar(*pairs[0]):.2g}" if len(pairs) == 1 else None
+    counts = {"seeds": min(len(ours) for ours, _ in pairs)}
+    counts["images"] = sum(ours.shape[1] for ours, _ in pairs)
+    return {"difference": difference, "low": low, "high": high, "p_value": p_value} | counts
+
+
+def gaps_of(frame):
+    """Returns what was not run, in words: the comparisons that lack the same tasks, together."""
+    lacking = {}
+    tasks = frame[~frame.task.isin(AVERAGES.values())]
+    groups = tasks.groupby(["role", "rival"], sort=False)
+    for (role, rival), rows in groups:
+        name = f"{style.role_name(role)} VP and {METHODS[rival].display}"
+        empty = rows[rows.difference.isna()].task
+        where = "any dataset" if len(empty) == len(rows) else ", ".join(empty)
+        lacking.setdefault(where, []).append(name)
+    lacking.pop("", None)
+    return [
+        f"{'any comparison' if len(names) == len(groups) else ', '.join(names)} on {where}"
+        for where, names in lacking.items()
+    ]
+
+
+def draw_panel(axes, frame, offset, ticks):
+    """Returns `axes` with one row per task: difference and interval, hollow the paper's number."""
+    rival = frame.rival.iloc[0]
+    colour, marker = RIVALS[rival]
+    y = [ticks[task] + offset for task in frame.task]
+    axes.errorbar(
+        frame.difference, y, xerr=[frame.difference - frame.low, frame.high - frame.difference],
+        fmt=marker, color=colour, markersize=4, elinewidth=1, capsize=1.5,
+        label=f"VP \N{MINUS SIGN} {METHODS[rival].display}",
+    )  # fmt: skip
+    axes.plot(frame.published, y, marker, markersize=4.5, mfc="none", mec=colour, mew=0.8)
+    return axes
+
+
+def frame_rows(axes, ticks, scale):
+    """Returns `axes` with the names of the tasks, a line at zero and the averages set apart."""
+    axes.axvline(0, color="black", linewidth=0.8)
+    names = style.TASKS | {"average": "Average of the 12", "shift_average": "Average of the 3"}
+    for task, y in ticks.items():
+        if task in AVERAGES.values():
+            axes.axhspan(y - 0.5, y + 0.5, color="#eeeeee", zorder=0)
+        else:
+            names[task] = style.task_name(task, scale)
+    axes.set_yticks(list(ticks.values()), [names[task] for task in ticks])
+    axes.set_ylim(max(ticks.values()) + 0.7, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.grid(axis="x", linewidth=0.4, color="#cccccc")
+    axes.set_axisbelow(True)
+    return axes
+
+
+def draw(frame, scale, missing):
+    """Returns the figure: above CLIP, a panel per rival; below the vision models, a panel each."""
+    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+
+    style.set_theme()
+    figure = plt.figure(figsize=(style.WIDTH, 7.6), layout="constrained")
+    title = "Visual prompt against other methods, on the same test images"
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.difference.isna().all():
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    ticks = {task: float(place) for place, task in enumerate(frame.task.unique())}
+    above, below = figure.subfigures(2, 1)
+    clip = above.subplots(1, 3, sharey=True)
+    vision = below.subplots(1, 3, sharex=True, sharey=True)
+    for axes, rival in zip(clip, RIVALS):
+        draw_panel(axes, frame[(frame.role == "clip") & (frame.rival == rival)], 0, ticks)
+        axes.set_title(f"CLIP: VP \N{MINUS SIGN} {METHODS[rival].display}")
+    roles = [role for role in style.ROLES if role in set(frame.role) - {"clip"}]
+    for axes, role in zip(vision, roles):
+        for offset, rival in ((-0.2, "linear_probe"), (0.2, "fine_tune")):
+            draw_panel(axes, frame[(frame.role == role) & (frame.rival == rival)], offset, ticks)
+        axes.set_title(style.role_name(role))
+    for axes in [*clip, *vision]:
+        frame_rows(axes, ticks, scale)
+    for axes in (clip[1], vision[1]):
+        axes.set_xlabel("Difference in accuracy (points)")
+    handles, names = vision[0].get_legend_handles_labels()
+    handles.append(Line2D([], [], marker="o", color="black", markersize=4))
+    handles.append(Line2D([], [], marker="o", color="black", mfc="none", linestyle="none"))
+    names += ["Measured, 95 % interval", "Paper"]
+    figure.legend(
+        handles, names, title=gaps.note(missing), title_fontsize=7,
+        loc="outside lower center", ncols=4, frameon=False,
+    )  # fmt: skip
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = comparisons(records)
+    missing = gaps.warn(gaps_of(frame))
+    runs.write_csv(frame, out)
+    return style.save(draw(frame, runs.scale_of(records), missing), figures, "comparisons")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

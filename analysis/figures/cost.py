@@ -1,0 +1,195 @@
+"""Cost: seconds, throughput, parameters and memory of each method, and accuracy against them."""
+
+import sys
+
+import numpy as np
+import pandas
+
+from analysis.common import cells, gaps, runs, style
+from analysis.common.origin import same_origin
+from vpbench.common.errors import RecordError
+from vpbench.spec.backbones import ROLES
+from vpbench.spec.methods import METHODS
+from vpbench.spec.scales import OWN_DATASETS
+
+COLUMNS = (
+    *("role", "backbone", "method", "device", "seconds", "images_per_second"),
+    *("trained_parameters", "parameters", "peak_memory_mb", "accuracy", "low", "high", "tasks"),
+)
+MEASURED = ("seconds", "images_per_second", "peak_memory_mb")
+LOOKS = {  # method -> colour, fill
+    "text_prompt": ("#000000", "left"),
+    "visual_prompt": ("#0173b2", "full"),
+    "linear_probe": ("#de8f05", "bottom"),
+    "fine_tune": ("#595959", "none"),
+}
+MARKERS = {"clip": "o", "instagram": "s", "bit_m": "^", "rn50": "D"}
+AXES = {  # column -> name of the axis
+    "seconds": "Seconds of training and evaluation",
+    "trained_parameters": "Trained parameters",
+}
+
+
+def costs(records):
+    """Returns one row per model, backbone, method and device, with the columns COLUMNS.
+
+    Costs are medians over the datasets without shift (and seeds), accuracy (%) is the mean over
+    them as in Tables 1 and 4, at the epoch that the tables read. seconds are those of training and
+    of every evaluation; peak memory is that of the GPU, or of the whole process so far on a CPU.
+    """
+    rows = []
+    groups = grouped(records)
+    for key in sorted(groups, key=place):
+        tasks = groups[key]
+        own = [record for group in tasks.values() for record in group]
+        found = [cells.cell(group) for group in tasks.values()]
+        weights = [1 / len(found)] * len(found)
+        values = {name: median([one["measured"].get(name) for one in own]) for name in MEASURED}
+        values["trained_parameters"] = median([one["trained_parameters"] for one in own])
+        values["parameters"] = own[0]["backbone"]["parameters"]
+        values["accuracy"] = float(np.mean([value["measured"] for value in found]))
+        values["low"], values["high"] = cells.combined(found, weights)
+        rows.append(dict(zip(COLUMNS, key)) | values | {"tasks": len(found)})
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def place(key):
+    """Returns the place of (role, backbone, method, device) in the table."""
+    role, backbone, method, device = key
+    return device, list(ROLES).index(role), backbone, list(METHODS).index(method)
+
+
+def grouped(records):
+    """Returns (role, backbone, method, device) -> dataset -> its records, one per seed."""
+    groups = {}
+    for record in same_origin(records):
+        task, spec = cells.dataset_of(record), record["spec"]
+        if not task or record["task"]["shift"]:
+            continue
+        key = record["backbone"]["role"], spec["backbone"], spec["method"], record["device"]
+        group = groups.setdefault(key, {}).setdefault(task, [])
+        if any(other["spec"]["seed"] == spec["seed"] for other in group):
+            raise RecordError(
+                f"two records for {spec['method']} of {spec['backbone']} on {spec['task']}, seed "
+                f"{spec['seed']}; select one variant"
+            )
+        group.append(record)
+    return groups
+
+
+def median(values):
+    """Returns the median of the numbers that were measured, NaN of none."""
+    values = [value for value in values if value is not None]
+    return float(np.median(values)) if values else float("nan")
+
+
+def gaps_of(frame, scale=None):
+    """Returns what was not run, in words, and which rows are about fewer datasets than others.
+
+    Where the user chose the datasets none of the paper's lacks.
+    """
+    if scale in OWN_DATASETS and len(frame):
+        return []
+    expected = [row for name in ("vision_language", "vision") for row in cells.rows_of(name)]
+    found = set(zip(frame.role, frame.method))
+    absent = [
+        f"{style.role_name(role)} {METHODS[method].display}"
+        for role, method in expected
+        if (role, method) not in found
+    ]
+    missing = [", ".join(absent)] if absent else []
+    most = len(cells.tasks_of(shift=False))
+    fewer = {}
+    for row in frame[frame.tasks < most].itertuples():
+        name = f"{style.role_name(row.role)} {METHODS[row.method].display}"
+        fewer.setdefault(most - row.tasks, []).append(name)
+    missing += [
+        f"{count} of {most} datasets of {', '.join(names)}" for count, names in fewer.items()
+    ]
+    return missing
+
+
+def draw_panel(axes, frame, column):
+    """Returns `axes` with a point per backbone (shape) and method (fill and colour)."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for row in frame.itertuples():
+        colour, fill = LOOKS[row.method]
+        axes.errorbar(
+            getattr(row, column), row.accuracy,
+            [[row.accuracy - row.low], [row.high - row.accuracy]], fmt=MARKERS[row.role],
+            color=colour, fillstyle=fill, markersize=6, elinewidth=0.8,
+        )  # fmt: skip
+    if column == "seconds":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_xscale("symlog", linthresh=100)  # a text prompt trains none, and log knows no zero
+    axes.set_xlabel(AXES[column])
+    axes.set_ylim(0, 105)
+    axes.grid(linewidth=0.4, color="#cccccc", which="major")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def legend(frame):
+    """Returns (handles, names) of the methods and models that are in `frame`."""
+    from matplotlib.lines import Line2D
+
+    handles = {}
+    for method in frame.method.unique():
+        colour, fill = LOOKS[method]
+        look = {"color": colour, "fillstyle": fill, "marker": "o", "linestyle": "none"}
+        handles[METHODS[method].display] = Line2D([], [], **look)
+    for role, names in frame.groupby("role", sort=False).backbone.unique().items():
+        look = {"color": "black", "fillstyle": "none", "marker": MARKERS[role]}
+        called = ", ".join(dict.fromkeys(map(style.backbone_name, names)))
+        handles[called] = Line2D([], [], linestyle="none", **look)
+    return list(handles.values()), list(handles)
+
+
+def draw(frame, scale, missing):
+    """Returns the figure: mean accuracy against seconds and parameters, a row per device."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    devices = list(frame.device.unique()) or [None]
+    figure = plt.figure(figsize=(style.WIDTH, 1.2 + 2.4 * len(devices)), layout="constrained")
+    title = "Accuracy against cost on this machine; other machines need other times"
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    panels = figure.subplots(len(devices), 2, sharey=True, squeeze=False)
+    for row, device in zip(panels, devices):
+        for axes, column in zip(row, AXES):
+            draw_panel(axes, frame[frame.device == device], column)
+            axes.set_title(f"Device: {device}")
+        row[0].set_ylabel("Mean accuracy over\nthe datasets (%)")
+    handles, names = legend(frame)
+    figure.legend(
+        handles, names, title=gaps.note(missing), title_fontsize=7,
+        loc="outside lower center", ncols=8, frameon=False, handletextpad=0.1, columnspacing=1,
+    )  # fmt: skip
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = costs(records)
+    scale = runs.scale_of(records)
+    missing = gaps.warn(gaps_of(frame, scale))
+    runs.write_csv(frame, out)
+    return style.save(draw(frame, scale, missing), figures, "cost")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

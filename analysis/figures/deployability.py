@@ -1,0 +1,235 @@
+"""Deployability: accuracy left once a prompted image is a picture that can be sent to an API."""
+
+import sys
+
+import pandas
+
+from analysis.common import cells, gaps, paired, runs, style
+from analysis.common.origin import same_origin
+from analysis.common.paired import difference
+from vpbench.common.errors import RecordError
+from vpbench.records import reading
+from vpbench.spec.backbones import BACKBONES, ROLES
+from vpbench.spec.scales import OWN_DATASETS
+
+COLUMNS = (
+    *("role", "backbone", "task", "condition", "quality", "accuracy", "low", "high", "images"),
+    *("loss", "loss_low", "loss_high", "seeds", "tasks"),
+)
+ALL = "all"  # the mean over the tasks
+CONDITIONS = {"unbounded": "as learned", "clamped": "clamped", "8_bit": "8 bit"}
+PLAIN = "unprompted"
+MEAN, TASK, REFERENCE = style.COLOURS["visual_prompt"], "#b0b0b0", "#d55e00"
+
+
+def accuracies(measurements):
+    """Returns one row per backbone, task and condition, in percent; task `all` is their mean.
+
+    The loss is the accuracy of the prompt as it was learned (unbounded) minus this accuracy, on the
+    same images and in percentage points, with a paired bootstrap over the images. The intervals of
+    the accuracies are Wilson's. Seeds are averaged first.
+    """
+    found = by_seed(measurements, "correct", ("backbone", "condition", "quality"))
+    conditions = list(dict.fromkeys(key[2:] for key in found))
+    rows = []
+    for backbone in BACKBONES:
+        tasks = list(dict.fromkeys(key[0] for key in found if key[1] == backbone))
+        means = [(ALL, tasks)] if tasks else []
+        for name, members in [*((task, [task]) for task in tasks), *means]:
+            learned = [found[task, backbone, "unbounded", None] for task in members]
+            for condition, quality in conditions:
+                hits = [found[task, backbone, condition, quality] for task in members]
+                row = {"role": BACKBONES[backbone].role, "backbone": backbone, "task": name}
+                row |= {"condition": condition, "quality": quality}
+                loss, low, high = difference(list(zip(learned, hits)))
+                row |= {"loss": loss, "loss_low": low, "loss_high": high}
+                rows.append(row | mean_accuracy(hits))
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"quality": "Int64"})
+
+
+def by_seed(measurements, array, keys):
+    """Returns (task, values of `keys` of a row) -> correct [seeds, images] of its array `array`."""
+    found = {}
+    for measurement in measurements:
+        task = measurement["task"]["published"] or measurement["spec"]["task"]
+        kinds = {(row["backbone"], row["variant"]) for row in measurement["rows"]}
+        if len(kinds) > len({backbone for backbone, _ in kinds}):
+            variants = ", ".join(sorted({variant for _, variant in kinds}))
+            raise RecordError(f"prompts of several variants for {task}: {variants}; give one")
+        if not measurement["rows"]:
+            continue
+        hits = reading.arrays(measurement, "arrays")[array]
+        for row, correct in zip(measurement["rows"], hits, strict=True):
+            key = task, *(row[name] for name in keys)
+            seeds = found.setdefault(key, {})
+            if row["seed"] in seeds:
+                name = " ".join(map(str, key))
+                raise RecordError(f"two measurements of {name}, seed {row['seed']}; give one")
+            seeds[row["seed"]] = correct
+    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in found.items()}
+
+
+def mean_accuracy(hits):
+    """Returns the mean accuracy over tasks of correct [seeds, images], with its 95 % interval."""
+    tasks = []
+    for correct in map(paired.per_image, hits):
+        measured = 100 * float(correct.mean())
+        low, high = cells.wilson(measured, len(correct))
+        tasks.append({"measured": measured, "low": low, "high": high, "images": len(correct)})
+    low, high = cells.combined(tasks, [1 / len(tasks)] * len(tasks))
+    return {
+        "accuracy": sum(values["measured"] for values in tasks) / len(tasks),
+        "low": low,
+        "high": high,
+        "images": sum(values["images"] for values in tasks),
+        "seeds": min(map(len, hits)),
+        "tasks": len(tasks),
+    }
+
+
+def measured(measurements):
+    """Returns the (role, dataset of the paper) of all rows."""
+    return {
+        (BACKBONES[row["backbone"]].role, measurement["task"]["published"])
+        for measurement in measurements
+        for row in measurement["rows"]
+    }
+
+
+def lacking(done, scale=None):
+    """Returns what was not run, in words: the paper's models and datasets that are not in `done`.
+
+    `done` holds pairs (role, dataset). Where the user chose the datasets none of the paper's lacks.
+    """
+    if scale in OWN_DATASETS and done:
+        return []
+    wanted = (*cells.tasks_of(shift=False), *cells.tasks_of(shift=True))
+    missing = {}
+    for role in ROLES:
+        tasks = tuple(task for task in wanted if (role, task) not in done)
+        if tasks:
+            missing.setdefault(tasks, []).append(style.role_name(role))
+    return [
+        f"{', '.join(roles)} on {'any dataset' if tasks == wanted else names(tasks)}"
+        for tasks, roles in missing.items()
+    ]
+
+
+def names(tasks):
+    """Returns the names of datasets of the paper, with commas between them."""
+    return ", ".join(style.TASKS[task] for task in tasks)
+
+
+def condition_name(condition, quality):
+    """Returns what was done to the image, for people."""
+    return CONDITIONS.get(condition) or f"JPEG {quality}"
+
+
+def draw_panel(axes, frame):
+    """Returns `axes` with one backbone: a line per task, their mean, and that without a prompt."""
+    plain = frame.condition.str.startswith(PLAIN)
+    for _, rows in frame[~plain & (frame.task != ALL)].groupby("task", sort=False):
+        axes.plot(range(len(rows)), rows.accuracy, color=TASK, lw=0.7, marker=".", markersize=3)
+    mean = frame[~plain & (frame.task == ALL)]
+    places, reference = range(len(mean)), without_prompt(frame[plain & (frame.task == ALL)], mean)
+    axes.plot(places, reference, color=REFERENCE, lw=1.4, ls="--", marker="s", markersize=3.5)
+    axes.errorbar(
+        places, mean.accuracy, yerr=[mean.accuracy - mean.low, mean.high - mean.accuracy],
+        color=MEAN, marker="o", markersize=4.5, lw=2, capsize=2, elinewidth=1, zorder=3,
+    )  # fmt: skip
+    for values, colour, drop in ((mean.accuracy, MEAN, 17), (reference, REFERENCE, 27)):
+        for place, value in zip(places, values):
+            axes.annotate(
+                f"{value:.1f}", (place, 0), (0, -drop), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="center", va="top", fontsize=8, weight="bold",
+                color=colour,
+            )  # fmt: skip
+    ticks = [condition_name(row.condition, row.quality) for row in mean.itertuples()]
+    axes.set_xticks(places, ticks, fontsize=7.5)
+    axes.margins(x=0.06)
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def without_prompt(plain, mean):
+    """Returns the accuracies without a prompt, in JPEG files wherever those of `mean` are."""
+    by_quality = {row.quality: row.accuracy for row in plain[plain.quality.notna()].itertuples()}
+    learned = plain[plain.quality.isna()].accuracy.iloc[0]
+    return [by_quality.get(row.quality, learned) for row in mean.itertuples()]
+
+
+def losses(frame):
+    """Returns the mean losses of the mildest and the hardest picture, e.g. 8 bit -0.3 points."""
+    lost = frame[(frame.task == ALL) & frame.condition.str.match("8_bit|jpeg")].iloc[[0, -1]]
+    parts = [
+        f"{condition_name(row.condition, row.quality)} {style.signed(-row.loss)}"
+        for row in lost.itertuples()
+    ]
+    return f"{', '.join(dict.fromkeys(parts))} points"
+
+
+def datasets(frame):
+    """Returns how many datasets the means of `frame` are over, in words."""
+    counts = sorted({int(count) for count in frame[frame.task == ALL].tasks})
+    return f"{' or '.join(map(str, counts))} dataset{'s' if counts != [1] else ''}"
+
+
+def draw(frame, scale, missing):
+    """Returns the figure: one panel per model, accuracy against what is done to the image."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    figure = plt.figure(figsize=(style.WIDTH, 6.0), layout="constrained")
+    figure.suptitle(
+        "Accuracy (%) when the prompted image is sent as a picture, the prompt not added again\n"
+        f"{style.SCALES[scale]}",
+        fontsize=9.5,
+    )
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    backbones = list(dict.fromkeys(frame.backbone))
+    columns = min(2, len(backbones))
+    panels = figure.subplots(-(-len(backbones) // columns), columns, squeeze=False).flat
+    for backbone, axes in zip(backbones, panels):
+        rows = frame[frame.backbone == backbone]
+        draw_panel(axes, rows)
+        axes.set_title(f"{style.backbone_name(backbone)}: {losses(rows)}")
+    for axes in panels:  # those that are left
+        axes.set_axis_off()
+    handles = [
+        plt.Line2D([], [], color=MEAN, marker="o", lw=2),
+        plt.Line2D([], [], color=TASK, marker=".", lw=0.7),
+        plt.Line2D([], [], color=REFERENCE, marker="s", ls="--", lw=1.4),
+    ]
+    labels = [
+        f"Mean over {datasets(frame)}, 95 % interval",
+        "One dataset",
+        "Mean without a prompt, as JPEG too",
+    ]
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=3, frameon=False,
+        title=gaps.note(missing), title_fontsize=7,
+    )  # fmt: skip
+    return figure
+
+
+def write_figure(records, measurements, out, figures):
+    """Returns the paths of the figure's files; all it shows was measured beside the runs."""
+    own = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
+    same_origin(records)  # the runs whose prompts were measured
+    scale = runs.scale_of(own or records)
+    frame, missing = accuracies(own), gaps.warn(lacking(measured(own), scale))
+    runs.write_csv(frame, out)
+    figure = draw(frame, scale, missing)
+    return style.save(figure, figures, "deployability")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True, measurements=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Figure 3: mean accuracy over 12 datasets per model, measured next to the paper's."""
+
+import sys
+
+import pandas
+
+from analysis.common import cells, published, runs, style
+from vpbench.spec.backbones import ROLES
+
+METHODS = {
+    "visual_prompt": "Visual prompt",
+    "linear_probe": "Linear probe",
+    "fine_tune": "Fine-tuning",
+}
+BAR = 0.27
+
+
+def averages(records):
+    """Returns the cells of the averages over the 12 datasets, one row per model and method."""
+    frames = [
+        cells.table(records, published.accuracies(number), modality, shift=False)
+        for number, modality in ((1, "vision_language"), (4, "vision"))
+    ]
+    frame = pandas.concat(frames, ignore_index=True)
+    return frame[(frame.task == "average") & frame.method.isin(METHODS)]
+
+
+def draw_bars(axes, frame, column, intervals):
+    """Returns `axes` with three bars per model, each with its value above it."""
+    for offset, (method, name) in enumerate(METHODS.items()):
+        rows = frame[frame.method == method].set_index("role").loc[list(ROLES)]
+        for position, row in enumerate(rows.itertuples()):
+            x, value = position + (offset - 1) * BAR, getattr(row, column)
+            axes.bar(
+                x,
+                value,
+                BAR * 0.94,
+                color=style.COLOURS[method],
+                hatch=style.HATCHES[method],
+                edgecolor="black",
+                linewidth=0.6,
+                label=name if position == 0 else None,
+            )
+            top = value
+            if value != value:
+                axes.text(x, 1, "not measured", rotation=90, ha="center", va="bottom", fontsize=7)
+                continue
+            if intervals:
+                axes.errorbar(
+                    x, value, [[value - row.low], [row.high - value]], color="black", lw=0.8
+                )
+                top = row.high
+            axes.text(x, top + 1, f"{value:.0f}", ha="center", va="bottom", fontsize=7.5)
+    axes.set_xlim(-0.6, len(ROLES) - 0.4)
+    axes.set_xticks(range(len(ROLES)), [style.role_name(role) for role in ROLES])
+    return axes
+
+
+def draw(frame, scale):
+    """Returns the figure: on the left what was measured, on the right what the paper reports."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    figure, (ours, theirs) = plt.subplots(
+        1, 2, figsize=(style.WIDTH, 3.1), sharey=True, layout="constrained"
+    )
+    draw_bars(ours, frame, "measured", intervals=True)
+    draw_bars(theirs, frame, "published", intervals=False)
+    chance = frame.chance.iloc[0]
+    if chance == chance:
+        line = {"color": "black", "linestyle": ":", "linewidth": 1.2, "zorder": 3}
+        ours.axhline(chance, label="Chance, as measured", **line)
+    ours.set(title="Measured", ylabel="Mean accuracy over 12 datasets (%)", ylim=(0, 105))
+    theirs.set(title="Paper")
+    figure.suptitle(f"Prompting vision models and CLIP\n{style.SCALES[scale]}", fontsize=9.5)
+    handles, names = ours.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
+    for axes in (ours, theirs):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = averages(records)
+    runs.write_csv(frame, out)
+    return style.save(draw(frame, runs.scale_of(records)), figures, "figure3")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

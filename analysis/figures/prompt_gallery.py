@@ -1,0 +1,204 @@
+"""Figure 10: the learned prompts of every dataset and model, and pictures with them."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pandas
+
+from analysis.common import gaps, runs, style
+from analysis.figures.deployability import lacking
+from vpbench.common.errors import RecordError
+from vpbench.records import reading
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.tasks import TASKS
+
+COLUMNS = (
+    *("task", "backbone", "role", "template", "size", "parameters", "largest", "rms"),
+    *("share_outside", "accuracy"),
+)
+PERCENTILE = 98  # of the magnitudes of a channel: drawn as black or white
+PAIRS = 3  # pictures per dataset, each plain and prompted
+LABEL, TOP, GAP, LINE = 1.2, 0.75, 0.06, 0.125  # inches
+TILE, PAGE = 1.1, 9.8  # inches, at most
+SCALING = (
+    f"Prompts: each channel is divided by the {PERCENTILE}th percentile of its magnitudes; middle "
+    "grey is zero, no change. Pictures: test images of different classes, plain and prompted, the "
+    "latter cut to the range of a picture."
+)
+
+
+def shown(records):
+    """Returns (task, backbone) -> its run of a visual prompt, the one of the lowest seed."""
+    found = {}
+    for record in records:
+        spec = record["spec"]
+        if spec["method"] != "visual_prompt":
+            continue
+        other = found.setdefault((spec["task"], spec["backbone"]), record)
+        if other["spec"]["variant"] != spec["variant"]:
+            raise RecordError(
+                f"two prompts of {spec['backbone']} on {spec['task']}: {other['spec']['variant']} "
+                f"and {spec['variant']}; select one"
+            )
+        if spec["seed"] < other["spec"]["seed"]:
+            found[spec["task"], spec["backbone"]] = record
+    own = dict.fromkeys(task for task, _ in found if task not in TASKS)
+    order = [(task, backbone) for task in [*TASKS, *own] for backbone in BACKBONES]
+    return {key: found[key] for key in sorted(found, key=order.index)}
+
+
+def prompts(found):
+    """Returns one row per run of `found` (see `shown`): how large its prompt is, how good.
+
+    largest and rms are those of its parameters in pixel units, 1 being the full range of a pixel;
+    share_outside is the share of the pixels of the prompted examples of which a channel left that
+    range, in percent; accuracy is that of the tables, in percent.
+    """
+    rows = []
+    for record in found.values():
+        spec, arrays = record["spec"], reading.arrays(record, "examples")
+        canvas, parameters = arrays["canvas"].astype(float), record["trained_parameters"]
+        prompted = arrays["images"] / 255 + canvas.transpose(1, 2, 0)
+        outside = ((prompted < 0) | (prompted > 1)).any(axis=-1)
+        rows.append(
+            {
+                "task": record["task"]["published"] or spec["task"],
+                "backbone": spec["backbone"],
+                "role": record["backbone"]["role"],
+                "template": spec["settings"]["template"],
+                "size": spec["settings"]["size"],
+                "parameters": parameters,
+                "largest": float(np.abs(canvas).max()),
+                "rms": float(np.sqrt((canvas**2).sum() / parameters)),
+                "share_outside": 100 * float(outside.mean()),
+                "accuracy": record["selection"][record["rule"]]["test"]["accuracy"],
+            }
+        )
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def visible(canvas):
+    """Returns a prompt [3, S, S] as a picture [S, S, 3] in 0..1 with zero in the middle.
+
+    Each channel is divided by the PERCENTILE of its magnitudes, where the prompt acts.
+    """
+    acts = np.any(canvas != 0, axis=0)
+    if not acts.any():
+        return np.full((*canvas.shape[1:], 3), 0.5)
+    scale = np.percentile(np.abs(canvas[:, acts]), PERCENTILE, axis=1)
+    scaled = canvas / np.where(scale > 0, scale, 1)[:, None, None]
+    return (0.5 + 0.5 * scaled.clip(-1, 1)).transpose(1, 2, 0)
+
+
+def lay_out(rows, prompts, pairs, bottom):
+    """Returns (side of a tile, left edges of the prompts, left edges of the pairs), in inches."""
+    gaps_between = prompts + pairs + 2
+    side = min(
+        TILE,
+        (style.WIDTH - LABEL - gaps_between * GAP) / (prompts + 2 * pairs),
+        (PAGE - TOP - bottom) / rows - GAP,
+    )
+    start = LABEL + prompts * (side + GAP) + 2 * GAP
+    lefts = [LABEL + column * (side + GAP) for column in range(prompts)]
+    return side, lefts, [start + pair * (2 * side + GAP) for pair in range(pairs)]
+
+
+def draw(found, scale, missing):
+    """Returns the figure: a row per dataset, its prompts for every model and pictures with one."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    title = f"Learned visual prompts\n{style.SCALES[scale]}"
+    if not found:
+        figure = plt.figure(figsize=(style.WIDTH, 3), layout="constrained")
+        figure.suptitle(title, fontsize=9.5)
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    tasks = list(dict.fromkeys(task for task, _ in found))
+    backbones = [name for name in BACKBONES if any(name == other for _, other in found)]
+    reader = backbones[0]  # CLIP, if it was run: the first of the catalogue
+    note = textwrap.wrap(SCALING, 118) + gaps.note(missing).splitlines()
+    bottom = 0.2 + LINE * len(note)
+    side, lefts, starts = lay_out(len(tasks), len(backbones), PAIRS, bottom)
+    height = TOP + len(tasks) * (side + GAP) + bottom
+    figure = plt.figure(figsize=(style.WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1))  # its units are inches, so that every tile is square
+    axes.text(style.WIDTH / 2, 0.12, title, ha="center", va="top", fontsize=9.5)
+    for left, backbone in zip(lefts, backbones):
+        head(axes, left, side, style.backbone_name(backbone))
+    text = f"Pictures, plain and with {style.backbone_name(reader)}'s prompt"
+    head(axes, starts[0], starts[-1] + 2 * side - starts[0], text)
+    for row, task in enumerate(tasks):
+        top = TOP + row * (side + GAP)
+        runs_of = {backbone: found.get((task, backbone)) for backbone in backbones}
+        draw_prompts(axes, runs_of, lefts, top, side)
+        draw_pictures(axes, runs_of[reader], starts, top, side)
+    axes.text(0.1, height - bottom + 0.08, "\n".join(note), va="top", fontsize=7)
+    axes.set(xlim=(0, style.WIDTH), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure
+
+
+def head(axes, left, width, text):
+    """Returns the text of a column's head, in the middle of its width."""
+    return axes.text(left + width / 2, TOP - 0.06, text, ha="center", va="bottom", fontsize=7.5)
+
+
+def draw_prompts(axes, runs_of, lefts, top, side):
+    """Returns `axes` with the name of a dataset and its prompts; `runs_of` has a run per model."""
+    display = next(record["task"]["display"] for record in runs_of.values() if record)
+    label = "\n".join(textwrap.wrap(display, 14))
+    axes.text(LABEL - 0.08, top + side / 2, label, ha="right", va="center", fontsize=8)
+    for left, record in zip(lefts, runs_of.values()):
+        if record:
+            tile(axes, visible(reading.arrays(record, "examples")["canvas"]), left, top, side)
+        else:
+            not_run(axes, left, top, side)
+    return axes
+
+
+def draw_pictures(axes, record, lefts, top, side):
+    """Returns `axes` with the example pictures of a run, plain and prompted side by side."""
+    if record is None:
+        return not_run(axes, lefts[0], top, side)
+    examples = reading.arrays(record, "examples")
+    for left, plain, prompted in zip(lefts, examples["images"], examples["prompted"]):
+        tile(axes, plain, left, top, side)
+        tile(axes, prompted, left + side, top, side)
+    return axes
+
+
+def not_run(axes, left, top, side):
+    """Returns `axes` with an empty tile that says so."""
+    tile(axes, np.ones((1, 1, 3)), left, top, side)
+    axes.text(left + side / 2, top + side / 2, "not run", ha="center", va="center", fontsize=7)
+    return axes
+
+
+def tile(axes, picture, left, top, side):
+    """Returns the image of `picture` as a square with a thin frame, in inches."""
+    edges = (left, left + side, top + side, top)
+    axes.plot(
+        np.take(edges, [0, 1, 1, 0, 0]), np.take(edges, [3, 3, 2, 2, 3]), color="black", lw=0.4
+    )
+    return axes.imshow(picture, extent=edges, interpolation="nearest")
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    found = shown(records)
+    done = {(record["backbone"]["role"], record["task"]["published"]) for record in found.values()}
+    scale = runs.scale_of(records)
+    missing = gaps.warn(lacking(done, scale))
+    runs.write_csv(prompts(found), out)
+    return style.save(draw(found, scale, missing), figures, "prompt_gallery")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Recipe search: validation accuracy of each variant of a recipe; the test split is never read."""
+
+import sys
+from itertools import combinations
+
+import pandas
+
+from analysis.common import runs, style
+from analysis.common.origin import same_origin
+from vpbench.spec.blocks import variant_name
+
+RATES = ("lr", "map_lr", "prompt_lr")
+
+
+def search(records):
+    """Returns one row per backbone, method, recipe and rates: validation accuracy per task, mean.
+
+    A recipe is what a block of the grid sweeps over rates: lr and, where there is one, that of a
+    label map or of a prompt beside a fine-tune. The accuracy is that of the last epoch, averaged
+    over seeds; `best` marks the largest mean of each recipe. A mean needs every task that any rate
+    has.
+    """
+    keys = ["backbone", "method", "recipe", *RATES]
+    frame = pandas.DataFrame(
+        {
+            "backbone": record["spec"]["backbone"],
+            "method": record["spec"]["method"],
+            "recipe": recipe_of(record["spec"]),
+            **{rate: record["spec"]["settings"].get(rate) for rate in RATES},
+            "task": record["spec"]["task"],
+            "accuracy": record["selection"]["last"]["validation"]["accuracy"],
+        }
+        for record in same_origin(records)
+    )
+    if frame.empty:
+        return pandas.DataFrame(columns=[*keys, "mean", "best"])
+    frame = frame.astype(dict.fromkeys(RATES, float))
+    means = frame.groupby([*keys, "task"], dropna=False)["accuracy"].mean()
+    rows = means.unstack("task")
+    rows["mean"] = rows.mean(axis=1, skipna=False)
+    rows["best"] = rows["mean"] == rows.groupby(keys[:3])["mean"].transform("max")
+    return rows.reset_index().dropna(axis="columns", how="all")
+
+
+def recipe_of(spec):
+    """Returns the name of the recipe of a run: its variant's without the rates that are swept."""
+    rates = {rate: spec["settings"].get(rate) for rate in RATES}
+    suffixes = [
+        variant_name("", dict(swept))
+        for count in range(len(rates) + 1)
+        for swept in combinations(rates.items(), count)
+    ]
+    own = [suffix for suffix in suffixes if spec["variant"].endswith(suffix)]
+    return spec["variant"].removesuffix(max(own, key=len))
+
+
+def draw(rows, scale):
+    """Returns the figure: mean validation accuracy against the rate, a panel per recipe."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    recipes = list(rows.groupby("recipe", sort=False)) or [("no run", rows)]
+    wide = min(4, len(recipes))
+    high = -(-len(recipes) // wide)
+    figure, panels = plt.subplots(
+        high, wide, figsize=(style.WIDTH, 0.5 + 1.9 * high), squeeze=False, layout="constrained"
+    )
+    backbones = sorted(set(rows.backbone))
+    markers = dict(zip(backbones, "osD^v"))
+    for axes, (recipe, own) in zip(panels.flat, recipes):
+        rate = next((name for name in RATES if name in own and own[name].nunique() > 1), "lr")
+        for backbone, group in own.groupby("backbone"):
+            colour = f"C{backbones.index(backbone)}"
+            axes.plot(
+                group[rate], group["mean"], color=colour, marker=markers[backbone], label=backbone
+            )
+            best = group[group.best]
+            axes.plot(best[rate], best["mean"], "o", color="none", mec="black", markersize=11)
+        axes.set(xscale="log", title=recipe.replace("_", " "))
+        values = sorted(set(own[rate].dropna())) if rate in own else []
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
+        axes.set_xlabel({"lr": "Learning rate"}.get(rate, rate))
+    for axes in list(panels.flat)[len(recipes) :]:
+        axes.remove()
+    lines = [plt.Line2D([], [], color=f"C{i}", marker=markers[b]) for i, b in enumerate(backbones)]
+    figure.legend(
+        lines, backbones, loc="outside lower center", ncols=4, frameon=False,
+        title="circled: chosen",
+    )  # fmt: skip
+    figure.supylabel("Mean validation accuracy (%)", fontsize=9)
+    figure.suptitle(style.SCALES[scale], fontsize=9.5)
+    return figure
+
+
+def write_search(records, out, figures):
+    """Returns the paths of the figure's files."""
+    rows = search(records)
+    rates = rows.columns.intersection(RATES)  # in all their digits: 0.0001 is not 0
+    written = rows.assign(**{rate: rows[rate].map("{:g}".format, "ignore") for rate in rates})
+    runs.write_csv(written, out)
+    return style.save(draw(rows, runs.scale_of(records)), figures, "recipe_search")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_search, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Selection gap: what reading the best test epoch, as the official code does, adds to accuracy."""
+
+import sys
+
+import numpy as np
+import pandas
+
+from analysis.common import cells, gaps, runs, style
+from vpbench.spec.methods import METHODS
+
+COLUMNS = (
+    *("role", "method", "task", "last", "best_validation", "best_test", "gap_last", "low_last"),
+    *("high_last", "gap_validation", "low_validation", "high_validation", "looks", "seeds"),
+)
+TRAINED = ("visual_prompt", "fine_tune")  # the methods that have epochs
+MODALITIES = ("vision_language", "vision")
+AVERAGES = {False: "average", True: "shift_average"}  # of the 12 datasets, of the 3 shifts
+GAPS = {"last": "last epoch", "validation": "best validation epoch"}
+SAMPLES = 2000  # of the bootstrap over tasks
+FEWEST = 5  # tasks: with fewer a bootstrap over them says nothing
+UNSEEN = "Not run, or looked at only once"  # where the configuration leaves models out
+COLOUR = style.COLOURS["visual_prompt"]
+
+
+def selection_gaps(records):
+    """Returns one row per model, method and task, and the averages, with the columns COLUMNS.
+
+    last, best_validation and best_test are test accuracies in percent at those epochs, gap_last and
+    gap_validation what best_test has more, `looks` the epochs that were looked at. The 95 %
+    intervals are those of the average of the 12, from a bootstrap over the tasks.
+    """
+    groups = cells.by_cell([record for record in records if record["task"]["published"]])
+    rows = []
+    for role, method in trained():
+        for shift, name in AVERAGES.items():
+            tasks = cells.tasks_of(shift)
+            found = [at_epochs(groups.get((role, method, task), [])) for task in tasks]
+            for task, values in zip([*tasks, name], [*found, average(found)]):
+                if values:
+                    rows.append({"role": role, "method": method, "task": task} | values)
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def trained():
+    """Returns the (role, method) that are trained in epochs, in the paper's order."""
+    rows = [row for name in MODALITIES for row in cells.rows_of(name)]
+    return [(role, method) for role, method in rows if method in TRAINED]
+
+
+def at_epochs(records):
+    """Returns the accuracies and gaps of a cell, the mean over its seeds; None without records."""
+    if not records:
+        return None
+    values = {
+        epoch: float(np.mean([one["selection"][epoch]["test"]["accuracy"] for one in records]))
+        for epoch in ("last", "best_validation", "best_test")
+    }
+    values["gap_last"] = values["best_test"] - values["last"]
+    values["gap_validation"] = values["best_test"] - values["best_validation"]
+    looks = [sum(epoch["test_accuracy"] is not None for epoch in r["history"]) for r in records]
+    return values | {"looks": float(np.mean(looks)), "seeds": len(records)}
+
+
+def average(found):
+    """Returns the average over tasks with the intervals of its gaps; None unless all are there."""
+    if None in found:
+        return None
+    frame = pandas.DataFrame(found)
+    values = frame.mean().to_dict() | {"seeds": int(frame.seeds.min())}
+    if len(frame) < FEWEST:
+        return values
+    drawn = np.random.default_rng(0).integers(len(frame), size=(SAMPLES, len(frame)))
+    for name in GAPS:
+        means = frame[f"gap_{name}"].to_numpy()[drawn].mean(axis=1)
+        values[f"low_{name}"], values[f"high_{name}"] = np.percentile(means, [2.5, 97.5])
+    return values
+
+
+def gaps_of(frame):
+    """Returns what was not run, in words: the methods that lack the same tasks, together."""
+    tasks = [task for shift in AVERAGES for task in cells.tasks_of(shift)]
+    names = {(r, m): f"{style.role_name(r)} {METHODS[m].display}" for r, m in trained()}
+    lacking = {}
+    for (role, method), name in names.items():
+        found = set(frame[(frame.role == role) & (frame.method == method)].task)
+        empty = [task for task in tasks if task not in found]
+        where = "any dataset" if len(empty) == len(tasks) else ", ".join(empty)
+        lacking.setdefault(where, []).append(name)
+    lacking.pop("", None)
+    return [
+        f"{'VP and FT of any model' if len(some) == len(names) else ', '.join(some)} on {where}"
+        for where, some in lacking.items()
+    ]
+
+
+def draw_panel(axes, frame, gap, rows, scale):
+    """Returns `axes` with a dot per task and, above it, the average of the 12 with its interval."""
+    for y, (role, method) in enumerate(rows):
+        own = frame[(frame.role == role) & (frame.method == method)]
+        tasks = own[~own.task.isin(AVERAGES.values())]
+        # Tasks with equal gaps would hide each other: they are put side by side, in table order.
+        aside = np.linspace(-0.22, 0.22, len(tasks)) if len(tasks) > 1 else np.zeros(len(tasks))
+        values, heights = tasks[f"gap_{gap}"].to_numpy(), y + 0.12 + aside
+        axes.plot(
+            values, heights, "o", mfc="none", mec=COLOUR, markersize=3, mew=0.7,
+            label="One dataset" if y == 0 else None,
+        )  # fmt: skip
+        top = int(np.argmax(values))
+        if values[top] > 0:
+            axes.annotate(
+                style.task_name(tasks.task.iloc[top], scale), (values[top], heights[top]),
+                xytext=(4, 0), textcoords="offset points", va="center", fontsize=7,
+            )  # fmt: skip
+        for mean in own[own.task == "average"].itertuples():
+            value, low, high = (getattr(mean, f"{part}_{gap}") for part in ("gap", "low", "high"))
+            axes.errorbar(
+                value, y - 0.3, xerr=[[value - low], [high - value]], fmt="D", color="black",
+                markersize=4, elinewidth=1, capsize=1.5,
+                label="Average of the 12, 95 % interval over datasets" if y == 0 else None,
+            )  # fmt: skip
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("Test accuracy added (points)")
+    axes.set_title(f"Best test epoch above the {GAPS[gap]}")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.12)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return axes
+
+
+def draw(frame, scale, missing):
+    """Returns the figure: per model and method, what the official rule adds to two fair ones."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    figure = plt.figure(figsize=(style.WIDTH, 4.6), layout="constrained")
+    title = f"What choosing the epoch by its test accuracy adds{choice(frame)}"
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing, UNSEEN))
+        return figure
+    rows = list(dict.fromkeys(zip(frame.role, frame.method)))
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, gap in zip(panels, GAPS):
+        draw_panel(axes, frame, gap, rows, scale)
+    names = [f"{style.role_name(role)} {METHODS[method].display}" for role, method in rows]
+    panels[0].set_yticks(range(len(rows)), names)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, title=gaps.note(missing, UNSEEN), title_fontsize=7,
+        loc="outside lower center", ncols=2, frameon=False,
+    )  # fmt: skip
+    return figure
+
+
+def choice(frame):
+    """Returns how many epochs of a run there were to choose from, in words; empty without runs."""
+    if frame.empty:
+        return ""
+    low, high = frame.looks.min(), frame.looks.max()
+    return f" (choice of {low:g} epochs)" if low == high else f" (choice of {low:g} to {high:g})"
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = selection_gaps(records)
+    missing = gaps.warn(gaps_of(frame))
+    runs.write_csv(frame, out)
+    return style.save(draw(frame, runs.scale_of(records), missing), figures, "selection_gap")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""Figure 8: what a visual prompt gains over text prompts of different quality, EuroSAT with CLIP.
+
+Every text prompt is a row; below them, rows with variant "all" hold a statistic over all of them
+with its value, its 95 % bootstrap interval over the text prompts, and the value that it has if the
+text prompt makes no difference to the accuracy of the visual prompt (`null`). The gain is VP - TP,
+so it falls with TP even then: slope 0 of VP on TP is a correlation of -1 between gain and TP.
+"""
+
+import sys
+import textwrap
+
+import numpy as np
+import pandas
+
+from analysis.common import cells, correlation, gaps, paired, runs, style, variants
+from analysis.common.paired import difference
+
+WORDS = ("text_prompt", "class_names")
+COLUMNS = (
+    *("number", "variant", "text_prompt", "class_names", "text_prompt_accuracy", "measured"),
+    *("low", "high", "gain", "gain_low", "gain_high", "seeds", "statistic", "value", "null"),
+)
+COUNTS = ("number", "seeds")
+SAMPLES = 2000  # of a bootstrap
+
+
+def matched(records):
+    """Returns (text_prompt, class_names) -> [runs of TP, runs of VP]; a list may be empty."""
+    for key in ("task", "backbone"):
+        variants.single(records, key)
+    found = {}
+    for side, method in enumerate(("text_prompt", "visual_prompt")):
+        all_runs = variants.of_method(records, method)
+        own = variants.own_text(all_runs)
+        changed = [record for record in all_runs if record not in own]
+        kept = variants.alike(changed, WORDS, own) if changed else []
+        for words, group in variants.by_settings(kept, WORDS).items():
+            found.setdefault(words, [[], []])[side] = group
+    return found
+
+
+def accuracies(records):
+    """Returns one row per text prompt that TP and VP were run with, worst zero-shot accuracy first.
+
+    `measured`, `low`, `high` are VP's accuracy; the gain's interval is a paired bootstrap over the
+    test images.
+    """
+    rows = []
+    for plain, prompted in matched(records).values():
+        if not (plain and prompted):
+            continue
+        values = cells.cell(prompted)
+        row = {"variant": prompted[0]["spec"]["variant"]} | words_of(prompted[0])
+        row["text_prompt_accuracy"] = cells.cell(plain[:1])["measured"]
+        row |= {key: values[key] for key in ("measured", "low", "high", "seeds")}
+        pair = paired.matched_seeds(prompted, plain[:1])
+        row["gain"], row["gain_low"], row["gain_high"] = difference([pair])
+        rows.append(row)
+    rows.sort(key=lambda row: (row["text_prompt_accuracy"], row["text_prompt"]))
+    numbered = [{"number": number} | row for number, row in enumerate(rows, start=1)]
+    return pandas.DataFrame(numbered, columns=list(COLUMNS))
+
+
+def words_of(record):
+    """Returns the text prompt and the class names that a run said to CLIP; "" for the task's."""
+    text = variants.setting(record, "text_prompt") or record["task"]["template"]
+    names = variants.setting(record, "class_names") or ""  # a list, or the name of one
+    return {
+        "text_prompt": text,
+        "class_names": names if isinstance(names, str) else ", ".join(names),
+    }
+
+
+def slope(zero_shot, gain):
+    """Returns the least-squares slope of VP on TP, from TP and the gain VP - TP."""
+    centred = zero_shot - np.mean(zero_shot)
+    return 1 + float(centred @ gain) / float(centred @ centred)
+
+
+STATISTICS = {  # name -> statistic of TP and gain, its value if VP is the same for all texts
+    "slope": (slope, 0),
+    "pearson": (correlation.pearson, -1),
+    "spearman": (correlation.spearman, -1),
+}
+
+
+def statistics(frame):
+    """Returns the rows of the statistics over all text prompts; none with too few of them."""
+    if len(frame) < correlation.FEWEST or frame.text_prompt_accuracy.nunique() == 1:
+        return pandas.DataFrame(columns=list(COLUMNS))
+    zero_shot, gain = (frame[key].to_numpy(float) for key in ("text_prompt_accuracy", "gain"))
+    rows = []
+    for name, (statistic, null) in STATISTICS.items():
+        value, low, high = correlation.bootstrap(statistic, zero_shot, gain, SAMPLES)
+        row = {"variant": "all", "statistic": name, "value": value, "low": low, "high": high}
+        rows.append(row | {"null": null})
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def gaps_of(records, frame):
+    """Returns what the figure lacks, in words."""
+    missing = []
+    for plain, prompted in matched(records).values():
+        if not (plain and prompted):
+            lacking = "visual prompt" if plain else "text prompt only"
+            missing.append(f"{lacking} with \N{LEFT DOUBLE QUOTATION MARK}"
+                           f"{words_of((plain or prompted)[0])['text_prompt']}"
+                           "\N{RIGHT DOUBLE QUOTATION MARK}")  # fmt: skip
+    fewest = correlation.FEWEST
+    if len(frame) < fewest:
+        missing.append(f"enough text prompts for a correlation: {len(frame)} of at least {fewest}")
+    elif frame.text_prompt_accuracy.nunique() == 1:
+        missing.append("text prompts of different quality: all have the same accuracy")
+    return missing
+
+
+def draw_points(axes, frame, summary):
+    """Returns `axes` with a numbered point per text prompt, and what a constant VP would give."""
+    zero_shot, gain = frame.text_prompt_accuracy, frame.gain
+    axes.errorbar(
+        zero_shot, gain, [gain - frame.gain_low, frame.gain_high - gain], fmt="o", markersize=5,
+        color=style.COLOURS["visual_prompt"], lw=0.8, capsize=1.5, label="A text prompt",
+    )  # fmt: skip
+    ends = np.array([zero_shot.min(), zero_shot.max()])
+    axes.plot(
+        ends, frame.measured.mean() - ends, color="black", linestyle="--", lw=1,
+        label="The gain if VP were the same for all",
+    )  # fmt: skip
+    if len(summary):
+        steep = summary.set_index("statistic").value["slope"]
+        fit = frame.measured.mean() + steep * (ends - zero_shot.mean()) - ends
+        axes.plot(ends, fit, color=style.COLOURS["linear_probe"], lw=1.4, label="Linear fit")
+    if frame.gain_low.min() <= 0:
+        axes.axhline(0, color="black", lw=0.8)
+    axes.margins(x=0.06, y=0.1)
+    for row, offset in zip(frame.itertuples(), label_places(zero_shot, gain)):
+        axes.annotate(
+            f"{row.number}", (row.text_prompt_accuracy, row.gain), offset, fontsize=7.5,
+            textcoords="offset points", ha="center", va="center",
+        )  # fmt: skip
+    axes.set_xlabel("Accuracy with text prompt only, TP (%)")
+    axes.set_ylabel("Gain from a visual prompt,\nVP \N{MINUS SIGN} TP (points)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def label_places(x, y):
+    """Returns for each point the offset of its number, in points: where most room is."""
+    around = np.array([(8, 5), (-8, 5), (8, -5), (-8, -5), (13, 0), (-13, 0)])
+    size = np.array([400, 150])  # of the panel, in points, nearly
+
+    def placed(values):
+        values = np.asarray(values, float)
+        return (values - values.min()) / (np.ptp(values) or 1)
+
+    points = np.stack([placed(x), placed(y)], 1) * size
+    taken, chosen = list(points), []
+    for point in points:
+        others = np.array([other for other in taken if other is not point])
+        candidates = point + around
+        gaps_ = np.linalg.norm(candidates[:, None] - others, axis=2).min(1)
+        best = int(np.argmax(np.minimum(gaps_, 9)))  # the first with enough room
+        chosen.append(tuple(around[best]))
+        taken.append(candidates[best])
+    return chosen
+
+
+def draw_texts(axes, frame):
+    """Returns `axes` as a table of the numbered text prompts."""
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(len(frame) + 0.5, -0.5))
+    heads = ("", "TP", "VP", "Gain", "Text prompt; in brackets the class names, if changed")
+    columns = (0.02, 0.08, 0.14, 0.205, 0.225)
+    lines = [heads]
+    for row in frame.itertuples():
+        text = row.text_prompt + (f"  [{row.class_names}]" if row.class_names else "")
+        numbers = f"{row.text_prompt_accuracy:.1f}", f"{row.measured:.1f}", style.signed(row.gain)
+        lines.append((f"{row.number}", *numbers, textwrap.shorten(text, 92, placeholder=" …")))
+    for y, line in enumerate(lines):
+        for x, text in zip(columns, line):
+            axes.text(
+                x, y, text, fontsize=7, va="center", ha="left" if x == columns[-1] else "right",
+                weight="bold" if y == 0 else "normal", parse_math=False,
+            )  # fmt: skip
+    return axes
+
+
+def summary_text(summary):
+    """Returns the statistics in words, each beside what a constant VP would give."""
+    names = {
+        "slope": "Slope of VP on TP",
+        "pearson": "Pearson correlation of gain and TP",
+        "spearman": "Spearman correlation of gain and TP",
+    }
+    return "\n".join(
+        f"{names[row.statistic]}: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}]; "
+        f"the same VP for all would give {row.null:g}"
+        for row in summary.itertuples()
+    ).replace("-", "\N{MINUS SIGN}")
+
+
+def draw(frame, summary, scale, task, missing):
+    """Returns the figure: gain against zero-shot accuracy, and the text prompts by number."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    title = f"CLIP on {style.task_name(task, scale)}: quality of the text prompt"
+    figure = plt.figure(figsize=(style.WIDTH, 4.1 + 0.15 * len(frame)), layout="constrained")
+    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    points, texts = figure.subplots(2, 1, height_ratios=[3.2, 0.15 * (len(frame) + 1)])
+    draw_points(points, frame, summary)
+    points.set_title(summary_text(summary), fontsize=8, loc="left")
+    draw_texts(texts, frame)
+    legend = figure.legend(
+        loc="outside lower center", ncols=3, frameon=False, title=gaps.note(missing),
+        title_fontsize=7,
+    )  # fmt: skip
+    legend.get_title().set_parse_math(False)
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = accuracies(records)
+    summary = statistics(frame)
+    missing = gaps.warn(gaps_of(records, frame))
+    parts = [part for part in (frame, summary) if len(part)]
+    whole = pandas.concat([part.dropna(axis=1, how="all") for part in parts]) if parts else frame
+    whole = whole.reindex(columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+    runs.write_csv(whole, out)
+    task = records[0]["task"]["published"] if records else "eurosat"
+    figure = draw(frame, summary, runs.scale_of(records), task, missing)
+    return style.save(figure, figures, "text_prompt_quality")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Transfer: learned prompts on the other backbones, and on other tasks with the same classes."""
+
+import math
+import sys
+
+import pandas
+
+from analysis.common import gaps, runs, style
+from analysis.common.origin import same_origin
+from analysis.common.paired import difference
+from analysis.figures.deployability import ALL, by_seed, datasets, lacking, mean_accuracy, measured
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.tasks import TASKS
+
+COLUMNS = (
+    *("task", "backbone", "target_task", "target_backbone", "accuracy", "unprompted", "own"),
+    *("gain", "low", "high", "images", "seeds", "tasks"),
+)
+
+
+def transfers(measurements):
+    """Returns one row per prompt and place, its own included, in percent; `all` is the mean.
+
+    The gain is that over the same backbone without a prompt on the same images, in percentage
+    points, with a paired bootstrap over the images. `own` is the accuracy of the prompt that was
+    learned for the target, where it was measured. The rows `all` are means over the tasks of the
+    prompts that stayed on their task. Seeds are averaged first.
+    """
+    keys = "backbone", "target_task", "target_backbone"
+    prompted, plain = (by_seed(measurements, name, keys) for name in ("correct", "unprompted"))
+    moves = {}
+    for task, backbone, name, target in prompted:
+        moves.setdefault((backbone, target), []).append((task, published(name), name))
+    rows = []
+    for backbone, target in [(a, b) for a in BACKBONES for b in BACKBONES if (a, b) in moves]:
+        places = moves[backbone, target]
+        stayed = [place for place in places if place[0] == place[1]]
+        means = [(ALL, ALL, stayed)] if stayed else []
+        for task, place, members in [*((*move[:2], [move]) for move in places), *means]:
+            hits, without, own = [], [], []
+            for source, its_place, name in members:
+                hits.append(prompted[source, backbone, name, target])
+                without.append(plain[source, backbone, name, target])
+                own.append(prompted.get((its_place, target, name, target)))
+            gain, low, high = difference(list(zip(hits, without)))
+            row = {"task": task, "backbone": backbone, "target_task": place}
+            row |= {"target_backbone": target, "gain": gain} | mean_accuracy(hits)
+            row |= {"low": low, "high": high, "unprompted": mean_accuracy(without)["accuracy"]}
+            row["own"] = math.nan if None in own else mean_accuracy(own)["accuracy"]
+            rows.append(row)
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def published(task):
+    """Returns the paper's name of a task, its own where the paper has none."""
+    return (TASKS[task].published if task in TASKS else None) or task
+
+
+def gaps_in(measurements, scale=None):
+    """Returns what was not run, in words: datasets of a model, or models to move prompts to."""
+    backbones = {row["target_backbone"] for one in measurements for row in one["rows"]}
+    alone = ["another model to move prompts to"] if len(backbones) == 1 else []
+    return lacking(measured(measurements), scale) + alone
+
+
+def draw_gains(axes, cells, rows, columns, limit):
+    """Returns the image of a heat map: `cells` maps (row, column) to a row of the csv.
+
+    `rows` and `columns` map their keys to labels. A prompt on what it was learned for is framed.
+    """
+    import matplotlib.pyplot as plt
+
+    found = [[cells.get((row, column)) for column in columns] for row in rows]
+    gains = [[cell.gain if cell else math.nan for cell in row] for row in found]
+    picture = axes.imshow(gains, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
+    for y, x, cell in ((y, x, cell) for y, row in enumerate(found) for x, cell in enumerate(row)):
+        if cell is None:
+            axes.text(x, y, "not run", ha="center", va="center", fontsize=7)
+            continue
+        middle = {"ha": "center", "color": "white" if abs(cell.gain) > 0.6 * limit else "black"}
+        axes.text(x, y, style.signed(cell.gain), va="bottom", fontsize=9.5, weight="bold", **middle)
+        interval = f"{style.signed(cell.low)} to {style.signed(cell.high)}"
+        axes.text(x, y + 0.06, interval, va="top", fontsize=7, **middle)
+        if (cell.task, cell.backbone) == (cell.target_task, cell.target_backbone):
+            corner = x - 0.47, y - 0.47
+            axes.add_patch(plt.Rectangle(corner, 0.94, 0.94, fill=False, ec="black", lw=1.4))
+    axes.set_xticks(range(len(columns)), columns.values())
+    axes.set_yticks(range(len(rows)), rows.values())
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return picture
+
+
+def draw_models(axes, mean, limit):
+    """Returns the heat map of the mean gains, from every model to every model."""
+    cells = {(row.backbone, row.target_backbone): row for row in mean.itertuples()}
+    plain = {row.target_backbone: row.unprompted for row in mean.itertuples()}
+    names = {name: style.backbone_name(name) for name in BACKBONES if name in plain}
+    columns = {name: f"{names[name]}\n{plain[name]:.1f} % unprompted" for name in names}
+    axes.set(xlabel="Model that it is used on", ylabel="Model that the prompt was learned for")
+    return draw_gains(axes, cells, names, columns, limit)
+
+
+def draw_datasets(axes, moved, scale, limit):
+    """Returns the heat map of the gains on other datasets, a row per pair of datasets."""
+    cells = {((row.task, row.target_task), row.backbone): row for row in moved.itertuples()}
+    pairs = dict.fromkeys(pair for pair, _ in cells)
+    rows = {pair: "\nto ".join(style.task_name(task, scale) for task in pair) for pair in pairs}
+    columns = {name: style.backbone_name(name) for name in BACKBONES if name in set(moved.backbone)}
+    axes.set_title("Used on another dataset with the same classes, by the model it was learned for")
+    return draw_gains(axes, cells, rows, columns, limit)
+
+
+def draw(frame, scale, missing):
+    """Returns the figure: mean gains between models and, if there are any, between datasets."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    mean, moved = frame[frame.task == ALL], frame[frame.task != frame.target_task]
+    pairs = len(moved[["task", "target_task"]].drop_duplicates())
+    heights = [0.7 * mean.backbone.nunique(), 0.6 * pairs]
+    panels = 2 if heights[1] else 1
+    size = style.WIDTH, 1.9 + sum(heights) + 0.5 * panels
+    figure = plt.figure(figsize=size if len(mean) else (style.WIDTH, 3), layout="constrained")
+    figure.suptitle(
+        "Gain in accuracy from prompts in other places, over no prompt (points)\n"
+        f"{style.SCALES[scale]}",
+        fontsize=9.5,
+    )
+    if mean.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    limit = max(1.0, mean.gain.abs().max(), moved.gain.abs().max() if panels > 1 else 0)
+    axes = figure.subplots(panels, 1, squeeze=False, height_ratios=heights[:panels])[:, 0]
+    axes[0].set_title(
+        f"Mean over {datasets(mean)} with 95 % interval; framed: the prompt where it was learned"
+    )
+    picture = draw_models(axes[0], mean, limit)
+    note = gaps.note(missing)
+    if panels > 1:
+        draw_datasets(axes[1], moved, scale, limit)
+    else:
+        note += "\n" * bool(note) + (
+            "No two of these datasets have the same classes in the same order: "
+            "no prompt was moved to another dataset."
+        )
+    figure.colorbar(picture, ax=list(axes), label="Gain (points)", pad=0.02, aspect=30)
+    figure.supxlabel(note, fontsize=7.5)
+    return figure
+
+
+def write_figure(records, measurements, out, figures):
+    """Returns the paths of the figure's files; all it shows was measured beside the runs."""
+    own = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
+    same_origin(records)  # the runs whose prompts were measured
+    scale = runs.scale_of(own or records)
+    frame, missing = transfers(own), gaps.warn(gaps_in(own, scale))
+    runs.write_csv(frame, out)
+    return style.save(draw(frame, scale, missing), figures, "transfer")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True, measurements=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,315 @@
+"""Report: one page with the claims, every table and figure, every run, and where they come from.
+
+The page is complete in itself: pictures, style and script are inside, and it opens from disk.
+"""
+
+import argparse
+import base64
+import csv
+import io
+import json
+import math
+import re
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import jinja2
+import pandas
+from markupsafe import Markup
+from PIL import Image
+
+from analysis.common import captions, cells, render, runs, style
+from analysis.report import provenance, run_details
+from analysis.tables import accuracy, table_accuracy
+from vpbench.common import atomic_files
+from vpbench.common.errors import RecordError
+from vpbench.records import reading, schema
+
+PAGE = Path(__file__).parent / "page"
+STATEMENTS = {  # what the numbers of a scale are, before the first of them
+    "lab": "Every number here is a lab number. The datasets are procedural twins of the paper's, "
+    "painted by a program, and the backbones are micro models trained on a procedural world. "
+    "Patterns may be compared with the paper's; absolute numbers may not. Numbers from the paper "
+    "are always marked as such and never mixed with ours.",
+    "smoke": "This is a check that everything runs. Its numbers mean nothing: far too few images, "
+    "epochs and tasks.",
+    "search": "This is a search for recipes on the validation splits of the lab's twins. No test "
+    "image was looked at, and nothing here is a result.",
+    "speedrun": "This is a search for shorter trainings of prompts on the validation splits of the "
+    "lab's twins. Test accuracies stand beside, and decide nothing.",
+    "desk-speedrun": "This is a search for shorter trainings of prompts on the validation splits "
+    "of real images. Test accuracies stand beside, and decide nothing.",
+    "desk": "These are desk numbers: real images and ImageNet's weights, but other datasets and "
+    "smaller models than the paper's, few images and short training. The model in CLIP's place is "
+    "a classifier of ImageNet for which a sentence encoder reads. Directions may be compared with "
+    "the paper's; absolute numbers may not.",
+    "paper": "These numbers were measured at the paper's scale: its datasets and its models. "
+    "Differences from the paper's own numbers, which stand beside them, are worth a look.",
+    "paper-fast": "These numbers were measured on the paper's datasets and models with a fraction "
+    "of its training steps, so the paper's own numbers, which stand beside them, may be higher.",
+    None: "Nothing has been measured: no run record was found. The numbers below, where there are "
+    "any, are the paper's.",
+}
+CLAIM = (
+    *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
+)
+VERDICTS = ("appears", "does not appear", "undecided", "not run")
+PICTURES = ((2100, 90), (1700, 85), (1300, 80))  # width, quality: the first that is small enough
+PICTURE_BYTES = 350_000
+
+
+def read_csv(path):
+    """Returns (heads, rows of texts) of a CSV file, None if it is not there."""
+    if not path.exists():
+        return None
+    with open(path, encoding="utf-8", newline="") as file:
+        heads, *rows = list(csv.reader(file)) or [[]]
+    return heads, rows
+
+
+def dictionaries(table):
+    """Returns the rows of a table as dicts, none of a table that is not there."""
+    heads, rows = table or ([], [])
+    return [dict(zip(heads, row)) for row in rows]
+
+
+def is_number(text):
+    """Returns whether a text is a number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def short(text):
+    """Returns a number as it is read: a real minus and few decimals; any other text as it is."""
+    if not is_number(text):
+        return text
+    number = Decimal(text)
+    most = 0 if abs(number) >= 1000 else 1 if abs(number) >= 1 else 2
+    decimals = min(most, max(0, -number.as_tuple().exponent))
+    return f"{number:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def title(name):
+    """Returns the name of an analysis as a heading, e.g. Table 1 or Label mapping."""
+    words = re.sub(r"(\D)(\d+)$", r"\1 \2", name).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def picture(path):
+    """Returns the picture `path` for the page: its data, width and height; None without a file."""
+    if not path.exists():
+        return None
+    with Image.open(path) as image:
+        canvas = Image.new("RGB", image.size, "white")
+        canvas.paste(image, mask=image.convert("RGBA").getchannel("A"))
+    for width, quality in PICTURES:
+        height = round(canvas.height * min(1, width / canvas.width))
+        shown = canvas.resize((min(width, canvas.width), height), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        shown.save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= PICTURE_BYTES:
+            break
+    data = data_url("image/webp", buffer.getvalue())
+    return {"data": data, "width": shown.width, "height": shown.height}
+
+
+def data_url(kind, data):
+    """Returns the address that holds the bytes `data` themselves."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def rendered(path, table, scale):
+    """Returns heads and rows of (measured, published, shaded) of a table of the paper's.
+
+    There are none of a CSV that has another form; that is shown as it is.
+    """
+    heads, rows = table
+    if path.stem.startswith("table") and rows and set(cells.COLUMNS) <= set(heads):
+        return render.layout(pandas.read_csv(path), scale)
+    if path.stem.startswith("table") and rows and set(accuracy.COLUMNS) <= set(heads):
+        return table_accuracy.layout(pandas.read_csv(path), scale)
+    if any(head.startswith("published_") for head in heads):
+        return paired(table)
+    return [], []
+
+
+def paired(table):
+    """Returns heads and rows of a table that has, of some columns, the paper's as well."""
+    heads, _ = table
+    names = [head for head in heads if not head.startswith("published_")]
+    names = [name for name in names if not (name == "task" and "name" in heads)]
+    rows = []
+    for row in dictionaries(table):
+        shown = {name: display(name, text) for name, text in row.items()}
+        rows.append([render.fact(shown[n], shown.get(f"published_{n}", shown[n])) for n in names])
+    return [title(name) for name in names], rows
+
+
+def display(column, text):
+    """Returns an entry of a table of facts as it is read."""
+    if column == "role":
+        return style.role_name(text)
+    return short(text)
+
+
+def legend(path):
+    """Returns what shading means, as the table's Markdown says; empty if it shades nothing."""
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [line for line in lines if line.startswith(render.MARK)]
+    return found[-1].removeprefix(render.MARK).strip() if found else ""
+
+
+def analysis(name, results, folder, scale):
+    """Returns what the page shows of one analysis: a figure, else a table, and all its numbers."""
+    path, text = results / f"{name}.csv", captions.read(folder / f"{name}.rst")
+    shown = {"name": name, "title": title(name), "caption": text, "file": f"{name}.csv"}
+    shown["picture"] = picture(results / "figures" / f"{name}.png")
+    shown["alt"] = f"{title(name)}. {captions.first_sentence(text)}".strip()
+    shown["numbers"] = numbers = read_csv(path)
+    if numbers:
+        columns = range(len(numbers[0]))
+        numeric = [
+            all(is_number(row[column]) for row in numbers[1] if row[column]) for column in columns
+        ]
+        shown["numeric"] = numeric
+        shown["download"] = data_url("text/csv", path.read_bytes())
+        if not shown["picture"]:
+            shown["heads"], shown["rows"] = rendered(path, numbers, scale)
+            shown["legend"] = legend(path.with_suffix(".md"))
+    return shown
+
+
+def scorecard(path, scale):
+    """Returns the claims as the page shows them, and how many have each verdict.
+
+    They must be of the same scale as the records, if there are any.
+    """
+    table = read_csv(path)
+    if table:
+        schema.demand(dict.fromkeys(table[0]), CLAIM, path)
+    claims = []
+    for row in dictionaries(table):
+        if scale not in (None, row["scale"]):
+            raise RecordError(
+                f"{path}: its scale is {row['scale']!r}, the records' {scale!r}; make it again"
+            )
+        interval = f"{short(row['low'])} to {short(row['high'])}" if row["low"] else ""
+        numbers = {
+            name: short(row.get(name, "")) for name in ("published", "measured", "best_test")
+        }
+        more = {name: row.get(name, "") for name in ("unit", "note")}
+        claims.append(row | numbers | more | {"interval": interval})
+    counts = {verdict: 0 for verdict in VERDICTS}
+    for claim in claims:
+        counts[claim["verdict"]] = counts.get(claim["verdict"], 0) + 1
+    download = data_url("text/csv", path.read_bytes()) if table else ""
+    return {"claims": claims, "counts": counts, "download": download}
+
+
+def run_table(loaded):
+    """Returns heads, rows, choices of the filters and details of the table of all runs."""
+    rows = [run_details.row(record) for record in loaded]
+    epochs = run_details.epochs_shown(len(loaded))
+    heads = run_details.COLUMNS
+    columns = dict(zip(heads, zip(*rows))) if rows else {}
+    choices = {head: list(dict.fromkeys(columns.get(head, []))) for head in run_details.FILTERS}
+    return {
+        "heads": heads,
+        "choices": {head: (list(heads).index(head), found) for head, found in choices.items()},
+        "rows": [
+            (
+                run_details.key(record),
+                [(value, run_details.shown(value, head)) for value, head in zip(row, heads)],
+            )
+            for record, row in zip(loaded, rows)
+        ],
+        "details": as_json(
+            {
+                "metrics": list(run_details.METRICS.values()),
+                "runs": [run_details.details(record, epochs) for record in loaded],
+            }
+        ),
+    }
+
+
+def as_json(value):
+    """Returns `value` as JSON that may stand inside a script element."""
+    text = json.dumps(atomic_files.plain(value), ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", r"\u003c"))
+
+
+def page(loaded, results, names, folder, configs, judged=True):
+    """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims."""
+    scale = runs.scale_of(loaded)
+    made = [record for record in loaded if "measurement" not in record["spec"]]
+    analyses = [analysis(name, results, folder, scale) for name in names]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html").render(
+        style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
+        script=Markup((PAGE / "script.js").read_text(encoding="utf-8")),
+        scale=scale,
+        scale_name=style.SCALES[scale],
+        statement=captions.typographic(STATEMENTS[scale]),
+        glance=glance(made),
+        scorecard=scorecard(results / "claims.csv", scale) if judged else None,
+        claims_caption=captions.read(folder / "claims.rst"),
+        tables=[shown for shown in analyses if not is_figure(shown)],
+        figures=[shown for shown in analyses if is_figure(shown)],
+        mark=render.MARK,
+        missing=render.MISSING,
+        runs=run_table(made),
+        facts=provenance.facts(loaded),
+        versions=provenance.versions(loaded),
+        hashes=provenance.hashes(made),
+        configs=[(path.as_posix(), path.read_text(encoding="utf-8")) for path in configs],
+    )
+
+
+def glance(made):
+    """Returns how much was run, in a few words."""
+    counts = [(len(made), "runs")]
+    for key, what in (("task", "datasets"), ("backbone", "backbones"), ("method", "methods")):
+        counts.append((len({record["spec"][key] for record in made}), what))
+    return [f"{count:,} {what if count != 1 else what[:-1]}" for count, what in counts]
+
+
+def is_figure(shown):
+    """Returns whether an analysis belongs to the figures; one that was not run may be either."""
+    return bool(shown["picture"]) or not (shown["numbers"] or shown["name"].startswith("table"))
+
+
+def main(argv=None):
+    """Returns the exit code: 2 after a one-line complaint."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", default=Path("results"), type=Path, metavar="FOLDER")
+    parser.add_argument("--names", nargs="*", default=[], metavar="NAME", help="analyses, in order")
+    parser.add_argument("--runs", nargs="*", default=[], metavar="PATH", help="manifests, records")
+    parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
+    parser.add_argument("--config", nargs="*", default=[], type=Path, metavar="YAML")
+    parser.add_argument("--around", action="store_true", help="without the paper's claims")
+    parser.add_argument("--out", required=True, type=Path, metavar="HTML")
+    given = parser.parse_args(argv)
+
+    def work():
+        loaded = reading.load(given.runs)
+        text = page(
+            loaded, given.results, given.names, given.captions, given.config, not given.around
+        )
+        atomic_files.write_bytes(given.out, text.encode())
+
+    return runs.exit_code(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

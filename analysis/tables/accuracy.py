@@ -1,0 +1,133 @@
+"""Accuracy: every method on every dataset, whatever the datasets are, and VP against the others."""
+
+import math
+import sys
+
+import pandas
+
+from analysis.common import cells, gaps, runs, style
+from analysis.figures import comparisons, cost
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import METHODS
+
+COLUMNS = (
+    *("task", "backbone", "role", "method", "accuracy", "spread", "low", "high", "seeds", "images"),
+    *("rule", "epoch", "selection_gap", "chance"),
+    *("difference", "difference_low", "difference_high", "p_value"),
+)
+
+
+def accuracies(records):
+    """Returns one row per dataset, backbone and method, in percent, with the columns COLUMNS.
+
+    `difference` is that of the visual prompt and this method in percentage points, on the same
+    test images, with the interval and the p value of `analysis.paired`.
+    """
+    groups = cells.by_cell(records, run_cell)
+    rows = []
+    for (backbone, method, task), group in groups.items():
+        values, facts = cells.cell(group), group[0]["task"]
+        row = {"task": task, "backbone": backbone, "role": BACKBONES[backbone].role}
+        row |= {"method": method, "accuracy": values["measured"], "images": facts["sizes"]["test"]}
+        row |= {name: value for name, value in values.items() if name in COLUMNS}
+        row |= {"chance": facts["chance"]} | against(groups, backbone, method, task)
+        rows.append(row)
+    frame = pandas.DataFrame(rows, columns=list(COLUMNS))
+    order = [(task, backbone, method) for task, backbone, method in places(frame)]
+    return frame.set_index(["task", "backbone", "method"]).loc[order].reset_index()[list(COLUMNS)]
+
+
+def run_cell(record):
+    """Returns the (backbone, method, dataset) of a record."""
+    return tuple(record["spec"][key] for key in ("backbone", "method", "task"))
+
+
+def against(groups, backbone, method, task):
+    """Returns the paired difference of the visual prompt and `method`, empty without both."""
+    names = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
+    pair = None
+    if method != "visual_prompt":
+        pair = comparisons.pair(groups, backbone, method, task)
+    values = comparisons.compared([pair])
+    return {name: values[key] for key, name in (names | {"p_value": "p_value"}).items()}
+
+
+def places(frame):
+    """Returns the (task, backbone, method) of the rows: as the tasks come, then as catalogued."""
+    found = set(zip(frame.task, frame.backbone, frame.method))
+    cells_of = [(t, b, m) for t in frame.task.unique() for b in BACKBONES for m in METHODS]
+    return [cell for cell in cells_of if cell in found]
+
+
+def draw_panel(axes, frame, tasks, methods):
+    """Returns `axes` with the accuracies of one backbone: a row per dataset, a mark per method."""
+    for place, method in enumerate(methods):
+        rows = frame[frame.method == method]
+        colour, fill = cost.LOOKS[method]
+        y = [tasks.index(task) + 0.16 * (place - (len(methods) - 1) / 2) for task in rows.task]
+        axes.errorbar(
+            rows.accuracy, y, xerr=[rows.accuracy - rows.low, rows.high - rows.accuracy], fmt="o",
+            color=colour, fillstyle=fill, markersize=5, elinewidth=1, label=METHODS[method].display,
+        )  # fmt: skip
+    for row in frame.drop_duplicates("task").itertuples():
+        y = tasks.index(row.task)
+        axes.plot([row.chance] * 2, [y - 0.4, y + 0.4], ":", color="black", lw=1)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(len(tasks) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("Test accuracy (%)")
+    axes.grid(axis="x", linewidth=0.4, color="#cccccc")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return axes
+
+
+def draw(frame, scale, names, missing):
+    """Returns the figure: a panel per backbone; `names` maps tasks to what they are called."""
+    import matplotlib.pyplot as plt
+
+    style.set_theme()
+    backbones, tasks = list(frame.backbone.unique()), list(frame.task.unique())
+    columns = min(2, max(1, len(backbones)))
+    rows = math.ceil(len(backbones) / columns) or 1
+    size = style.WIDTH, 1.4 + rows * (0.7 + 0.55 * len(tasks))
+    figure = plt.figure(figsize=size, layout="constrained")
+    figure.suptitle(f"Accuracy of each method\n{style.SCALES[scale]}", fontsize=9.5)
+    if frame.empty:
+        gaps.explain(figure.subplots(), gaps.note(missing))
+        return figure
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    methods = [method for method in METHODS if method in set(frame.method)]
+    for backbone, axes in zip(backbones, panels):
+        draw_panel(axes, frame[frame.backbone == backbone], tasks, methods)
+        axes.set_title(backbone)
+        axes.set_yticks(range(len(tasks)), [names[task] for task in tasks])
+    for axes in panels:  # those that are left
+        axes.set_axis_off()
+    handles = {}
+    for axes in figure.axes:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels())))
+    handles["Chance"] = plt.Line2D([], [], linestyle=":", color="black", lw=1)
+    figure.legend(
+        handles.values(), handles, loc="outside lower center", ncols=len(handles), frameon=False
+    )
+    return figure
+
+
+def write_figure(records, out, figures):
+    """Returns the paths of the figure's files."""
+    frame = accuracies(records)
+    missing = gaps.warn([] if records else ["anything"])
+    names = {record["spec"]["task"]: record["task"]["display"] for record in records}
+    runs.write_csv(frame, out)
+    figure = draw(frame, runs.scale_of(records), names, missing)
+    return style.save(figure, figures, "accuracy")
+
+
+def main(argv=None):
+    """Returns the exit code."""
+    return runs.run(__doc__, write_figure, argv, figures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+
+from analysis.common import cells, render
+from analysis.common import published as published_module
+from analysis.common.published import FOLDER
+from analysis.tables import table1, table2, table3, table4, table5, table6
+from tests.helpers.fake_records import by_method, grid, record, write_all
+from vpbench.common.errors import RecordError
+from vpbench.records.paths import record_path
+
+MEASURED = ["measured", "spread", "low", "high", "seeds", "rule", "epoch", "selection_gap"]
+KEY = ["role", "method", "task"]
+
+
+def clip_table(records, published=None, beats=("linear_probe",), shift=False):
+    """Returns the cells of Table 1, or of Table 2 with `shift`."""
+    return cells.table(records, published_module or {}, "vision_language", shift, beats)
+
+
+def pick(frame, method, task, role="clip"):
+    """Returns one row of tidy cells."""
+    return frame.set_index(KEY).loc[(role, method, task)]
+
+
+def shaded(frame):
+    """Returns the keys of the shaded cells."""
+    return {tuple(key) for key in frame[frame.shaded][KEY].to_numpy()}
+
+
+def test_an_average_is_the_mean_over_the_tasks_of_its_row():
+    accuracies = {"iwildcam_twin": 40.0, "fmow_twin": 50.0, "camelyon17_twin": 90.0}
+    made = [record(task, "clip_micro", "linear_probe", accuracies[task]) for task in accuracies]
+    frame = clip_table(made, shift=True)
+    assert pick(frame, "linear_probe", "average").measured == pytest.approx(60.0)
+    assert math.isnan(pick(frame, "fine_tune", "average").measured)
+
+
+def test_a_cell_over_seeds_has_their_mean_spread_and_t_interval():
+    made = [
+        record("svhn_twin", "clip_micro", "visual_prompt", value, seed=seed)
+        for seed, value in enumerate((50.0, 52.0, 54.0))
+    ]
+    row = pick(clip_table(made), "visual_prompt", "svhn")
+    assert (row.measured, row.spread, row.seeds) == (52.0, 2.0, 3)
+    half = 4.302653 * 2 / math.sqrt(3)  # the 97.5 % quantile of t with 2 degrees of freedom
+    assert (row.low, row.high) == pytest.approx((52 - half, 52 + half), abs=1e-4)
+
+
+def test_a_cell_of_one_seed_has_the_wilson_interval_of_its_test_images():
+    assert cells.wilson(50.0, 1000) == pytest.approx((46.9070, 53.0930), abs=1e-3)
+    low, high = cells.wilson(0.0, 1000)  # closed form at zero: z^2 / (n + z^2)
+    assert (low, high) == pytest.approx((0, 100 * 3.841459 / 1003.841459), abs=1e-4)
+    made = [record("svhn_twin", "clip_micro", "linear_probe", 50.0)]
+    row = pick(clip_table(made), "linear_probe", "svhn")
+    assert (row.low, row.high) == cells.wilson(50.0, 1000)
+    assert math.isnan(row.spread)
+
+
+def test_equal_seeds_have_the_interval_of_the_test_images_not_none():
+    made = [record("svhn_twin", "clip_micro", "linear_probe", 50.0, seed=seed) for seed in (0, 1)]
+    row = pick(clip_table(made), "linear_probe", "svhn")
+    assert (row.low, row.high, row.spread) == (*cells.wilson(50.0, 1000), 0.0)
+
+
+def test_the_interval_of_an_average_combines_those_of_its_tasks():
+    parts = [{"measured": 50.0, "low": 47.0, "high": 54.0}] * 4
+    assert cells.combined(parts, [0.25] * 4) == (48.5, 52.0)  # a fourth of 2 x 3 and of 2 x 4
+    ours, theirs = {"measured": 60, "low": 56, "high": 63}, {"measured": 20, "low": 16, "high": 23}
+    assert cells.combined([ours, theirs], [1, -1]) == (35.0, 45.0)  # 3-4-5 triangles
+
+
+def test_an_average_over_seeds_has_the_t_interval_of_the_seeds_averages():
+    made = [
+        record(task, "clip_micro", "fine_tune", value, seed=seed)
+        for seed, values in enumerate(((40.0, 50.0, 60.0), (50.0, 54.0, 58.0)))
+        for task, value in zip(("iwildcam_twin", "fmow_twin", "camelyon17_twin"), values)
+    ]  # the averages of the seeds are 50 and 54
+    row = pick(clip_table(made, shift=True), "fine_tune", "average")
+    assert (row.measured, row.seeds, row.spread) == (52.0, 2, pytest.approx(math.sqrt(8)))
+    half = 12.706205 * 2  # the quantile with 1 degree of freedom, times sqrt(8) / sqrt(2)
+    assert (row.low, row.high) == pytest.approx((52 - half, 52 + half), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "rule", "measured", "epoch", "gap"),
+    [
+        ("eurosat_twin", "visual_prompt", "best_validation", 60.0, 6, 5.0),
+        ("eurosat_twin", "fine_tune", "best_validation", 60.0, 6, 5.0),
+        ("svhn_twin", "visual_prompt", "last", 58.0, 8, 7.0),  # no validation split in Table 6
+        ("eurosat_twin", "linear_probe", "last", 58.0, None, 7.0),
+    ],
+)
+def test_the_epoch_is_chosen_as_the_paper_could_have(task, method, rule, measured, epoch, gap):
+    made = [record(task, "clip_micro", method, 60.0, best=65.0, last=58.0)]
+    row = pick(clip_table(made), method, made[0]["task"]["published"])
+    assert (row["rule"], row.measured, row.selection_gap) == (rule, measured, pytest.approx(gap))
+    assert math.isnan(row.epoch) if epoch is None else row.epoch == epoch
+
+
+def test_changing_a_published_file_changes_no_measured_cell(tmp_path, monkeypatch):
+    made = grid(by_method)
+    table1.write_table(made, tmp_path / "before.csv")
+    shutil.copytree(FOLDER, tmp_path / "published")
+    monkeypatch.setattr(published_module, "FOLDER", tmp_path / "published")
+    numbers = published_module.table(1)
+    numbers.assign(value=numbers.value + 1)[1:].to_csv(tmp_path / "published/table1.csv")
+    table1.write_table(made, tmp_path / "after.csv")
+    before, after = (pandas.read_csv(tmp_path / f"{name}.csv") for name in ("before", "after"))
+    assert after.published[1:].equals(before.published[1:] + 1) and math.isnan(after.published[0])
+    pandas.testing.assert_frame_equal(
+        before.drop(columns="published"), after.drop(columns="published")
+    )
+
+
+def test_deleting_a_record_empties_its_cell_and_its_average_and_nothing_else(tmp_path):
+    manifests = write_all(made := grid(by_method), tmp_path / "runs")
+    command = ["--runs", *map(str, manifests), "--out", str(tmp_path / "table1.csv")]
+    assert table1.main(command) == 0
+    before = pandas.read_csv(tmp_path / "table1.csv")
+    gone = next(
+        one["spec"]
+        for one in made
+        if (one["spec"]["task"], one["spec"]["method"]) == ("svhn_twin", "visual_prompt")
+    )
+    record_path(gone, tmp_path / "runs").unlink()
+    assert table1.main(command) == 0
+    after = pandas.read_csv(tmp_path / "table1.csv")
+    emptied = (before.method == "visual_prompt") & before.task.isin(["svhn", "average"])
+    pandas.testing.assert_frame_equal(before[~emptied], after[~emptied])
+    assert after[emptied].drop(columns=["seeds"])[MEASURED[:4]].isna().all(axis=None)
+    assert list(after[emptied].seeds) == [0, 0]
+    assert after[emptied].published.equals(before[emptied].published)
+    assert "– (88.4)" in (tmp_path / "table1.md").read_text()
+
+
+def test_tables_1_and_4_shade_a_visual_prompt_above_the_linear_probe():
+    made = [
+        record("svhn_twin", "clip_micro", "visual_prompt", 61.0),
+        record("svhn_twin", "clip_micro", "linear_probe", 60.0),
+        record("svhn_twin", "clip_micro", "fine_tune", 99.0),
+        record("dtd_twin", "clip_micro", "visual_prompt", 60.0),  # equal is not above
+        record("dtd_twin", "clip_micro", "linear_probe", 60.0),
+        record("clevr_twin", "clip_micro", "visual_prompt", 60.0),  # nothing to compare with
+    ]
+    assert shaded(clip_table(made)) == {("clip", "visual_prompt", "svhn")}
+
+
+def test_table_5_shades_only_above_linear_probe_and_fine_tuning(tmp_path):
+    methods = "visual_prompt", "linear_probe", "fine_tune"
+    accuracies = {"fmow_twin": (60.0, 50.0, 70.0), "camelyon17_twin": (60.0, 50.0, 55.0)}
+    made = [
+        record(task, "bit_m_micro", method, value)
+        for task, values in accuracies.items()
+        for method, value in zip(methods, values)
+    ]
+    table5.write_table(made, tmp_path / "table5.csv")
+    assert shaded(pandas.read_csv(tmp_path / "table5.csv")) == {
+        ("bit_m", "visual_prompt", "camelyon17")
+    }
+
+
+def test_table_2_shades_nothing_as_in_the_paper(tmp_path):
+    table2.write_table(grid(by_method), tmp_path / "table2.csv")
+    assert shaded(pandas.read_csv(tmp_path / "table2.csv")) == set()
+
+
+def test_the_rule_of_table_1_shades_what_the_paper_shades():
+    numbers = published_module.accuracies(1)
+    twins = {"eurosat": "eurosat_twin", "svhn": "svhn_twin", "clevr": "clevr_twin"}
+    made = [
+        record(f"{task}_twin", "clip_micro", method, value)
+        for (_, method, task), value in numbers.items()
+        if task != "average"
+    ]
+    assert {task for _, _, task in shaded(clip_table(made))} == set(twins)
+
+
+def test_two_variants_or_a_seed_twice_in_one_cell_are_refused_by_name():
+    first = record("svhn_twin", "clip_micro", "visual_prompt", 60.0)
+    wide = record("svhn_twin", "clip_micro", "visual_prompt", 70.0, variant="wide")
+    with pytest.raises(RecordError, match="clip visual_prompt svhn: variant is 'default' and 'wid"):
+        clip_table([first, wide])
+    with pytest.raises(RecordError, match="two records for clip visual_prompt svhn, seed 0"):
+        clip_table([first, first])
+
+
+def test_a_cell_shows_the_measured_number_and_the_published_one_in_parentheses():
+    assert render.markdown_cell("71.2", "96.4", False) == "71.2 (96.4)"
+    assert render.markdown_cell("71.2", "96.4", True) == "**71.2 ▲** (96.4)"
+    assert render.markdown_cell("", "96.4", False) == "– (96.4)"
+    assert render.markdown_cell("71.2", "", False) == "71.2"
+    assert (
+        render.latex_cell("71.2", "96.4", True) == r"\cellcolor{green!20}\shortstack{71.2\\(96.4)}"
+    )
+    assert render.latex_cell("", "96.4", False) == r"\shortstack{--\\(96.4)}"
+    assert render.escape("CLEVR_{50%}") == r"CLEVR\_\{50\%\}"
+
+
+@pytest.mark.parametrize("table", [table1, table2, table3, table4, table5, table6])
+@pytest.mark.parametrize("made", [grid(by_method), []], ids=["measured", "no records"])
+def test_every_table_has_rows_of_equal_length_and_names_its_scale(tmp_path, table, made):
+    paths = table.write_table(made, tmp_path / "deep" / "table.csv")
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+    text, latex = paths[1].read_text(), paths[2].read_text()
+    assert text.startswith("Lab scale" if made else "No measurements")
+    rows = [line.count("|") for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 4 and len(set(rows)) == 1
+    body = latex.split(r"\toprule")[1].split(r"\bottomrule")[0].splitlines()
+    cells_per_row = {line.count(" & ") for line in body if line.endswith(r"\\")}
+    columns = latex.split(r"\begin{tabular}{")[1].split("}")[0]
+    assert cells_per_row == {len(columns) - 1} == {rows[0] - 2}
+    plain = latex.replace(r"\{", "").replace(r"\}", "")
+    assert plain.count("{") == plain.count("}")
+    assert r"\end{tabular}" in latex
+
+
+@pytest.mark.parametrize("table", [table1, table2, table4, table5])
+def test_the_columns_of_a_csv_are_the_promised_ones(tmp_path, table):
+    table.write_table(grid(by_method), tmp_path / "table.csv")
+    frame = pandas.read_csv(tmp_path / "table.csv")
+    assert tuple(frame.columns) == cells.COLUMNS
+    assert frame.measured.notna().all() and frame.published.notna().all()
+
+
+def test_table_3_counts_parameters_and_keeps_models_without_records(tmp_path):
+    made = [record("svhn_twin", "clip_micro", "text_prompt", 20.0)]
+    table3.write_table(made, tmp_path / "table3.csv")
+    frame = pandas.read_csv(tmp_path / "table3.csv").set_index("role")
+    assert frame.loc["clip", "parameters"] == 594657
+    assert frame.loc["clip", "published_architecture"] == "ViT-B/32"
+    assert frame.loc[["instagram", "bit_m", "rn50"], "parameters"].isna().all()
+    assert "594,657" in (tmp_path / "table3.md").read_text()
+
+
+def test_table_6_puts_the_papers_facts_beside_ours_where_they_differ(tmp_path):
+    made = [record("eurosat_twin", "clip_micro", "text_prompt", 20.0)]
+    table6.write_table(made, tmp_path / "table6.csv")
+    lines = (tmp_path / "table6.md").read_text().splitlines()
+    assert (
+        "| EuroSAT twin (EuroSAT) | 500 (13,500) | 300 (5,400) | 1,000 (8,100) | 10 "
+        "| This is a photo of a {} | 10.0 |"
+    ) in lines
+    assert "| – (SVHN) | – (73,257) | – | – (26,032) | – (10) | – (This is a photo" in "".join(
+        lines
+    )
+
+
+def test_records_of_one_dataset_in_two_sizes_are_refused():
+    first = record("svhn_twin", "clip_micro", "text_prompt", 20.0)
+    second = first | {"task": first["task"] | {"classes": 5}}
+    with pytest.raises(RecordError, match="svhn: classes is 10 and 5; select one"):
+        table6.measured_facts([first, second])
+
+
+def test_a_refused_record_is_one_line_and_exit_code_2(tmp_path, capsys):
+    broken = tmp_path / "seed0.json"
+    broken.write_text("{")
+    assert table1.main(["--runs", str(broken), "--out", str(tmp_path / "table1.csv")]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"error: {broken}: broken JSON") and complaint.count("\n") == 1
+    assert not (tmp_path / "table1.csv").exists()
+
+
+def test_a_selection_and_digests_are_read_from_a_text_or_a_file(tmp_path, capsys):
+    manifests = write_all(grid(by_method), tmp_path / "runs")
+    (tmp_path / "digests.json").write_text("{}")
+    command = ["--runs", *map(str, manifests), "--out", str(tmp_path / "table1.csv")]
+    assert table1.main([*command, "--select", '{"methods": ["linear_probe"]}']) == 0
+    frame = pandas.read_csv(tmp_path / "table1.csv")
+    assert set(frame[frame.measured.notna()].method) == {"linear_probe"}
+    assert table1.main([*command, "--digests", str(tmp_path / "digests.json")]) == 2
+    assert table1.main([*command, "--select", "{"]) == 2
+    assert "--select: broken JSON" in capsys.readouterr().err
+
+
+def test_no_analysis_imports_torch():
+    modules = [path.stem for path in Path(cells.__file__).parent.glob("*.py")]
+    imports = "; ".join(f"import analysis.{name}" for name in modules if name != "__init__")
+    code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
+    root = Path(cells.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,0 +1,595 @@
+import hashlib
+import http.server
+import json
+import os
+import pickle
+import threading
+
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from tests.helpers.refused import refused
+from vpbench.data.datasets import coop, coop_rule, split_files
+from vpbench.data.datasets.source import (
+    CorruptDataset,
+    MissingDataset,
+    WrongSize,
+    download_dataset,
+    open_dataset,
+)
+from vpbench.data.subsets import balanced
+from vpbench.spec.class_names import read_manifest
+from vpbench.spec.dataset_facts import FACTS
+
+COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]  # of the labels 0, 1, 2
+PATHS = {  # dataset -> paths of two images of label 0 and one of label 1, as in the real files
+    "flowers102": ("image_06765.jpg", "image_06734.jpg", "image_05086.jpg"),
+    "food101": ("apple_pie/134.jpg", "apple_pie/1005649.jpg", "baby_back_ribs/1.jpg"),
+    "eurosat": (
+        "AnnualCrop/AnnualCrop_9.jpg",
+        "AnnualCrop/AnnualCrop_1.jpg",
+        "Forest/Forest_2.jpg",
+    ),
+    "sun397": ("a/abbey/sun_aa.jpg", "a/abbey/sun_ab.jpg", "a/airplane_cabin/sun_aa.jpg"),
+    "ucf101": (
+        "Apply_Eye_Makeup/v_ApplyEyeMakeup_g08_c01.jpg",
+        "Apply_Eye_Makeup/v_ApplyEyeMakeup_g08_c02.jpg",
+        "Apply_Lipstick/v_ApplyLipstick_g01_c01.jpg",
+    ),
+    "oxfordpets": ("Abyssinian_100.jpg", "Abyssinian_101.jpg", "american_bulldog_3.jpg"),
+    "dtd": ("banded/banded_0002.jpg", "banded/banded_0004.jpg", "blotchy/blotchy_0003.jpg"),
+}  # fmt: skip
+PLACES = [(name, place) for name, places in coop.IMAGES.items() for place in places]
+
+
+def paint(path, label):
+    """Returns `path` once it is an image in the colour of its label."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), COLOURS[label]).save(path)
+    return path
+
+
+def publish(monkeypatch, path, document):
+    """Returns `path` once it holds the split `document`, as if that one were the published file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document if isinstance(document, str) else json.dumps(document, indent=4))
+    (name,) = [n for n, files in split_files.SPLIT_FILES.items() if files[0].file == path.name]
+    monkeypatch.setitem(split_files.SPLIT_FILES, name, (pinned(name, path.read_bytes()),))
+    return path
+
+
+def pinned(name, data, url=None):
+    """Returns the published file of `name` as if it held `data`, and lay at `url`."""
+    (published,) = split_files.SPLIT_FILES[name]
+    sha256 = hashlib.sha256(data).hexdigest()
+    return published._replace(sha256=sha256, url=url or published.url)
+
+
+def rows(name):
+    """Returns a tiny split of `name`: two training images of class 0, a test image of class 1."""
+    first, second, third = PATHS[name]
+    names = read_manifest(name)
+    train, val = [[first, 0, names[0]]], [[second, 0, names[0]]]
+    return {"train": train, "val": val, "test": [[third, 1, names[1]]]}
+
+
+def place(monkeypatch, root, name="eurosat", document=None, images=None):
+    """Returns the folder of the images, once they and their split are under `root`."""
+    folder = root / (images or coop.IMAGES[name][0])
+    document = document or rows(name)
+    for path, label, _ in (row for entries in document.values() for row in entries):
+        paint(folder / path, label)
+    publish(monkeypatch, root / "splits" / split_files.SPLIT_FILES[name][0].file, document)
+    return folder
+
+
+def shrink(monkeypatch, name, classes=2, **sizes):
+    """Returns None; from here on Table 6 has these sizes."""
+    sizes = sizes or {"train": 1, "validation": 1, "test": 1}
+    monkeypatch.setitem(FACTS, name, FACTS[name]._replace(classes=classes, sizes=sizes))
+
+
+@pytest.mark.parametrize(("name", "images"), PLACES)
+def test_each_dataset_is_read_where_coop_or_torchvision_puts_it(
+    tmp_path, monkeypatch, name, images
+):
+    place(monkeypatch, tmp_path, name, images=images)
+    shrink(monkeypatch, name)
+    source = open_dataset(name, tmp_path)
+    assert source.class_names == read_manifest(name)[:2]
+    assert {split: listing.ids[0] for split, listing in source.splits.items()} == dict(
+        zip(("train", "validation", "test"), PATHS[name], strict=True)
+    )
+    for listing in source.splits.values():
+        (label,) = listing.labels.tolist()
+        pixel = listing.read(0).getpixel((4, 4))
+        assert max(range(3), key=pixel.__getitem__) == label  # JPEG changes colours a little
+    (published,) = split_files.SPLIT_FILES[name]
+    assert source.hashes == {published.file: published.sha256} and source.deviations == ()
+
+
+@pytest.mark.parametrize("folder", ["splits", "oxford_flowers", "flowers-102"])
+def test_the_split_file_may_lie_with_the_others_or_beside_the_images(tmp_path, monkeypatch, folder):
+    place(monkeypatch, tmp_path, "flowers102")
+    file = split_files.SPLIT_FILES["flowers102"][0].file
+    (tmp_path / folder).mkdir(exist_ok=True)
+    os.replace(tmp_path / "splits" / file, tmp_path / folder / file)
+    assert len(coop.open_source("flowers102", tmp_path).splits["train"]) == 1
+
+
+def test_a_class_that_is_only_in_one_split_has_its_name(tmp_path, monkeypatch):
+    place(monkeypatch, tmp_path)
+    assert coop.open_source("eurosat", tmp_path).class_names == ("Annual Crop Land", "Forest")
+
+
+def test_a_part_of_a_file_that_is_sorted_by_class_has_all_classes(tmp_path, monkeypatch):
+    document = {"train": [], "val": [], "test": []}
+    for label, name in enumerate(("banded", "blotchy", "braided")):
+        document["train"] += [[f"{name}/{name}_{k}.jpg", label, name] for k in range(5)]
+    place(monkeypatch, tmp_path, "dtd", document)
+    labels = coop.open_source("dtd", tmp_path).splits["train"].labels
+    assert labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert sorted(labels[balanced(labels, 3)]) == [0, 1, 2]
+
+
+def test_the_folder_of_handstand_pushups_is_spelled_otherwise_than_its_frames(
+    tmp_path, monkeypatch
+):
+    path = "Handstand_Pushups/v_HandStandPushups_g01_c01.jpg"
+    document = {"train": [[path, 0, "Handstand_Pushups"]], "val": [], "test": []}
+    place(monkeypatch, tmp_path, "ucf101", document)
+    assert coop.open_source("ucf101", tmp_path).splits["train"].ids == (path,)
+
+
+def test_sub_folders_of_sun_are_found(tmp_path, monkeypatch):
+    path = "a/apse/indoor/sun_aabb.jpg"
+    document = {"train": [[path, 0, "indoor apse"]], "val": [], "test": []}
+    place(monkeypatch, tmp_path, "sun397", document, images="SUN397")
+    source = coop.open_source("sun397", tmp_path)
+    assert source.class_names == ("indoor apse",)
+    assert source.splits["train"].read(0).size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind"), [("L", 77, "JPEG"), ("RGBA", (77, 77, 77, 9), "PNG")]
+)
+def test_grey_jpegs_and_pngs_called_jpg_are_read_in_rgb(tmp_path, monkeypatch, mode, colour, kind):
+    folder = place(monkeypatch, tmp_path, "oxfordpets")
+    Image.new(mode, (8, 8), colour).save(folder / "Abyssinian_100.jpg", kind)
+    image = coop.open_source("oxfordpets", tmp_path).splits["train"].read(0)
+    assert (image.mode, image.getpixel((0, 0))) == ("RGB", (77, 77, 77))
+
+
+def test_opening_decodes_nothing_and_looks_once_into_each_folder(tmp_path, monkeypatch):
+    folder = place(monkeypatch, tmp_path)
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(b"no image")
+    looked, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(path) or scandir(path))
+    train = coop.open_source("eurosat", tmp_path).splits["train"]
+    assert sorted(looked) == [folder / "AnnualCrop", folder / "Forest"]
+    with pytest.raises(ValueError, match="AnnualCrop_9.jpg: the image cannot be read"):
+        train.read(0)
+
+
+def test_a_listing_can_be_sent_to_another_process(tmp_path, monkeypatch):
+    place(monkeypatch, tmp_path)
+    listing = coop.open_source("eurosat", tmp_path).splits["test"]
+    assert pickle.loads(pickle.dumps(listing)).read(0).size == (8, 8)
+
+
+@pytest.mark.parametrize("path", ["../secret.jpg", "a/../../secret.jpg", "/etc/a.jpg", "..\\a.jpg"])
+def test_a_path_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch, path):
+    document = rows("eurosat")
+    place(monkeypatch, tmp_path)
+    document["val"][0][0] = path
+    publish(monkeypatch, tmp_path / "splits" / "split_zhou_EuroSAT.json", document)
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    assert message == f"eurosat: a split lists {path}, which leads out of {tmp_path}/eurosat/2750"
+
+
+def test_an_image_in_two_splits_is_refused(tmp_path, monkeypatch):
+    document = rows("eurosat")
+    document["val"] = document["train"]
+    place(monkeypatch, tmp_path, document=document)
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    assert message == "eurosat: the splits list AnnualCrop/AnnualCrop_9.jpg twice"
+
+
+def test_missing_images_are_counted_and_the_first_is_named(tmp_path, monkeypatch):
+    folder = place(monkeypatch, tmp_path)
+    (folder / "Forest" / "Forest_2.jpg").unlink()
+    (folder / "Forest").rmdir()
+    (folder / "AnnualCrop" / "AnnualCrop_1.jpg").unlink()
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    assert message.startswith(
+        f"eurosat: 2 of the 3 listed images are missing in {folder}, the first is "
+        "AnnualCrop/AnnualCrop_1.jpg; remove that folder"
+    )
+
+
+def test_without_images_it_says_where_they_were_looked_for_and_how_to_get_them(tmp_path):
+    assert refused(MissingDataset, open_dataset, "sun397", tmp_path) == (
+        f"sun397: no images, looked for in {tmp_path}/sun397/SUN397 and {tmp_path}/SUN397; "
+        "get them with: vpbench data download sun397"
+    )
+    message = refused(MissingDataset, open_dataset, "ucf101", tmp_path)
+    assert message.endswith(FACTS["ucf101"].steps)
+
+
+def test_without_the_split_file_it_says_where_to_put_it(tmp_path):
+    (tmp_path / "dtd" / "images").mkdir(parents=True)
+    message = refused(MissingDataset, open_dataset, "dtd", tmp_path)
+    assert message.startswith("dtd: split_zhou_DescribableTextures.json is missing; get it with: ")
+    assert "1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x" in message
+    assert message.endswith(f"{tmp_path}/splits/split_zhou_DescribableTextures.json")
+
+
+def test_another_split_file_than_the_published_one_is_refused_with_both_hashes(
+    tmp_path, monkeypatch
+):
+    place(monkeypatch, tmp_path)
+    path = tmp_path / "splits" / "split_zhou_EuroSAT.json"
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes() + b"\n")
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"{path} is not the published file" in message
+    assert found in message and expected in message
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ("{", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ({"train": [], "dev": []}, "KeyError: 'dev'"),
+        ({"train": [[7, 0, "b"]]}, "TypeError: 7 is no path"),
+        ({"train": [["a.jpg", 0]], "val": [], "test": []}, "not enough values"),
+        ({"train": [["a.jpg", 1, "b"]], "val": [], "test": []}, "must be 0 to 0 without gaps"),
+        (
+            {"train": [["a.jpg", 0, "b"]], "val": [], "test": [["c.jpg", 0, "d"]]},
+            "class 0 has two names, b, d",
+        ),
+    ],
+)
+def test_what_is_not_a_split_file_is_refused(tmp_path, monkeypatch, document, reason):
+    (tmp_path / "eurosat" / "2750").mkdir(parents=True)
+    publish(monkeypatch, tmp_path / "splits" / "split_zhou_EuroSAT.json", document)
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    assert "split_zhou_EuroSAT.json" in message and reason in message
+
+
+def test_a_dataset_of_another_size_is_refused_with_both_numbers(tmp_path, monkeypatch):
+    place(monkeypatch, tmp_path, "sun397")
+    message = refused(WrongSize, open_dataset, "sun397", tmp_path)
+    assert message == "sun397 has 2 classes, expected 397"
+    shrink(monkeypatch, "sun397", **FACTS["sun397"].sizes)
+    message = refused(WrongSize, open_dataset, "sun397", tmp_path)
+    assert message.startswith("sun397: the train split has 1 images, expected 15880; ")
+    assert "15,888" in message
+    shrink(monkeypatch, "sun397", train=1, validation=1, test=2)
+    message = refused(WrongSize, open_dataset, "sun397", tmp_path)
+    assert message.startswith("sun397: the test split has 1 images, expected 2")
+
+
+def test_other_class_names_than_those_of_the_dataset_are_refused(tmp_path, monkeypatch):
+    document = rows("eurosat")
+    document["test"][0][2] = "Wood"
+    place(monkeypatch, tmp_path, document=document)
+    shrink(monkeypatch, "eurosat")
+    message = refused(CorruptDataset, open_dataset, "eurosat", tmp_path)
+    assert message.startswith("eurosat: class 1 is called 'Wood', expected 'Forest'; ")
+
+
+def test_cats_and_dogs_are_the_pets_by_species(tmp_path, monkeypatch):
+    breeds = read_manifest("oxfordpets")
+    document = {"train": [], "val": [], "test": []}
+    for label, breed in enumerate(breeds):
+        cat = breed in coop.CATS
+        file = (breed.capitalize() if cat else breed) + "_1.jpg"  # as the real ones are spelled
+        document["train"].append([file, label, breed])
+        paint(tmp_path / "oxford_pets" / "images" / file, 0)
+    publish(monkeypatch, tmp_path / "splits" / "split_zhou_OxfordPets.json", document)
+    shrink(monkeypatch, "cats_dogs", train=37)
+    source = open_dataset("cats_dogs", tmp_path)
+    assert source.class_names == ("cat", "dog")
+    train = source.splits["train"]
+    assert train.labels.tolist() == [0 if file[0].isupper() else 1 for file in train.ids]
+    assert (train.labels == 0).sum() == 12
+    assert coop.open_source("oxfordpets", tmp_path).splits["train"].ids == train.ids
+
+
+class Fetched:
+    """Stands in for a dataset of torchvision: unpacks images, and counts how often."""
+
+    def __init__(self, root, download):
+        assert download
+        type(self).calls += 1
+        for path, label, _ in (row for entries in rows("eurosat").values() for row in entries):
+            paint(root / "eurosat" / "2750" / path, label)
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Returns what stands in for torchvision's EuroSAT."""
+    from torchvision import datasets
+
+    kind = type("EuroSAT", (Fetched,), {"calls": 0})
+    monkeypatch.setattr(datasets, "EuroSAT", kind)
+    return kind
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Returns a function that serves the split of EuroSAT, with the hash of some bytes pinned."""
+    data = json.dumps(rows("eurosat")).encode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+
+        def pin(expected=data):
+            url = f"http://127.0.0.1:{running.server_port}/split.json"
+            file = pinned("eurosat", expected, url)
+            monkeypatch.setitem(split_files.SPLIT_FILES, "eurosat", (file,))
+
+        yield pin
+        running.shutdown()
+        thread.join()
+
+
+def test_a_download_fetches_images_and_split_once(tmp_path, monkeypatch, fetched, server):
+    server()
+    shrink(monkeypatch, "eurosat")
+    for _ in range(2):
+        source = download_dataset("eurosat", tmp_path)
+        assert len(source.splits["test"]) == 1 and fetched.calls == 1
+    assert (tmp_path / "splits" / "split_zhou_EuroSAT.json").is_file()
+
+
+def test_a_split_that_was_changed_on_the_way_is_not_kept(tmp_path, fetched, server):
+    server(b"something else")
+    message = refused(MissingDataset, coop.download, "eurosat", tmp_path)
+    assert "split.json was not fetched (ValueError: SHA256 hash" in message
+    assert list((tmp_path / "splits").iterdir()) == []
+
+
+def test_images_that_cannot_be_fetched_are_a_line_that_says_where_to_put_them(
+    tmp_path, monkeypatch, fetched
+):
+    def fail(self, root, download):
+        raise RuntimeError("File not found or corrupted.\nmore")
+
+    monkeypatch.setattr(fetched, "__init__", fail)
+    assert refused(MissingDataset, coop.download, "eurosat", tmp_path) == (
+        "eurosat: the images were not fetched (RuntimeError: File not found or corrupted.); try "
+        f"again, or unpack them by hand to {tmp_path}/eurosat/2750"
+    )
+
+
+def test_the_frames_of_ucf_are_put_there_by_hand(tmp_path, monkeypatch):
+    message = refused(MissingDataset, download_dataset, "ucf101", tmp_path)
+    assert message.endswith(FACTS["ucf101"].steps)
+    place(monkeypatch, tmp_path, "ucf101")
+    shrink(monkeypatch, "ucf101")
+    assert len(download_dataset("ucf101", tmp_path).splits["train"]) == 1
+
+
+@pytest.mark.parametrize("name", coop.DOWNLOADS)
+def test_what_torchvision_unpacks_is_looked_for_where_it_puts_it(tmp_path, name):
+    from torchvision import datasets
+
+    kind = getattr(datasets, coop.DOWNLOADS[name])
+    dataset = kind.__new__(kind)
+    with pytest.raises(RuntimeError, match="Dataset not found"):
+        dataset.__init__(tmp_path)
+    attributes = ("_images_folder", "_data_folder", "_data_dir")
+    (unpacked,) = [getattr(dataset, a) for a in attributes if hasattr(dataset, a)][:1]
+    assert str(unpacked) == str(tmp_path / coop.IMAGES[name][-1])
+
+
+def test_what_the_users_of_coop_have_is_looked_for_where_it_tells_them_to_put_it():
+    assert {name: places[0] for name, places in coop.IMAGES.items()} == {
+        "flowers102": "oxford_flowers/jpg",
+        "food101": "food-101/images",
+        "eurosat": "eurosat/2750",
+        "sun397": "sun397/SUN397",
+        "ucf101": "ucf101/UCF-101-midframes",
+        "oxfordpets": "oxford_pets/images",
+        "dtd": "dtd/images",
+    }
+
+
+def test_every_dataset_whose_images_are_fetched_has_its_class_in_torchvision():
+    from torchvision import datasets
+
+    assert set(coop.DOWNLOADS) == set(coop.IMAGES) - {"ucf101"}
+    assert all(hasattr(datasets, name) for name in coop.DOWNLOADS.values())
+    for name in coop.IMAGES:
+        by_hand = FACTS[name].download == "manual"
+        assert by_hand == (name not in coop.DOWNLOADS)
+
+
+# Splits drawn anew
+
+
+def touch(path):
+    """Returns None once the file `path` is there, empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def write_lines(path, lines):
+    """Returns None once `path` holds the lines; the last one has no end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))
+
+
+def official(name, root, count=10):
+    """Returns None once `root` has `count` images of three classes and the official lists."""
+    folder = root / coop.IMAGES[name][-1]
+    if name == "flowers102":
+        labels = [3, 1, 2] * count  # 1 to 102
+        for number in range(1, len(labels) + 1):
+            touch(folder / f"image_{number:05d}.jpg")
+        savemat(folder.parent / "imagelabels.mat", {"labels": [labels]})
+    elif name == "oxfordpets":
+        lines = []
+        for label, breed in enumerate(("Abyssinian", "american_bulldog", "Bengal"), start=1):
+            for number in range(2 * count):
+                touch(folder / f"{breed}_{number}.jpg")
+                lines.append(f"{breed}_{number} {label} 1 1")
+        write_lines(folder.parent / "annotations" / "trainval.txt", lines[0::2])
+        write_lines(folder.parent / "annotations" / "test.txt", lines[1::2])
+    elif name == "sun397":
+        classes = ["/a/abbey", "/a/airplane_cabin", "/a/apse/indoor"]
+        lines = [f"{each}/sun_{number:02}.jpg" for each in classes for number in range(2 * count)]
+        for line in lines:
+            touch(folder / line[1:])
+        write_lines(folder / "ClassName.txt", classes)
+        write_lines(folder.parent / "Training_01.txt", lines[0::2])
+        write_lines(folder.parent / "Testing_01.txt", lines[1::2])
+    elif name == "ucf101":
+        actions = {"ApplyEyeMakeup": "Apply_Eye_Makeup", "HandstandPushups": "Handstand_Pushups"}
+        actions["YoYo"] = "Yo_Yo"
+        train, test = [], []
+        for label, (action, spaced) in enumerate(actions.items(), start=1):
+            stem = "HandStandPushups" if action == "HandstandPushups" else action
+            for number in range(2 * count):
+                touch(folder / spaced / f"v_{stem}_g{number:02}_c01.jpg")
+                video = f"{action}/v_{stem}_g{number:02}_c01.avi"
+                train.append(f"{video} {label}") if number % 2 else test.append(video)
+        lists = folder.parent / "ucfTrainTestlist"
+        write_lines(lists / "classInd.txt", [f"{n} {a}" for n, a in enumerate(actions, start=1)])
+        write_lines(lists / "trainlist01.txt", train)
+        write_lines(lists / "testlist01.txt", test)
+
+
+@pytest.fixture
+def few_classes(monkeypatch):
+    """Makes all lists of class names three long."""
+    monkeypatch.setattr(coop_rule, "read_manifest", lambda name: read_manifest(name)[:3])
+
+
+def folders_of_images(name, root, count=10, folders=None):
+    """Returns None once `root` has the first three class folders of a dataset."""
+    folders = folders or read_manifest("eurosat.folders" if name == "eurosat" else name)[:3]
+    for folder in folders:
+        for number in range(count):
+            touch(root / coop.IMAGES[name][0] / folder / f"{number:02}.jpg")
+
+
+def labels_of(source):
+    """Returns split -> how many images of each label."""
+    return {
+        split: [listing.labels.tolist().count(label) for label in range(3)]
+        for split, listing in source.splits.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["flowers102", "food101", "eurosat", "dtd"])
+def test_without_official_parts_each_class_is_cut_50_20_30(tmp_path, few_classes, name):
+    official(name, tmp_path) if name == "flowers102" else folders_of_images(name, tmp_path)
+    coop_rule.regenerate_split(name, tmp_path, seed=1)
+    source = coop.open_source(name, tmp_path)
+    assert labels_of(source) == {"train": [5] * 3, "validation": [2] * 3, "test": [3] * 3}
+    assert source.class_names == read_manifest(name)[:3]
+
+
+@pytest.mark.parametrize("name", ["sun397", "ucf101", "oxfordpets"])
+def test_with_official_parts_only_the_training_part_is_cut_80_20(tmp_path, name):
+    official(name, tmp_path)
+    coop_rule.regenerate_split(name, tmp_path, seed=1)
+    source = coop.open_source(name, tmp_path)
+    assert labels_of(source) == {"train": [8] * 3, "validation": [2] * 3, "test": [10] * 3}
+    expected = {
+        "sun397": ("abbey", "airplane_cabin", "indoor apse"),
+        "ucf101": ("Apply_Eye_Makeup", "Handstand_Pushups", "Yo_Yo"),
+        "oxfordpets": ("abyssinian", "american_bulldog", "bengal"),
+    }
+    assert source.class_names == expected[name]
+
+
+def test_a_label_of_flowers_is_the_one_of_its_number_in_the_list(tmp_path, few_classes):
+    official("flowers102", tmp_path)
+    coop_rule.regenerate_split("flowers102", tmp_path, seed=1)
+    for listing in coop.open_source("flowers102", tmp_path).splits.values():
+        for file, label in zip(listing.ids, listing.labels, strict=True):
+            assert label == [2, 0, 1][(int(file[6:11]) - 1) % 3]
+
+
+def test_a_split_drawn_anew_depends_on_the_seed_and_says_so(tmp_path, few_classes):
+    folders_of_images("dtd", tmp_path)
+    ids = []
+    for seed in (1, 1, 2):
+        path = coop_rule.regenerate_split("dtd", tmp_path, seed)
+        source = coop.open_source("dtd", tmp_path)
+        ids.append(source.splits["test"].ids)
+        (deviation,) = source.deviations
+        assert f"the split of dtd was drawn anew by CoOp's rule with seed {seed}" in deviation
+        assert source.hashes == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert ids[0] == ids[1] != ids[2]
+    assert json.loads(path.read_text())["regenerated"] == {"seed": 2}
+    assert path == tmp_path / "splits" / "split_drawn_anew_DescribableTextures.json"
+
+
+def test_the_images_of_a_class_are_shuffled(tmp_path, few_classes):
+    folders_of_images("dtd", tmp_path, count=40)
+    coop_rule.regenerate_split("dtd", tmp_path, seed=1)
+    first = [
+        file for file in coop.open_source("dtd", tmp_path).splits["train"].ids if "band" in file
+    ]
+    assert sorted(first) != [f"banded/{number:02}.jpg" for number in range(20)]
+
+
+def test_the_published_split_goes_before_one_drawn_anew(tmp_path, monkeypatch, few_classes):
+    folders_of_images("eurosat", tmp_path)
+    coop_rule.regenerate_split("eurosat", tmp_path, seed=1)
+    place(monkeypatch, tmp_path)
+    assert coop.open_source("eurosat", tmp_path).deviations == ()
+    message = refused(CorruptDataset, coop_rule.regenerate_split, "eurosat", tmp_path, 1)
+    assert "the published split is there" in message and "split_zhou_EuroSAT.json" in message
+
+
+def test_a_split_drawn_anew_without_its_seed_is_refused(tmp_path, few_classes):
+    folders_of_images("eurosat", tmp_path)
+    path = coop_rule.regenerate_split("eurosat", tmp_path, seed=1)
+    document = json.loads(path.read_text())
+    del document["regenerated"]
+    path.write_text(json.dumps(document))
+    message = refused(CorruptDataset, coop.open_source, "eurosat", tmp_path)
+    assert message.startswith(f"{path} does not say with which seed it was drawn")
+
+
+def test_a_split_cannot_be_drawn_from_other_folders_than_the_classes(tmp_path, few_classes):
+    folders_of_images("dtd", tmp_path, folders=["banded", "blotchy", "bald"])
+    message = refused(CorruptDataset, coop_rule.regenerate_split, "dtd", tmp_path, 1)
+    assert message.endswith("are not the classes: bald")
+
+
+def test_a_split_cannot_be_drawn_without_images_or_official_lists(tmp_path):
+    message = refused(MissingDataset, coop_rule.regenerate_split, "ucf101", tmp_path, 1)
+    assert message.startswith("ucf101: no images, looked for in ")
+    folder = tmp_path / "ucf101" / "UCF-101-midframes"
+    folder.mkdir(parents=True)
+    message = refused(MissingDataset, coop_rule.regenerate_split, "ucf101", tmp_path, 1)
+    lists = "ucfTrainTestlist/classInd.txt"
+    assert message == (
+        f"ucf101: {lists} is missing, looked for {folder}/{lists} and {folder.parent}/{lists}"
+    )
+
+
+def test_only_coops_splits_can_be_drawn_anew(tmp_path):
+    with pytest.raises(ValueError, match="resisc45: no split can be drawn anew; only those of flo"):
+        coop_rule.regenerate_split("resisc45", tmp_path, 1)

@@ -1,0 +1,89 @@
+"""A copy of the suite in a folder of its own, and Snakemake in it."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "analysis", "config", "environment.yml", "profiles", "vpbench", "workflow")
+
+
+def copy_suite(folder):
+    """Returns `folder` with what a run needs and nothing that a run has made."""
+    for part in PARTS:
+        source, target = ROOT / part, Path(folder, part)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return Path(folder)
+
+
+def read_config(name):
+    """Returns the configuration config/`name`.yaml."""
+    return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+
+
+def write_config(folder, config):
+    """Returns the path of a file with this configuration."""
+    path = Path(folder, "given.yaml")
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def command(*arguments):
+    """Returns the command line of Snakemake in this Python."""
+    return [sys.executable, "-m", "snakemake", *map(str, arguments)]
+
+
+def environment():
+    """Returns the environment of a user who has activated the one of this Python."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def snakemake(folder, *arguments, prefix=(), succeeds=True):
+    """Returns what Snakemake prints; with `succeeds`, it has to end well, and otherwise badly."""
+    done = subprocess.run(
+        [*prefix, *command(*arguments)],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (done.returncode == 0) == succeeds, done.stdout
+    return done.stdout
+
+
+def plan(folder, *arguments):
+    """Returns what Snakemake would do, with the shell commands."""
+    return snakemake(folder, "--dry-run", "--printshellcmds", *arguments)
+
+
+def planned_jobs(output):
+    """Returns rule -> number of jobs, as Snakemake counts them."""
+    table = re.search(r"^Job stats:\n.*\n[- ]+\n((?:\w+ +\d+\n)+)", output, re.MULTILINE)
+    jobs = {rule: int(count) for rule, count in map(str.split, table[1].splitlines())}
+    jobs.pop("total")
+    return jobs
+
+
+def planned_specs(output):
+    """Returns the specs of all runs in the commands of a plan."""
+    tasks = re.findall(r"python -m vpbench run-task (.*) --runs results/runs", output)
+    runs = re.findall(r"python -m vpbench run (.*) --out ", output)
+    lists = [json.loads(shlex.split(argument)[0]) for argument in tasks]
+    return sum(lists, [json.loads(shlex.split(argument)[0]) for argument in runs])
+
+
+def canonical(specs):
+    """Returns the specs as a sorted list of JSON texts, to compare whatever their order."""
+    return sorted(json.dumps(spec, sort_keys=True) for spec in specs)

@@ -1,0 +1,171 @@
+import pytest
+import torch
+
+from tests.helpers.tiny import PADDING, spec
+from vpbench.api import evaluate_prompt
+from vpbench.experiment import run, side_files
+from vpbench.methods import visual_prompt
+from vpbench.prompts.files import load_prompt
+from vpbench.prompts.pixel import build_prompt, part, restore_prompt
+
+ONE = {"epochs": 1, "evaluate_at": []}
+FORMS = {
+    "whole": {"template": "fixed_patch", "size": 56},
+    "low_rank": {"template": "low_rank", "size": 4},
+    "conditional": {"template": "conditional", "size": 8, "init": "zeros"},
+    "multiplied": {"operation": "multiply", "init": "zeros"},
+    "tanh": {"squash": "tanh", "optimiser": "adam", "lr": 0.05},
+    "ensemble": {"members": 3},
+    "shrunk": {"image_side": 42, "placement": "before_normalization"},
+    "evp": {"gradient": "unit_image", "image_side": 42, "momentum": 0.0},
+    "learned": {"label_map": "learned_classifier", "map_lr": 0.01},
+}
+
+
+def seeded():
+    """Returns a generator."""
+    return torch.Generator().manual_seed(0)
+
+
+def test_a_low_rank_prompt_of_rank_four_has_the_5376_parameters_of_lor_vp():
+    prompt = build_prompt("low_rank", 224, 4, init="zeros", generator=seeded())
+    assert prompt.trained == 5376 and prompt.canvas().abs().max() == 0
+
+
+def test_a_low_rank_prompt_has_its_rank():
+    prompt = build_prompt("low_rank", 20, 2, generator=seeded())
+    ranks = torch.linalg.matrix_rank(prompt.canvas().detach(), rtol=1e-4)
+    assert ranks.tolist() == [[2, 2, 2]]
+
+
+def test_a_multiplied_prompt_leaves_black_black_and_doubles_where_it_is_one():
+    prompt = build_prompt("fixed_patch", 4, 2, init="zeros", operation="multiply")
+    prompt.patch.data.fill_(1.0)
+    image = torch.full((1, 3, 4, 4), 0.25)
+    image[..., 0, 0] = 0
+    found = prompt(image)[0, 0]
+    assert found[:2, :2].tolist() == [[0, 0.5], [0.5, 0.5]] and found[2:].unique().item() == 0.25
+
+
+@pytest.mark.parametrize(("squash", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1)])
+def test_a_squashed_prompt_is_bounded_and_zero_beside_its_border(squash, low, high):
+    prompt = build_prompt("padding", 8, 2, squash=squash, generator=seeded())
+    for parameter in prompt.parameters():
+        parameter.data.mul_(100)
+    canvas = prompt.canvas().detach()
+    assert canvas.min() >= low and canvas.max() <= high and canvas.max() > 0.99
+    assert canvas[..., 2:-2, 2:-2].abs().max() == 0
+
+
+def test_a_mask_has_one_value_for_every_square_and_another_for_another_image():
+    prompt = build_prompt("conditional", 16, 4, init="normal", generator=seeded()).eval()
+    prompt.picture.data.fill_(1.0)
+    images = torch.rand(2, 3, 16, 16, generator=seeded())
+    masks = (prompt(images) - images).detach()
+    squares = masks.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4)
+    torch.testing.assert_close(squares, squares[..., :1].expand_as(squares), atol=1e-6, rtol=0)
+    assert (masks[0] - masks[1]).abs().max() > 1e-3
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(clip, task):
+    settings = PADDING | {"members": 2}
+    prompt = visual_prompt.prompt_of(settings, 56, seeded())
+    module = visual_prompt.trained(prompt, clip, task, settings)
+    images = task.splits["test"].images[:4]
+    logits = [
+        visual_prompt.trained(member, clip, task, PADDING)(images) for member in prompt.members
+    ]
+    torch.testing.assert_close(module(images), (logits[0] + logits[1]) / 2)
+
+
+def test_a_shrunk_image_is_in_the_middle_of_black():
+    pixels = torch.full((1, 3, 8, 8), 0.5)
+    found = visual_prompt.shrunk(pixels, 4)[0, 0]
+    torch.testing.assert_close(found[2:6, 2:6], torch.full((4, 4), 0.5))
+    assert found.sum().item() == pytest.approx(8.0)  # and nothing but black around them
+
+
+def test_an_image_is_never_enlarged():
+    with pytest.raises(ValueError, match="image_side 9: the backbone's images have 8 pixels"):
+        visual_prompt.shrunk(torch.zeros(1, 3, 8, 8), 9)
+
+
+@pytest.mark.parametrize("size", [3, 64, 16])
+def test_a_conditional_prompt_refuses_squares_that_do_not_fit(size):
+    with pytest.raises(ValueError, match="choose a power of 2 up to 32 that divides the image"):
+        build_prompt("conditional", 56, size)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_learns_is_kept_and_gives_its_accuracy_again(name, clip, task, tmp_path):
+    wanted = spec(**(ONE | FORMS[name]))
+    record, arrays, fit = run.run(wanted, task, clip)
+    path = side_files.write_run(tmp_path / "seed0.json", record, arrays, fit, task, clip)
+    start = visual_prompt.prompt_of(wanted["settings"], 56, seeded()).state_dict()
+    learned = part(fit.selection["last"][1], "prompt")
+    assert any(not torch.equal(value, start[key]) for key, value in learned.items())
+    prompt, card = load_prompt(path.with_suffix(".prompt.safetensors"), clip)
+    again = evaluate_prompt(clip, task, prompt, card)["accuracy"]
+    assert again == record["selection"][record["rule"]]["test"]["accuracy"]
+    assert record["trained_parameters"] >= prompt.trained
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "frequency", "iterative", "bayesian", "bayesian_plus", "linear"]
+)
+def test_a_counted_or_learned_map_is_kept_with_the_prompt(name, resnet, task, tmp_path):
+    changes = {"label_map": name, "map_lr": 0.01 if name == "linear" else None}
+    wanted = spec(backbone="rn50_micro", **(ONE | changes))
+    record, arrays, fit = run.run(wanted, task, resnet)
+    path = side_files.write_run(tmp_path / "seed0.json", record, arrays, fit, task, resnet)
+    prompt, card = load_prompt(path.with_suffix(".prompt.safetensors"), resnet)
+    assert card["label_map"]
+    again = evaluate_prompt(resnet, task, prompt, card)["accuracy"]
+    assert again == record["selection"][record["rule"]]["test"]["accuracy"]
+
+
+def test_a_map_is_counted_before_every_epoch_or_once(resnet, task, monkeypatch):
+    counted = []
+    original = visual_prompt.Prompted.source_logits
+    monkeypatch.setattr(
+        visual_prompt.Prompted,
+        "source_logits",
+        lambda self, images: counted.append(len(images)) or original(self, images),
+    )
+    for name, times in (("frequency", 1), ("iterative", 3), ("hard_coded", 0)):
+        counted.clear()
+        settings = PADDING | {"label_map": name, "epochs": 3, "evaluate_at": []}
+        visual_prompt.fit(resnet, task, settings, 0)
+        assert counted == [24] * times
+
+
+def test_without_a_prompt_only_the_map_answers(resnet, task):
+    settings = PADDING | {"template": "none", "label_map": "frequency"}
+    fit = visual_prompt.fit(resnet, task, settings, 0)
+    assert fit.trained_parameters == 0 and fit.history == []
+    state = part(fit.selection["last"][1], "label_map")
+    x = resnet.normalize(resnet.scale_pixels(task.splits["train"].images))
+    counts = torch.zeros(resnet.model.num_classes, 10)
+    for source, label in zip(resnet.logits(x).argmax(1), task.splits["train"].labels, strict=True):
+        counts[source, label] += 1
+    best = counts.flatten().argmax().item()
+    assert state["numbers"][best % 10] == best // 10
+
+
+def test_a_trained_map_needs_a_rate(resnet, task):
+    with pytest.raises(ValueError, match="label_map linear is trained: it needs a map_lr"):
+        visual_prompt.fit(resnet, task, PADDING | {"label_map": "linear"}, 0)
+
+
+def test_a_restored_ensemble_has_all_its_members():
+    settings = PADDING | {"members": 2}
+    prompt = visual_prompt.prompt_of(settings, 56, seeded())
+    again = restore_prompt(settings, 56, prompt.state_dict())
+    assert torch.equal(again.canvas(), prompt.canvas())
+
+
+@pytest.mark.parametrize("name", ["frequency", "bayesian"])
+def test_the_map_of_an_ensemble_is_counted_once_per_image(name, resnet, task):
+    settings = PADDING | ONE | {"label_map": name, "members": 2}
+    fit = visual_prompt.fit(resnet, task, settings, 0)
+    assert fit.selection["last"][2]["test"].logits.shape == (24, 10)

@@ -1,0 +1,197 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import vpbench
+from tests.helpers.tiny import PADDING
+from vpbench.prompts import files
+from vpbench.prompts.pixel import restore_prompt
+
+
+@pytest.fixture(scope="module")
+def made(clip, task):
+    """Returns a prompt and its card."""
+    return vpbench.fit_prompt(clip, task, PADDING, seed=0)
+
+
+@pytest.fixture
+def saved(made, tmp_path):
+    """Returns the path of the saved prompt."""
+    return vpbench.save_prompt(tmp_path / "prompt", *made)
+
+
+def edit(path, **changes):
+    """Returns None; changes keys of the card of a prompt."""
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | changes))
+
+
+def refusal(path, backbone):
+    """Returns the one line with which the prompt at `path` is refused."""
+    with pytest.raises(ValueError) as error:
+        vpbench.load_prompt(path, backbone)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
+    prompt, card = vpbench.load_prompt(saved, clip)
+    assert card == made[1] | {"sha256": card["sha256"]}
+    assert torch.equal(prompt.canvas(), made[0].canvas())
+    assert not prompt.training
+    assert sorted(file.name for file in saved.parent.iterdir()) == [
+        "prompt.json", "prompt.safetensors"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["prompt", "prompt.json", "prompt.safetensors", "prompt.png"])
+def test_a_prompt_is_found_by_its_name_with_or_without_ending(saved, clip, name):
+    assert vpbench.load_prompt(saved.with_name(name), clip)[1]["task"] == "eurosat_twin"
+
+
+def test_a_name_with_a_dot_stays_whole(made, tmp_path, clip):
+    first = vpbench.save_prompt(tmp_path / "eurosat_v1.1", *made)
+    second = vpbench.save_prompt(tmp_path / "eurosat_v1.2", *made)
+    assert (first.name, second.name) == ("eurosat_v1.1.safetensors", "eurosat_v1.2.safetensors")
+    vpbench.load_prompt(tmp_path / "eurosat_v1.1", clip)
+    paths = vpbench.export_prompt(made[0], tmp_path / "eurosat_v1.1")
+    assert [path.name for path in paths] == ["eurosat_v1.1.npy", "eurosat_v1.1.png"]
+
+
+def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, clip, task):
+    card = made[1]
+    assert (card["backbone"], card["weights"]) == ("clip_micro", clip.weights_hash)
+    assert (card["task"], card["class_names"]) == ("eurosat_twin", list(task.class_names))
+    assert card["text_prompt"] == "This is a photo of a {}"
+    assert (card["template"], card["size"], card["image_size"]) == ("padding", 7, 56)
+    assert card["settings"] == PADDING and card["schema"] == 1
+    assert set(card["accuracy"]) == {"validation", "test"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"placement": "before_normalization", "lr": 0.1},
+        {"template": "fixed_patch", "size": 20},
+        {"template": "random_patch", "size": 17, "position_range": "official", "lr": 20.0},
+        {"template": "random_patch", "size": 17, "position_range": "full", "lr": 20.0},
+    ],
+)
+def test_a_prompt_keeps_the_accuracy_of_its_card_when_saved_and_loaded(
+    changes, clip, task, tmp_path
+):
+    prompt, card = vpbench.fit_prompt(clip, task, PADDING | changes)
+    loaded, same = vpbench.load_prompt(vpbench.save_prompt(tmp_path / "a", prompt, card), clip)
+    for split, accuracy in card["accuracy"].items():
+        found = vpbench.evaluate_prompt(clip, task, prompt, card, split=split)
+        assert found["accuracy"] == accuracy
+        assert vpbench.evaluate_prompt(clip, task, loaded, same, split=split) == found
+
+
+def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
+    settings = {key: value for key, value in PADDING.items() if key != "momentum"}
+    with pytest.raises(ValueError, match="settings: 'momentum' is a required property"):
+        vpbench.fit_prompt(clip, task, settings)
+
+
+def test_a_prompt_is_evaluated_only_on_splits_and_classes_it_fits(made, clip, task):
+    with pytest.raises(ValueError, match="eurosat_twin has no dev split; it has: train, valid"):
+        vpbench.evaluate_prompt(clip, task, *made, split="dev")
+    other = vpbench.load_task("clevr_twin", {"train": 8, "validation": 8, "test": 8})
+    with pytest.raises(ValueError, match=r"for 10 classes \(eurosat_twin\), clevr_twin has 8"):
+        vpbench.evaluate_prompt(clip, other, *made)
+
+
+def test_a_prompt_of_another_backbone_is_refused_by_both_names(saved, clip, resnet):
+    message = refusal(saved, resnet)
+    assert f"was made for clip_micro (weights {clip.weights_hash[:12]}), not for " in message
+    assert f"rn50_micro (weights {resnet.weights_hash[:12]}); load that backbone" in message
+
+
+def test_a_prompt_of_other_weights_is_refused(saved, clip):
+    edit(saved, weights="0" * 64)
+    assert "was made for clip_micro (weights 000000000000), not for " in refusal(saved, clip)
+
+
+def test_a_prompt_of_another_image_size_is_refused(saved, clip):
+    edit(saved, image_size=224)
+    message = refusal(saved, clip)
+    assert message.endswith("was made for images of 224 pixels, clip_micro takes 56")
+
+
+@pytest.mark.parametrize("changes", [{"size": 5}, {"template": "fixed_patch"}])
+def test_tensors_that_are_not_those_of_the_card_are_refused(saved, clip, changes):
+    edit(saved, settings=PADDING | changes)
+    assert f"{saved} does not hold the prompt of its card: " in refusal(saved, clip)
+
+
+def test_a_missing_or_broken_file_is_refused_by_name(saved, clip):
+    card = saved.with_suffix(".json")
+    text = card.read_text()
+    card.write_text(text[:50])
+    assert refusal(saved, clip) == f"{card} is not the card of a prompt: broken JSON"
+    card.write_text("7")
+    assert refusal(saved, clip) == f"{card} is not the card of a prompt: broken JSON"
+    card.write_text("{}")
+    assert refusal(saved, clip) == f"{card} is not the card of a prompt: it lacks 'schema'"
+    card.unlink()
+    assert f"{card} is missing: a prompt is a .safetensors file" in refusal(saved, clip)
+    card.write_text(text)
+    saved.write_bytes(saved.read_bytes()[:100])
+    assert f"{saved} is not the file its card {card} was written for" == refusal(saved, clip)
+    saved.unlink()
+    assert f"{saved} is missing" in refusal(saved, clip)
+
+
+def test_a_folder_that_moves_keeps_its_prompt(saved, clip, tmp_path):
+    shutil.move(saved.parent, tmp_path.with_name("moved"))
+    assert vpbench.load_prompt(tmp_path.with_name("moved") / "prompt", clip)
+
+
+def test_the_npy_is_the_canvas_itself(made, tmp_path):
+    npy, _ = vpbench.export_prompt(made[0], tmp_path / "prompt")
+    canvas = np.load(npy)
+    assert canvas.dtype == np.float32 and canvas.shape == (3, 56, 56)
+    assert np.array_equal(canvas, made[0].canvas()[0].detach().numpy())
+
+
+def test_the_png_has_grey_for_zero_and_white_for_the_largest_value(tmp_path):
+    state = {"patch": torch.tensor([4.0, -4.0, 2.0]).view(1, 3, 1, 1)}
+    prompt = restore_prompt(PADDING | {"template": "fixed_patch", "size": 1}, 56, state)
+    _, png = vpbench.export_prompt(prompt, tmp_path / "prompt")
+    picture = Image.open(png)
+    assert (picture.size, picture.mode) == ((56, 56), "RGB")
+    assert picture.getpixel((0, 0)) == (255, 0, 191)  # 191 = 255 * (0.5 + 0.5 * 2 / 4)
+    assert picture.getpixel((30, 30)) == (128, 128, 128)
+
+
+def test_a_prompt_of_zeros_can_be_exported(tmp_path):
+    prompt = restore_prompt(
+        PADDING | {"template": "fixed_patch", "size": 1}, 56, {"patch": torch.zeros(1, 3, 1, 1)}
+    )
+    _, png = vpbench.export_prompt(prompt, tmp_path / "prompt")
+    assert Image.open(png).getextrema() == ((128, 128),) * 3
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(28, "the disk is full"), (30, "the disk is read-only")]
+)
+@pytest.mark.parametrize("write", ["save", "export"])
+def test_a_failed_write_leaves_nothing_and_says_why(
+    made, tmp_path, monkeypatch, number, words, write
+):
+    def fail(*_):
+        raise OSError(number, "in other words")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(ValueError, match=f"not written, {words}"):
+        if write == "save":
+            files.save_prompt(tmp_path / "prompt", *made)
+        else:
+            files.export_prompt(made[0], tmp_path / "prompt")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,181 @@
+import argparse
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from vpbench.api import evaluate_prompt
+from vpbench.cli.main import main
+from vpbench.prompts import official
+from vpbench.prompts.files import load_prompt, save_prompt
+from vpbench.spec import schema_check
+from vpbench.spec.schema import settings_schema
+
+SIDE = 56  # of the micro backbones; 224 of those that the official code prompts
+
+
+def padding(size=7, side=SIDE):
+    """Returns the tensors of the official padding prompter."""
+    torch.manual_seed(0)
+    flat, upright = (1, 3, size, side), (1, 3, side - 2 * size, size)
+    return {
+        "pad_up": torch.randn(flat),
+        "pad_down": torch.randn(flat),
+        "pad_left": torch.randn(upright),
+        "pad_right": torch.randn(upright),
+    }
+
+
+def checkpoint(path, state, **more):
+    """Returns `path` once it holds a checkpoint as the official code saves it after an epoch."""
+    prompter = torch.nn.ParameterDict(state)
+    optimiser = torch.optim.SGD(prompter.parameters(), lr=40.0, momentum=0.9)
+    sum(value.square().sum() for value in prompter.values()).backward()
+    optimiser.step()  # now it has buffers of momentum
+    document = {
+        "epoch": 37,
+        "state_dict": state,
+        "best_acc1": 75.25,
+        "optimizer": optimiser.state_dict(),
+    }
+    torch.save(document | more, path)
+    return path
+
+
+def complaint(*arguments, **changes):
+    """Returns the one line with which a checkpoint is refused."""
+    with pytest.raises(ValueError) as error:
+        official.load_checkpoint(*arguments, **changes)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Returns where the checkpoint is."""
+    return tmp_path / "checkpoint.pth.tar"
+
+
+def test_a_padding_is_put_around_the_image(file, clip, task):
+    state = padding()
+    prompt, _ = official.load_checkpoint(checkpoint(file, state), clip, task)
+    canvas = prompt.canvas()[0]
+    assert torch.equal(canvas[:, :7], state["pad_up"][0])
+    assert torch.equal(canvas[:, -7:], state["pad_down"][0])
+    assert torch.equal(canvas[:, 7:-7, :7], state["pad_left"][0])
+    assert torch.equal(canvas[:, 7:-7, -7:], state["pad_right"][0])
+    assert canvas[:, 7:-7, 7:-7].abs().max() == 0
+
+
+def test_the_card_tells_the_official_recipe_and_where_the_prompt_comes_from(file, clip, task):
+    _, card = official.load_checkpoint(checkpoint(file, padding()), clip, task)
+    settings = card["settings"]
+    schema = settings_schema("visual_prompt", complete=True)
+    assert schema_check.complaint(settings, schema, "settings") is None
+    assert (settings["template"], settings["size"], settings["lr"]) == ("padding", 7, 40)
+    assert (settings["label_map"], settings["batch_size"]) == ("text", 256)
+    assert settings["placement"] == "after_normalization"
+    assert card["accuracy"] == {}  # nothing was measured here
+    assert card["imported"]["file"] == "checkpoint.pth.tar"
+    assert (card["imported"]["epoch"], card["imported"]["test"]) == (37, 75.25)
+    assert card["weights"] == clip.weights_hash and len(card["imported"]["sha256"]) == 64
+
+
+def test_a_prompt_of_a_vision_model_is_read_with_its_own_recipe(file, resnet, task):
+    _, card = official.load_checkpoint(checkpoint(file, padding()), resnet, task)
+    assert card["settings"]["label_map"] == "hard_coded" and card["settings"]["batch_size"] == 128
+
+
+def test_the_accuracy_may_be_a_tensor(file, clip, task):
+    checkpoint(file, padding(), best_acc1=torch.tensor([60.5]))
+    _, card = official.load_checkpoint(file, clip, task)
+    assert card["imported"]["test"] == 60.5
+
+
+@pytest.mark.parametrize("template", ["fixed_patch", "random_patch"])
+def test_a_patch_is_what_the_user_says_it_is(file, clip, task, template):
+    patch = torch.randn(1, 3, 5, 5)
+    checkpoint(file, {"patch": patch})
+    assert "give template=fixed_patch or template=random_patch" in complaint(file, clip, task)
+    prompt, card = official.load_checkpoint(file, clip, task, template=template)
+    assert (card["template"], card["size"]) == (template, 5)
+    assert torch.equal(prompt.patch, patch)
+
+
+def test_a_recipe_that_differs_is_named(file, clip, task):
+    checkpoint(file, padding())
+    _, card = official.load_checkpoint(file, clip, task, epochs=100, lr=10)
+    assert (card["settings"]["epochs"], card["settings"]["lr"]) == (100, 10)
+    assert "settings at lr" in complaint(file, clip, task, lr=-1)
+    assert "unknown key 'depth'" in complaint(file, clip, task, depth=1)
+
+
+def test_an_imported_prompt_is_saved_loaded_and_evaluated(file, clip, task, tmp_path):
+    prompt, card = official.load_checkpoint(checkpoint(file, padding()), clip, task)
+    save_prompt(tmp_path / "prompt", prompt, card)
+    again, card = load_prompt(tmp_path / "prompt", clip)
+    metrics = evaluate_prompt(clip, task, again, card)
+    assert metrics == evaluate_prompt(clip, task, prompt, card) and 0 <= metrics["accuracy"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        (padding(side=224), "takes images of 56 pixels: pad_up is [1, 3, 7, 224], expected"),
+        (padding() | {"pad_left": torch.ones(1, 3, 42, 6)}, "pad_left is [1, 3, 42, 6], expected"),
+        (padding() | {"pad_up": torch.ones(3)}, "pad_up is [3], expected"),
+        ({"patch": torch.ones(1, 1, 5, 5)}, "patch is [1, 1, 5, 5], expected [1, 3, 5, 5]"),
+        ({"weight": torch.ones(1)}, "holds no prompt of the official code: expected pad_up,"),
+    ],
+)
+def test_a_prompt_of_another_shape_is_refused(file, clip, task, state, problem):
+    torch.save({"state_dict": state}, file)
+    changes = {"template": "fixed_patch"} if "patch" in state else {}
+    assert problem in complaint(file, clip, task, **changes)
+
+
+def test_a_patch_larger_than_the_image_is_refused(file, clip, task):
+    torch.save({"state_dict": {"patch": torch.ones(1, 3, 99, 99)}}, file)
+    assert "size 99 does not fit" in complaint(file, clip, task, template="fixed_patch")
+
+
+def test_a_checkpoint_with_more_than_plain_values_is_refused(file, clip, task):
+    checkpoint(file, padding(), args=argparse.Namespace(lr=40))
+    message = complaint(file, clip, task)
+    assert message.startswith(f"{file} is not opened: it is not a file of plain tensors")
+    assert "argparse.Namespace" in message
+
+
+def test_what_is_no_checkpoint_is_refused(file, clip, task):
+    assert "is missing" in complaint(file, clip, task)
+    torch.save([1, 2], file)
+    assert "it has no state_dict" in complaint(file, clip, task)
+    torch.save({"state_dict": {"pad_up": 3}}, file)
+    assert "it has no state_dict" in complaint(file, clip, task)
+
+
+def test_the_command_line_imports_a_checkpoint(file, tmp_path, capsys):
+    checkpoint(file, {"patch": torch.zeros(1, 3, 5, 5)})
+    # Of a dataset only the words are wanted: its images are not on this machine.
+    command = ["import", str(file), "--backbone", "clip_micro", "--task", "cifar10"]
+    out = tmp_path / "prompt"
+    assert main([*command, "--out", str(out)]) == 2
+    assert "give template=" in capsys.readouterr().err
+    assert main([*command, "--set", "template=fixed_patch", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}.safetensors\n"
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["task"] == "cifar10" and card["text_prompt"] == "This is a photo of a {}"
+    assert card["class_names"][:2] == ["airplane", "automobile"] and len(card["class_names"]) == 10
+
+
+def test_a_folder_of_images_lends_its_class_names(file, tmp_path, capsys):
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / "pets" / label / f"{number}.png")
+    checkpoint(file, padding())
+    command = ["import", str(file), "--backbone", "rn50_micro", "--task", str(tmp_path / "pets")]
+    assert main([*command, "--out", str(tmp_path / "prompt")]) == 0
+    card = json.loads((tmp_path / "prompt.json").read_text())
+    assert card["class_names"] == ["cat", "dog"] and card["settings"]["label_map"] == "hard_coded"

@@ -1,0 +1,204 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.fake_records import record, spec, write_all
+from vpbench.common import atomic_files
+from vpbench.common.errors import RecordError
+from vpbench.records import reading
+from vpbench.records.paths import record_path
+from vpbench.records.schema import difference
+
+RECORD = record("eurosat_twin", "clip_micro", "visual_prompt", 71.2)
+
+
+def stored(folder, *made):
+    """Returns the manifests of `made` under `folder`."""
+    return write_all(made or [RECORD], folder)
+
+
+def load(*arguments, **options):
+    """Returns the records as they were written, without the files they were read from."""
+    found = reading.load(*arguments, **options)
+    assert all(Path(record.pop("file")).is_file() for record in found)
+    return found
+
+
+def test_the_path_of_a_record_names_its_cell():
+    path = record_path(spec("svhn_twin", "rn50_micro", "linear_probe", seed=2), "runs")
+    assert path.as_posix() == "runs/lab/svhn_twin/rn50_micro/linear_probe/default/seed2.json"
+
+
+def test_the_digest_ignores_the_order_of_keys_but_not_of_specs():
+    first, second = {"a": 1, "b": [2]}, {"b": [2], "a": 1}
+    assert reading.digest([first]) == reading.digest([second])
+    assert reading.digest([first, {"a": 2}]) != reading.digest([{"a": 2}, first])
+
+
+def test_the_digest_of_no_specs_is_the_sha256_of_an_empty_list():
+    # printf '[]' | sha256sum
+    expected = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+    assert reading.digest([]) == expected
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    path = atomic_files.write(tmp_path / "deep" / "seed0.json", RECORD)
+    assert reading.read(path) == RECORD
+    assert [file.name for file in path.parent.iterdir()] == ["seed0.json"]
+
+
+def test_numbers_of_numpy_are_stored_as_numbers_and_nan_as_null(tmp_path):
+    path = atomic_files.write(
+        tmp_path / "a.json", {"x": np.float32(0.5), "y": np.arange(2), "z": np.nan}
+    )
+    assert json.loads(path.read_text()) == {"x": 0.5, "y": [0, 1], "z": None}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(28, "the disk is full"), (13, "no permission to write here")]
+)
+def test_a_failed_write_leaves_nothing_and_says_why(tmp_path, monkeypatch, number, words):
+    def fail(*_):
+        raise OSError(number, "in other words")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(RecordError, match=f"seed0.json: not written, {words}"):
+        atomic_files.write(tmp_path / "seed0.json", RECORD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_keeps_the_earlier_record(tmp_path, monkeypatch):
+    path = atomic_files.write(tmp_path / "seed0.json", RECORD)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RecordError):
+        atomic_files.write(path, {"schema": 1})
+    assert reading.read(path) == RECORD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_broken_json_is_refused_by_name(tmp_path):
+    manifest = stored(tmp_path)
+    broken = record_path(RECORD["spec"], tmp_path)
+    broken.write_text(broken.read_text()[:100])
+    with pytest.raises(RecordError) as error:
+        reading.load(manifest)
+    assert str(error.value).startswith(f"{broken}: broken JSON")
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_without_a_key_or_of_another_schema_is_refused_by_name(tmp_path):
+    path = atomic_files.write(tmp_path / "a.json", RECORD | {"schema": 2})
+    with pytest.raises(RecordError, match="a.json: schema is 2, this version reads 1"):
+        reading.read(path)
+    atomic_files.write(path, {key: RECORD[key] for key in RECORD if key != "hashes"})
+    with pytest.raises(RecordError, match="a.json: lacks the key hashes"):
+        reading.read(path)
+    atomic_files.write(path, RECORD | {"task": {"display": "?"}})
+    with pytest.raises(RecordError, match="a.json: lacks the key task.published"):
+        reading.read(path)
+    atomic_files.write(path, [RECORD])
+    with pytest.raises(RecordError, match="a.json: the file is not a JSON object"):
+        reading.read(path)
+
+
+def test_the_first_differing_key_is_found_inside_the_settings():
+    mine, other = {"seed": 0, "settings": {"lr": 40.0}}, {"seed": 0, "settings": {"lr": 20.0}}
+    assert difference(mine, other) == ("settings.lr", 40.0, 20.0)
+    assert difference({"settings": {}}, mine) == ("seed", "absent", 0)
+    assert difference(mine, mine) is None
+
+
+def test_a_record_of_other_settings_than_its_manifest_is_refused_by_name(tmp_path):
+    made = record("eurosat_twin", "clip_micro", "visual_prompt", 71.2, settings={"lr": 40.0})
+    manifest = stored(tmp_path, made)
+    file = record_path(made["spec"], tmp_path)
+    atomic_files.write(file, made | {"spec": made["spec"] | {"settings": {"lr": 20.0}}})
+    with pytest.raises(RecordError) as error:
+        reading.load(manifest)
+    listed = "vision_language.main.manifest.json"
+    text = f"{file}: settings.lr is 20.0, but 40.0 in {listed}; run it again"
+    assert str(error.value) == text
+
+
+def test_a_manifest_from_another_configuration_is_refused_by_name(tmp_path):
+    (manifest,) = stored(tmp_path)
+    right = reading.digest([RECORD["spec"]])
+    assert load([manifest], digests={str(manifest): right}) == [RECORD]
+    with pytest.raises(RecordError, match=f"{manifest}: digest is {right[:12]}, but the"):
+        reading.load([manifest], digests={str(manifest): "0" * 64})
+    with pytest.raises(RecordError, match=f"{manifest}: no digest was given"):
+        reading.load([manifest], digests={})
+
+
+def test_a_single_record_can_be_checked_by_the_digest_of_its_spec(tmp_path):
+    path = atomic_files.write(tmp_path / "seed0.json", RECORD)
+    digests = {str(path): reading.digest([RECORD["spec"]])}
+    assert load([path], digests=digests) == [RECORD]
+    with pytest.raises(RecordError, match="seed0.json: digest is"):
+        reading.load([path], digests={str(path): "0" * 64})
+
+
+def test_a_manifest_edited_by_hand_is_refused(tmp_path):
+    (manifest,) = stored(tmp_path)
+    document = json.loads(manifest.read_text())
+    document["records"][0]["spec"]["seed"] = 1
+    atomic_files.write(manifest, document)
+    with pytest.raises(RecordError, match="the specs listed in it"):
+        reading.load([manifest])
+
+
+def test_a_missing_record_is_named_on_stderr_and_left_out(tmp_path, capsys):
+    other = record("eurosat_twin", "clip_micro", "linear_probe", 50.0)
+    manifest = stored(tmp_path, RECORD, other)
+    gone = record_path(RECORD["spec"], tmp_path)
+    gone.unlink()
+    assert load(manifest) == [other]
+    assert f"warning: {gone} is missing" in capsys.readouterr().err
+
+
+def test_a_moved_folder_reads_its_own_records(tmp_path):
+    stored(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    stored(tmp_path / "old", RECORD | {"device": "another"})
+    found = reading.load((tmp_path / "new").rglob("*.manifest.json"))
+    assert [one["device"] for one in found] == ["cpu"]
+
+
+def test_a_record_given_twice_is_read_once(tmp_path):
+    manifest = stored(tmp_path)
+    file = record_path(RECORD["spec"], tmp_path)
+    assert load([*manifest, file, *manifest]) == [RECORD]
+
+
+@pytest.mark.parametrize(
+    ("select", "kept"),
+    [
+        ({}, [0, 1, 2]),
+        ({"tasks": ["svhn_twin"]}, [2]),
+        ({"backbones": ["clip_micro"]}, [0, 1]),
+        ({"methods": ["visual_prompt"], "variants": ["default"]}, [0]),
+        ({"variants": ["wide"]}, [1]),
+        ({"modality": "vision"}, [2]),
+        ({"shift": True}, [1]),
+        ({"shift": False, "modality": "vision_language"}, [0]),
+    ],
+)
+def test_a_selection_keeps_its_slice(tmp_path, select, kept):
+    made = [
+        RECORD,
+        record("fmow_twin", "clip_micro", "linear_probe", 40.0, variant="wide"),
+        record("svhn_twin", "rn50_micro", "linear_probe", 30.0),
+    ]
+    assert load(stored(tmp_path, *made), select) == [made[index] for index in kept]
+
+
+def test_a_selection_with_an_unknown_key_is_refused_with_the_legal_ones(tmp_path):
+    with pytest.raises(RecordError, match="unknown key 'method'; choose from tasks"):
+        reading.load(stored(tmp_path), {"method": ["visual_prompt"]})

@@ -1,0 +1,271 @@
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+from tests.helpers.checkout import (
+    ROOT,
+    canonical,
+    copy_suite,
+    plan,
+    planned_jobs,
+    planned_specs,
+    read_config,
+    snakemake,
+    write_config,
+)
+from vpbench.spec import schema_check
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import METHODS
+from vpbench.spec.schema import config_schema, spec_schema
+from vpbench.spec.tasks import TASKS
+
+CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
+PLAIN = str.maketrans(".-", "__")  # 0.5 and 1e-05 in the name of a variant
+DATA = {"train": 20, "validation": 20, "test": 20, "resolution": "backbone"}
+TRANSFER = {"runs": {}, "data": DATA, "settings": {"images": 20}}
+PROBES = {"methods": ["linear_probe"], "seeds": [0]}
+VARIED = PROBES | {"variants": ["v"]}
+PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Returns a copy of the suite in which nothing has been run."""
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+def expand(config):
+    """Returns the specs of a configuration, written as loops."""
+    specs = []
+    for name, block in config["grid"].items():
+        for task in block.get("tasks", config["tasks"]):
+            shift = task in TASKS and TASKS[task].shift
+            if shift != block.get("shift", shift):
+                continue
+            data = {**config["data"], **config.get("task_data", {}).get(task, {})}
+            for backbone in block.get("backbones", config["backbones"]):
+                modality = BACKBONES[backbone].modality
+                if modality != block.get("modality", modality):
+                    continue
+                for method in block["methods"]:
+                    if modality not in METHODS[method].modalities:
+                        continue
+                    recipe = config["recipes"][method]
+                    for variant, changes in expand_variants(name, block, config):
+                        settings = {**recipe["every_backbone"], **recipe.get(backbone, {})}
+                        for key, value in block.get("settings", {}).items():
+                            if key in settings:
+                                settings[key] = value
+                        settings.update(changes)
+                        for seed in block["seeds"]:
+                            spec = {"scale": config["scale"], "data": data}
+                            spec |= {"task": task, "backbone": backbone, "method": method}
+                            spec |= {"variant": variant, "seed": seed, "settings": settings}
+                            spec |= {"engine": config["engine"]}
+                            if task in config.get("folders", {}):
+                                spec["folder"] = config["folders"][task]
+                            specs.append(spec)
+    # A run that two blocks ask for is one run.
+    return list({json.dumps(spec, sort_keys=True): spec for spec in specs}.values())
+
+
+def expand_variants(name, block, config):
+    """Returns (variant, changes) of a block; a sweep has two settings at most in these tests."""
+    if "sweep" not in block:
+        return [
+            (variant, config.get("variants", {}).get(variant, {}))
+            for variant in block.get("variants", [name if "settings" in block else "default"])
+        ]
+    variants = [("", {})]
+    for key, values in sorted(block["sweep"].items()):
+        variants = [
+            (f"{text}_{key}_{str(value).translate(PLAIN)}", {**changes, key: value})
+            for text, changes in variants
+            for value in values
+        ]
+    return [(name + text, changes) for text, changes in variants]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_configuration_is_legal_and_named_like_its_scale(name):
+    config = read_config(name)
+    assert schema_check.complaint(config, config_schema(), name) is None
+    assert config["scale"] == name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
+    config = read_config(name)
+    output = plan(suite, "--configfile", f"config/{name}.yaml", "--", "all")
+    specs = planned_specs(output)
+    assert canonical(specs) == canonical(expand(config))
+    assert all(schema_check.complaint(spec, spec_schema(), "") is None for spec in specs)
+    per_task = config["granularity"] == "per_task"
+    made = {"run_task" if per_task else "run", "all", "claims", "tables", "report"}
+    if config.get("measurements"):
+        made.add("measure_all" if per_task else "measure")
+    assert set(planned_jobs(output)) == made | set(config["analyses"])
+
+
+def test_what_a_given_configuration_lacks_is_not_taken_from_the_lab(suite, tmp_path):
+    config = read_config("smoke")
+    config["analyses"] = {"table1": {"modality": "vision_language", "shift": False}}
+    config["grid"] = {"main": {"methods": ["text_prompt"], "seeds": [0]}}
+    del config["recipes"]["fine_tune"], config["variants"], config["measurements"]
+    output = plan(suite, "--configfile", write_config(tmp_path, config))
+    assert canonical(planned_specs(output)) == canonical(expand(config))
+    pages = {"claims", "tables", "report"}
+    assert set(planned_jobs(output)) == {"run_task", "all", "table1", *pages}
+    config["grid"] = {"main": {"methods": ["fine_tune"], "seeds": [0]}}
+    complaint = refusal(suite, write_config(tmp_path, config))
+    assert "'fine_tune' is not in recipes" in complaint
+
+
+def refusal(suite, path):
+    """Returns the one line with which Snakemake refuses a configuration."""
+    output = snakemake(suite, "--configfile", path, "--", "all", succeeds=False)
+    lines = [line for line in output.splitlines() if not line.startswith("Using workflow specific")]
+    assert len(lines) == 1, output
+    assert "given.yaml" in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, around"),
+        ({"scale": "labb"}, "at scale: 'labb' is not legal; choose one of: lab, smoke"),
+        ({"tasks": ["euro"]}, "'euro' is not in the catalogue or folders: cifar100_twin, "),
+        ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
+        ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
+        ({"variants": {"default": {"size": 9}}}, "'default' is the recipe itself"),
+        ({"grid": {"main": {"methods": ["text_prompt"]}}}, "'seeds' is a required property"),
+        (
+            {"grid": {"main": PROBES | {"variants": ["big"]}}},
+            "at grid.main.variants: 'big' is not in variants: default",
+        ),
+        (
+            {"variants": {"big": {"size": 9}}, "grid": {"main": PROBES | {"variants": ["big"]}}},
+            "linear_probe on clip_micro (big): unknown key 'size'; the legal keys are: C, ",
+        ),
+        (
+            {"grid": {"main": PROBES | {"sweep": {"size": [9]}}}},
+            "linear_probe on clip_micro (main_size_9): unknown key 'size'; the legal keys are: C, ",
+        ),
+        (
+            {"grid": {"main": PROBES | {"settings": {"size": 9}}}},
+            "at grid.main.settings: unknown setting 'size'; the settings are: C, max_iter, ",
+        ),
+        (
+            {"grid": {"main": {"methods": ["text_prompt"], "modality": "vision", "seeds": [0]}}},
+            "at grid.main: it asks for no run",
+        ),
+        (
+            {"grid": {"main": PROBES, "more": PROBES | {"date": 3}}},
+            "at grid.more: unknown key 'date'",
+        ),
+        (
+            {"grid": {"main": VARIED, "more": VARIED | {"settings": {"max_iter": 3}}}},
+            "linear_probe, variant v of eurosat_twin has other settings in block main",
+        ),
+        (
+            {"grid": {"own": PROBES}, "analyses": {"table1": {}}},
+            "at analyses.table1.grid: 'main' is not in grid: own",
+        ),
+        (
+            {"measurements": {"transfer": TRANSFER | {"runs": {"methods": ["visual_prompt"]}}}},
+            "at measurements.transfer.runs: the grid has no such run",
+        ),
+        (
+            {"analyses": {"table1": {"grid": ["mian"]}}},
+            "at analyses.table1.grid: 'mian' is not in grid: main",
+        ),
+        (
+            {"measurements": {"transfer": TRANSFER | {"settings": {}}}},
+            "at measurements.transfer.settings: 'images' is a required property",
+        ),
+        ({"analyses": {"table1": {"backbones": ["bit_m_micro"]}}}, "is not in backbones"),
+        ({"analyses": {"table1": {"colour": "red"}}}, "unknown key 'colour'"),
+    ],
+)
+def test_a_mistake_in_a_configuration_is_named_in_one_line(suite, tmp_path, change, words):
+    base = read_config("smoke") | {"variants": {"v": {}}, "grid": {"main": PROBES}}
+    base |= {"measurements": {}, "analyses": {}}
+    path = write_config(tmp_path, base | change)
+    assert words in refusal(suite, path)
+
+
+def test_a_setting_that_no_recipe_gives_is_missed(suite, tmp_path):
+    config = read_config("smoke")
+    del config["recipes"]["linear_probe"]["every_backbone"]["max_iter"]
+    complaint = refusal(suite, write_config(tmp_path, config))
+    assert "linear_probe on clip_micro (default): 'max_iter' is a required property" in complaint
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
+def test_a_profile_holds_only_options_of_snakemake(path):
+    from snakemake.cli import get_argument_parser
+
+    legal = {
+        option.lstrip("-")
+        for action in get_argument_parser()._actions
+        for option in action.option_strings
+    }
+    own = ("slurm-", "cluster-generic-", "kubernetes-")  # options of the executor's plugin
+    keys = yaml.safe_load(path.read_text())
+    assert [key for key in keys if key not in legal and not key.startswith(own)] == []
+
+
+def packages(requirements):
+    """Returns the requirements as a set, written the same way whoever wrote them."""
+    return {re.sub(r"[\s]", "", name).replace("_", "-").lower() for name in requirements}
+
+
+def project():
+    """Returns the project table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_conda_and_pip_install_the_same_packages():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
+    wanted = [*project()["dependencies"], *project()["optional-dependencies"]["test"]]
+    assert packages(pip) == packages(wanted)
+    python = next(entry for entry in conda if str(entry).startswith("python"))
+    assert python.removeprefix("python").strip() == project()["requires-python"]
+
+
+def test_the_citation_names_the_version_that_is_installed():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == project()["version"]
+    assert citation["references"][0]["url"] == "https://arxiv.org/abs/2203.17274"
+
+
+def test_the_catalogue_and_the_grid_import_neither_torch_nor_numpy():
+    code = (
+        "import sys; from vpbench import catalogue, grid; catalogue.config_schema();"
+        "catalogue.complaint({}, catalogue.spec_schema(), 'x');"
+        "print({'torch', 'numpy', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def test_the_workflow_imports_nothing_heavy():
+    # Every job on a cluster reads the Snakefile again.
+    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
+    imports = {
+        line.strip()
+        for file in files
+        for line in file.read_text().splitlines()
+        if re.match(r"\s*(from|import)\s+vpbench", line)
+    }
+    heavy = "{'torch', 'pandas', 'timm', 'open_clip', 'torchvision', 'wilds'}"
+    code = "; ".join(["import sys", *imports, f"print({heavy} & set(sys.modules))"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert imports and done.stdout == "set()\n", done.stderr

@@ -1,0 +1,76 @@
+import importlib
+
+import pytest
+
+from tests.helpers.tiny import TWINS, numbered_task
+from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer, collect_words, split_words
+from vpbench.spec.tasks import TASKS
+from vpbench.spec.text_prompts import refine_class_name, text_prompts, worded
+
+
+def test_class_names_are_lowered_and_underscores_and_hyphens_become_spaces():
+    assert refine_class_name("Annual_Crop-Land") == "annual crop land"
+
+
+def test_a_text_prompt_has_the_class_name_in_place_of_the_braces():
+    prompts = text_prompts("This is a photo of a {}", ("Sea_or_Lake", "Forest"))
+    assert prompts == ["This is a photo of a sea or lake", "This is a photo of a forest"]
+
+
+@pytest.mark.parametrize("template", ["This is a photo", "a {} or a {}", ""])
+def test_a_text_prompt_needs_the_braces_exactly_once(template):
+    with pytest.raises(ValueError, match=r"must contain \{\} exactly once"):
+        text_prompts(template, ("cat",))
+
+
+def test_other_braces_in_a_text_prompt_are_ordinary_letters():
+    assert text_prompts("{x} {} {", ("cat",)) == ["{x} cat {"]
+
+
+def test_a_text_becomes_start_its_words_end_and_zeros():
+    tokenize = Tokenizer(["a", "cat", "dog"])  # tokens 1, 2, 3; start 4, end 5
+    assert tokenize(["A dog!", "cat"])[:, :5].tolist() == [[4, 1, 3, 5, 0], [4, 2, 5, 0, 0]]
+    assert tokenize(["cat"]).shape == (1, CONTEXT_LENGTH)
+
+
+def test_words_out_of_the_vocabulary_are_listed_without_the_known_ones(clip):
+    with pytest.raises(ValueError) as error:
+        clip.text_features(["This is a photo of a zeppelin", "a cat of Quartz", "a zeppelin"])
+    message = str(error.value)
+    assert "does not know the words: quartz, zeppelin; " in message
+    assert "clip_micro.words.txt" in message and "\n" not in message
+
+
+def test_a_text_of_too_many_words_is_refused():
+    tokenize = Tokenizer(["a"])
+    assert tokenize([" ".join("a" * (CONTEXT_LENGTH - 2))]).count_nonzero() == CONTEXT_LENGTH
+    with pytest.raises(ValueError, match="has 15 words; the micro-CLIP reads at most 14"):
+        tokenize([" ".join("a" * (CONTEXT_LENGTH - 1))])
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_micro_clip_can_read_and_tell_apart_the_classes_of_every_twin(clip, name):
+    entry = TASKS[name]
+    names = importlib.import_module(entry.module).CLASS_NAMES
+    tokens = clip.tokenize(text_prompts(entry.template, names))
+    assert len(tokens.unique(dim=0)) == len(names)
+
+
+def test_the_vocabulary_is_sorted_and_holds_each_word_once():
+    words = collect_words()
+    assert words == sorted(set(words))
+    assert all(split_words(word) == [word] for word in words)
+
+
+def test_a_task_is_worded_as_the_settings_say():
+    task = numbered_task({"train": 3})
+    own = worded(task, {"text_prompt": None, "class_names": None})
+    assert (own.template, own.class_names) == (task.template, task.class_names)
+    other = worded(task, {"text_prompt": "one {}", "class_names": ["x", "y", "z"]})
+    assert text_prompts(other.template, other.class_names) == ["one x", "one y", "one z"]
+
+
+def test_class_names_of_another_number_are_refused():
+    task = numbered_task({"train": 3})
+    with pytest.raises(ValueError, match="class_names: 2 names, but numbered has 3 classes"):
+        worded(task, {"text_prompt": None, "class_names": ["x", "y"]})

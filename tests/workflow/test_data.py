@@ -1,0 +1,60 @@
+import pytest
+
+from tests.helpers.checkout import copy_suite, plan, planned_jobs, read_config, write_config
+from tests.helpers.fake_dataset import SIZES
+
+
+@pytest.fixture(autouse=True)
+def no_folder(monkeypatch):
+    """Makes the data folder the default one, whatever the machine says."""
+    monkeypatch.delenv("VPBENCH_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Returns a copy of the suite in which nothing has been run."""
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+def real(folder, **changes):
+    """Returns the path of a configuration with two real datasets, a twin and four backbones."""
+    config = read_config("smoke") | {
+        "tasks": ["cifar10", "svhn", "eurosat_twin"],
+        "backbones": ["clip_vit_b32", "clip_rn50", "rn50", "bit_m_r50x1"],
+        "grid": {"main": {"methods": ["linear_probe"], "seeds": [0]}},
+        "measurements": {},
+        "analyses": {},
+    }
+    config["recipes"] = {name: {"every_backbone": recipe["every_backbone"]}
+                         for name, recipe in config["recipes"].items()}  # fmt: skip
+    return write_config(folder, config | changes)
+
+
+def test_each_dataset_is_prepared_once_for_each_transform(suite):
+    output = plan(suite, "--configfile", real(suite), "--", "data")
+    assert planned_jobs(output) == {"prepare": 4, "data": 1}
+    sizes = "train100_validation60_test120"
+    for name in ("cifar10", "svhn"):
+        for transform in ("resize224_bicubic_crop224", "resize256_bilinear_crop224"):
+            assert f"data/cache/{name}/{transform}_{sizes}.prepared" in output
+
+
+def test_native_caches_are_shared_by_all_transforms_and_the_folder_is_the_configured_one(suite):
+    data = dict.fromkeys(SIZES) | {"resolution": "native"}
+    path = real(suite, data=data, tasks=["cifar10"], data_dir="elsewhere")
+    output = plan(suite, "--configfile", path, "--", "data")
+    assert planned_jobs(output) == {"prepare": 1, "data": 1}
+    assert "elsewhere/cache/cifar10/native.prepared" in output
+
+
+def test_twins_need_no_preparation(suite):
+    output = plan(suite, "data")
+    assert "config/lab.yaml has no real dataset: nothing to prepare." in output
+
+
+def test_the_folder_of_the_data_is_no_reason_to_run_anything_again(suite):
+    first, second = (
+        plan(suite, "--configfile", real(suite, data_dir=folder)) for folder in ("here", "there")
+    )
+    runs = [line for line in first.splitlines() if "vpbench run-task" in line]
+    assert runs and [line for line in second.splitlines() if "vpbench run-task" in line] == runs

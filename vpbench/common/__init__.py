@@ -1,0 +1,1 @@
+"""What knows nothing of visual prompts: files, messages, hashes, locks; no torch here."""

@@ -1,0 +1,74 @@
+"""What is said of other people's files and exceptions, fit for a message of one line."""
+
+import errno
+import unicodedata
+
+
+def gigabytes(count):
+    """Returns a number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, half characters, ends of lines
+
+
+LONGEST = 80  # characters shown of a value
+
+
+LONGEST_LINE = 300  # and of what an exception says
+
+
+WRITE_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EACCES: "no permission to write here",
+    errno.EPERM: "no permission to write here",
+    errno.EROFS: "the disk is read-only",
+}
+
+
+NO_MEMORY = (  # in torch's words; the last ones are oneDNN's, which says no more than this
+    *("out of memory", "can't allocate memory", "not enough memory"),
+    "could not create a primitive",
+)
+
+
+def one_line(text):
+    """Returns `text`, e.g. the name of a file, with what would break a line escaped."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in BREAKING
+        else letter
+        for letter in text
+    )
+
+
+def first_line(error):
+    """Returns the first line of an exception's message, or its kind where it says nothing.
+
+    It is cut where it is long: some libraries say all that they have read.
+    """
+    line = one_line((str(error).strip().splitlines() or [type(error).__name__])[0])
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + "..."
+
+
+def brief(value):
+    """Returns how Python writes a value, cut where that is long."""
+    text = one_line(repr(value))
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def not_written(error):
+    """Returns why an OSError says that a file cannot be written."""
+    return WRITE_ERRORS.get(error.errno, error.strerror or str(error))
+
+
+def out_of_memory(error):
+    """Returns whether an exception says that the memory of the machine or device is too small."""
+    text = str(error).lower()
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's
+    return named or any(words in text for words in NO_MEMORY)

@@ -1,0 +1,1 @@
+"""How numbers are computed: precision, GPUs, several processes, memory."""

@@ -1,0 +1,95 @@
+"""The precision in which a machine is fastest, measured once for every backbone."""
+
+import json
+import platform
+import re
+import time
+
+import torch
+
+from vpbench.common import atomic_files, paths
+from vpbench.common.locks import one_at_a_time
+from vpbench.common.strict_json import read_json
+from vpbench.compute.engine import Engine, check_precision, computing, until_it_fits
+
+CANDIDATES = ("fp32", "bf16")
+BATCH = {"cpu": 16, "cuda": 128}  # images of a measured step
+SIDE = 512  # of the matrices whose product says whether a precision is worth a step
+IMITATED = 5  # times as slow as in the first candidate, or more: not computed but imitated
+SECONDS = 1.0  # that a precision is measured for, at least
+
+
+def fastest_precision(backbone, folder=None):
+    """Returns (precision, candidate -> images per second of a prompt's steps).
+
+    The choice is kept in `folder` (by default engine/ in the folder of the data), so that all runs
+    of a machine have the same. A processor that only imitates a precision takes minutes for a step
+    in it: there it is not measured, and is missing among the speeds.
+    """
+    device = backbone.device
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.node()
+    name = re.sub("[^a-z0-9]+", "_", f"{machine} {backbone.name}".lower())
+    folder = paths.data_dir() / "engine" if folder is None else folder
+    path = folder / f"{name}.json"
+    with one_at_a_time(folder):
+        if not path.exists():
+            speeds = {each: speed(backbone, each) for each in usable(device)}
+            atomic_files.write_bytes(path, (json.dumps(speeds) + "\n").encode())
+        speeds = read_json(path)
+    if not speeds or not all(
+        name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
+    ):
+        raise ValueError(f"{path}: not the speeds of precisions; remove it to measure them again")
+    return max(speeds, key=speeds.get), speeds
+
+
+def usable(device):
+    """Returns the candidates that `device` computes in: steps decide which of them is faster."""
+    found = {}
+    for precision in CANDIDATES:
+        try:
+            check_precision(precision, device)
+        except ValueError:
+            continue
+        found[precision] = product_seconds(Engine(precision), device)
+    return [each for each in found if found[each] < IMITATED * found[CANDIDATES[0]]]
+
+
+def product_seconds(engine, device):
+    """Returns the seconds of one product of two matrices, after another one."""
+    matrix = torch.ones(SIDE, SIDE, device=device)
+    for _ in range(2):
+        started = time.perf_counter()
+        engine.forward(lambda x: x @ x, matrix)[0, 0].item()  # waits for a GPU
+    return time.perf_counter() - started
+
+
+def speed(backbone, precision):
+    """Returns the images per second of steps that go back to the input of `backbone`."""
+    batch = BATCH[backbone.device.type]
+    with computing(backbone, Engine(precision)):
+        return timed(backbone.features, backbone.image_size, backbone.device, SECONDS, batch)
+
+
+def timed(function, side, device, seconds, batch):
+    """Returns the images per second of steps through `function` back to its input.
+
+    The images, of `side` pixels, are random; if memory is short the batch is halved.
+    """
+
+    def steps(size):
+        images = torch.randn(size, 3, side, side, device=device)
+        prompt = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
+
+        def step():
+            function(images + prompt).square().mean().backward()
+            return prompt.grad.sum().item()  # waits for a GPU
+
+        step()  # the first chooses kernels and fills caches
+        started, count = time.perf_counter(), 0
+        while count < 2 or time.perf_counter() - started < seconds:
+            step()
+            count += 1
+        return count * size / (time.perf_counter() - started)
+
+    return until_it_fits(steps, batch)[0]

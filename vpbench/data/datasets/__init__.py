@@ -1,0 +1,1 @@
+"""The paper's datasets as they lie on disk: one file per kind of format."""

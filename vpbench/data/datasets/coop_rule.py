@@ -1,0 +1,182 @@
+"""A split drawn anew by CoOp's rule, for those who cannot get the published one.
+
+CoOp draws without a seed, so its own split cannot be had this way: the sizes are the same and the
+images are not. A dataset opened with such a split says so in its deviations.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from vpbench.common import atomic_files
+from vpbench.data.datasets import archives
+from vpbench.data.datasets.coop import beside, drawn_split, image_folders, stored_as
+from vpbench.data.datasets.image_files import find_folder
+from vpbench.data.datasets.source import CorruptDataset, MissingDataset
+from vpbench.data.datasets.split_files import DRAWN, SPLIT_FILES, find_split_file
+from vpbench.spec.class_names import read_manifest
+
+SHARES = {"train": 0.5, "val": 0.2}  # of each class, without official parts; the rest is test
+HELD = 0.2  # of each class of the official training part, for validation
+
+
+def regenerate_split(name, root, seed):
+    """Returns the path of a new split file, drawn by `seed` within each class.
+
+    Flowers102, Food101, EuroSAT and DTD are cut 50/20/30. SUN397 (partition 1), UCF101 (list 1)
+    and OxfordPets keep the official test part, their training part is cut 80/20. Raises a
+    DatasetError in one line if images or official lists are missing, or the published split is
+    there.
+    """
+    root, stored = Path(root), stored_as(name)
+    if stored not in RULES:
+        raise ValueError(f"{name}: no split can be drawn anew; only those of {', '.join(RULES)}")
+    (published,) = SPLIT_FILES[stored]
+    there = find_split_file(published, root, beside(stored, root))
+    if there:
+        raise CorruptDataset(f"{name}: the published split is there, {there}; use that one")
+    images = find_folder(stored, image_folders(stored, root))
+    with archives.refusing(stored, images.parent):
+        rows, test = RULES[stored](stored, images)
+        document = cut(rows, seed) if test is None else hold_out(rows, test, seed)
+    document[DRAWN] = {"seed": seed}
+    path = drawn_split(stored, root)
+    return atomic_files.write_bytes(path, json.dumps(document, indent=1).encode())
+
+
+def cut(rows, seed):
+    """Returns CoOp's split of [path, label, class name] rows, each class in the same shares."""
+    document = {"train": [], "val": [], "test": []}
+    for members in shuffled_classes(rows, seed):
+        train, val = (round(len(members) * share) for share in SHARES.values())
+        document["train"] += members[:train]
+        document["val"] += members[train : train + val]
+        document["test"] += members[train + val :]
+    return document
+
+
+def hold_out(rows, test, seed):
+    """Returns the split whose test part is `test`; `rows` are cut into train and val."""
+    document = {"train": [], "val": [], "test": test}
+    for members in shuffled_classes(rows, seed):
+        held = round(len(members) * HELD)
+        document["val"] += members[:held]
+        document["train"] += members[held:]
+    return document
+
+
+def shuffled_classes(rows, seed):
+    """Yields the rows of each class in an order that depends on `seed` and the label alone."""
+    classes = {}
+    for row in sorted(rows):
+        classes.setdefault(row[1], []).append(row)
+    for label, members in sorted(classes.items()):
+        order = np.random.default_rng([seed, label]).permutation(len(members))
+        yield [members[i] for i in order]
+
+
+def read_folders(name, images):
+    """Returns (rows, None) of images that lie in the folder of their class."""
+    names = read_manifest(name)
+    expected = read_manifest("eurosat.folders") if name == "eurosat" else names
+    found = visible(images)
+    if found != list(expected):
+        odd = sorted(set(found) ^ set(expected))
+        raise CorruptDataset(f"{name}: the folders in {images} are not the classes: {odd[0]}")
+    return [
+        [f"{folder}/{file}", label, names[label]]
+        for label, folder in enumerate(found)
+        for file in visible(images / folder)
+    ], None
+
+
+def visible(folder):
+    """Returns the sorted names in a folder, without hidden ones."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def read_flowers(name, images):
+    """Returns (rows, None) of Flowers102: the labels are 1 to 102 in imagelabels.mat."""
+    from scipy.io import loadmat
+
+    names = read_manifest(name)
+    labels = loadmat(official_list(name, images, "imagelabels.mat"))["labels"][0]
+    return [
+        [f"image_{number:05d}.jpg", int(label) - 1, names[label - 1]]
+        for number, label in enumerate(labels, start=1)
+    ], None
+
+
+def read_pets(name, images):
+    """Returns (rows, test) of OxfordPets, from lines like `Abyssinian_100 1 1 1`."""
+
+    def rows(file):
+        fields = [line.split() for line in read_lines(name, images, f"annotations/{file}.txt")]
+        return [
+            [f"{image}.jpg", int(label) - 1, image.rpartition("_")[0].lower()]
+            for image, label, *_ in fields
+        ]
+
+    return rows("trainval"), rows("test")
+
+
+def read_sun(name, images):
+    """Returns (rows, test) of SUN397: class /a/apse/indoor is called "indoor apse"."""
+    classes = [line[1:] for line in read_lines(name, images, "ClassName.txt")]
+    number = {class_name: label for label, class_name in enumerate(classes)}
+
+    def rows(file):
+        paths = [line[1:] for line in read_lines(name, images, file)]  # they begin with a slash
+        folders = [path.rpartition("/")[0] for path in paths]
+        return [
+            [path, number[folder], " ".join(reversed(folder.split("/")[1:]))]
+            for path, folder in zip(paths, folders, strict=True)
+        ]
+
+    return rows("Training_01.txt"), rows("Testing_01.txt")
+
+
+def read_ucf(name, images):
+    """Returns (rows, test) of UCF101, from lines like `YoYo/v_YoYo_g08_c01.avi 101`.
+
+    The frame of that video lies in Yo_Yo. Handstand_Pushups holds v_HandStandPushups_*.jpg.
+    """
+    fields = [line.split() for line in read_lines(name, images, "ucfTrainTestlist/classInd.txt")]
+    number = {action: int(label) - 1 for label, action in fields}
+
+    def rows(file):
+        videos = [line.split()[0] for line in read_lines(name, images, f"ucfTrainTestlist/{file}")]
+        found = []
+        for action, _, video in (entry.partition("/") for entry in videos):
+            spaced = "_".join(re.findall("[A-Z][^A-Z]*", action))
+            found.append([f"{spaced}/{video.replace('.avi', '.jpg')}", number[action], spaced])
+        return found
+
+    return rows("trainlist01.txt"), rows("testlist01.txt")
+
+
+RULES = {
+    "flowers102": read_flowers,
+    "food101": read_folders,
+    "eurosat": read_folders,
+    "sun397": read_sun,
+    "ucf101": read_ucf,
+    "oxfordpets": read_pets,
+    "dtd": read_folders,
+}
+
+
+def read_lines(name, images, file):
+    """Returns the lines of an official list."""
+    return official_list(name, images, file).read_text().splitlines()
+
+
+def official_list(name, images, file):
+    """Returns the path of an official list, with the images or beside their folder."""
+    paths = [images / file, images.parent / file]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise MissingDataset(f"{name}: {file} is missing, looked for {paths[0]} and {paths[1]}")

@@ -1,0 +1,65 @@
+"""From nothing to a cache: real datasets fetched where that takes nobody, decoded once."""
+
+import sys
+
+from vpbench.common.locks import hold
+from vpbench.common.paths import data_dir
+from vpbench.data import cache
+from vpbench.data.datasets.coop import stored_as
+from vpbench.data.datasets.source import (
+    MissingDataset,
+    download_dataset,
+    known_dataset,
+    open_dataset,
+)
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec.preprocessing import Preprocessing
+
+
+def prepare_all(names, backbones, data=None):
+    """Returns None once real datasets are there, with a cache for the transform of each backbone.
+
+    All datasets if `names` is empty; `data` is that of tasks.load_task.
+    """
+    unknown = [name for name in backbones if name not in BACKBONES]
+    if unknown:
+        legal = ", ".join(BACKBONES)
+        raise ValueError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
+    transforms = {Preprocessing(*BACKBONES[name].preprocessing) for name in backbones}
+    for name in [known_dataset(name) for name in names or FACTS]:
+        wanted = {transform: cache.parts(name, data, transform) for transform in transforms}
+        if not wanted or any(map(cache.missing, wanted.values())):
+            source = fetch_missing(name)
+            print(f"{name}: {sum(map(len, source.splits.values())):,} images", flush=True)
+        for transform, parts in wanted.items():
+            cache.prepare(name, data, transform)
+            images = sum(part.images for part in parts)
+            print(f"{name}: {images:,} images in {parts[0].path.parent}", flush=True)
+
+
+def fetch_missing(name):
+    """Returns the `Source` of a dataset, which is fetched first if it is missing.
+
+    Of one that has to be fetched by hand its split file is, and the rest is said.
+    """
+    with download_lock(name):  # nobody opens it while another process unpacks it
+        try:
+            return open_dataset(name, data_dir())
+        except MissingDataset:
+            if FACTS[name].download == "automatic":
+                print(f"{name}: fetching {FACTS[name].gigabytes:g} GB", file=sys.stderr, flush=True)
+            return download_dataset(name, data_dir())
+
+
+def fetch(name):
+    """Returns the `Source` of a dataset, fetched again where its files are not what they were."""
+    known_dataset(name)
+    with download_lock(name):
+        return download_dataset(name, data_dir())
+
+
+def download_lock(name):
+    """Returns the lock, not yet held, of the files of a dataset."""
+    data_dir().mkdir(parents=True, exist_ok=True)
+    return hold(data_dir() / f".{stored_as(name)}.lock")

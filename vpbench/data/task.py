@@ -1,0 +1,74 @@
+"""A classification task and its splits."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vpbench.data.batches import take
+
+
+@dataclass(frozen=True)
+class Split:
+    """N labelled images; `groups` names the camera, region or hospital of each, if any."""
+
+    images: Tensor  # uint8 [N, H, W, C]
+    labels: Tensor  # int64 [N]
+    ids: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task; `splits` has train, test and mostly validation."""
+
+    name: str
+    display: str
+    class_names: tuple[str, ...]  # as on disk; see text.refine_class_name
+    template: str
+    splits: dict[str, Split]
+    facts: dict = field(default_factory=dict)  # published, metric, shift, paper_validation
+    deviations: tuple[str, ...] = ()  # what is not as in the paper, in words
+
+    stored_hash: str | None = None  # of a dataset whose cache knows it
+    source_hashes: dict[str, str] = field(default_factory=dict)  # of the files that define splits
+
+    @property
+    def data_hash(self):
+        """The SHA-256 of all images and labels, split by split."""
+        if self.stored_hash:
+            return self.stored_hash
+        digest = hashlib.sha256()
+        for name, split in self.splits.items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(split.images))  # not a copy of all images
+            digest.update(np.ascontiguousarray(split.labels))
+        return digest.hexdigest()
+
+
+def few_shot(task, shots, seed):
+    """Returns `task` with `shots` training images of each class, drawn by `seed`.
+
+    A class that has no more keeps all it has; None of shots leaves the task as it is. Its hash is
+    that of all images: with shots and seed it tells which were drawn.
+    """
+    if shots is None:
+        return task
+    train = task.splits["train"]
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    labels = train.labels[order]
+    drawn = [order[labels == number][:shots] for number in labels.unique().tolist()]
+    index = torch.cat(drawn).sort().values
+    numbers = index.tolist()
+    chosen = Split(
+        take(train.images, index),
+        train.labels[index],
+        tuple(train.ids[number] for number in numbers),
+        train.groups and tuple(train.groups[number] for number in numbers),
+    )
+    return replace(task, splits=task.splits | {"train": chosen}, stored_hash=task.data_hash)

@@ -1,0 +1,43 @@
+"""A twin as a task: its pictures are painted."""
+
+import importlib
+import zlib
+
+import numpy as np
+import torch
+
+from vpbench.data.task import Split, Task
+from vpbench.spec.tasks import SPLITS, TASKS, task_facts
+
+
+def paint_twin(name, data):
+    """Returns the twin `name` with `data[split]` pictures per split, classes in equal shares.
+
+    Each picture has a generator of its own, so more pictures never change the first ones. The
+    shifts have other domains (cameras, years, hospitals) in every split.
+    """
+    entry = TASKS[name]
+    module = importlib.import_module(entry.module)
+    classes, task_seed = len(module.CLASS_NAMES), zlib.crc32(name.encode())
+    splits = {}
+    for index, split in enumerate(SPLITS):
+        count = data[split]
+        if count is None:
+            raise ValueError(f"{name} is painted and has no end: say how many images of {split}")
+        if count < classes:
+            raise ValueError(f"{name} has {classes} classes; {split}: {count} images are too few")
+        domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)
+        images, groups = [], []
+        for number in range(count):
+            rng = np.random.default_rng([task_seed, index, number])
+            domain = int(rng.choice(domains)) if domains else 0
+            images.append(module.paint(rng, number % classes, domain))
+            groups.append(module.GROUPS[domain] if domains else None)
+        splits[split] = Split(
+            torch.from_numpy(np.stack(images)),
+            torch.arange(count) % classes,
+            tuple(f"{split}/{number}" for number in range(count)),
+            tuple(groups) if domains else None,
+        )
+    facts = task_facts(name)
+    return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)

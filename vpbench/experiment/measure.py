@@ -1,0 +1,67 @@
+"""A measurement: spec in, record out, like a run; it reads the records of runs."""
+
+import importlib
+import time
+from functools import cache, partial
+
+from vpbench.common import atomic_files
+from vpbench.common.errors import RecordError
+from vpbench.data.load import load_task
+from vpbench.experiment.provenance import describe_task, peak_memory, versions
+from vpbench.records import reading
+from vpbench.records.paths import record_path
+from vpbench.records.schema import difference
+from vpbench.spec import schema_check
+from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.schema import SCHEMA, measurement_schema
+
+
+def measure_all(specs, runs, measurements, device):
+    """Yields the path of each measurement record of `specs`; equal ones are not measured again.
+
+    The runs that a spec names must be done: their records are under the folder `runs`. Raises
+    records.RecordError if one is missing or was made from another spec.
+    """
+    for spec in specs:
+        complaint = schema_check.complaint(spec, measurement_schema(), "spec")
+        if complaint:
+            raise ValueError(complaint)
+    for number, spec in enumerate(specs, start=1):
+        path = record_path(spec, measurements)
+        name = f"[{number}/{len(specs)}] {spec['measurement']} {spec['task']}"
+        if reading.holds(path, spec):
+            print(f"{name}: already there", flush=True)
+            yield path
+            continue
+        print(name, flush=True)
+        read = [read_run(run, runs) for run in spec["runs"]]
+        module = importlib.import_module(MEASUREMENTS[spec["measurement"]].module)
+        started = time.perf_counter()
+        load = cache(partial(load_task, spec["task"], spec["data"], folder=spec.get("folder")))
+        measured = module.measure(load, spec["settings"], read, device)
+        record = {
+            "schema": SCHEMA,
+            "spec": spec,
+            "task": describe_task(measured.task),
+            "rows": measured.rows,
+            "versions": versions(),
+            "device": str(device),
+            "measured": {
+                "seconds": time.perf_counter() - started,
+                "peak_memory_mb": peak_memory(device),
+            },
+        }
+        if measured.arrays:
+            atomic_files.write_arrays(path.with_suffix(".arrays.npz"), measured.arrays)
+        yield atomic_files.write(path, record)
+
+
+def read_run(spec, runs):
+    """Returns the record of exactly this run, with its `file`."""
+    path = record_path(spec, runs)
+    record = reading.read(path)
+    differing = difference(record["spec"], spec)
+    if differing:
+        key, found, wanted = differing
+        raise RecordError(f"{path}: {key} is {found!r}, but {wanted!r} is asked for; run it again")
+    return record | {"file": str(path)}

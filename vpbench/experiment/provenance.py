@@ -1,0 +1,70 @@
+"""What a record says of where its numbers come from: data, weights, versions, machine."""
+
+import platform
+import resource
+import sys
+from importlib import metadata
+
+import torch
+
+from vpbench.spec.backbones import BACKBONES
+
+PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
+
+
+def hashes(task, backbone):
+    """Returns the SHA-256 of what a run reads: weights, images and labels, pretraining world."""
+    return {
+        "weights": backbone.weights_hash,
+        "data": task.data_hash,
+        "world": backbone.world_hash,
+    } | ({"splits": task.source_hashes} if task.source_hashes else {})
+
+
+def versions():
+    """Returns the versions of Python and of the packages that make the numbers."""
+    found = {package: metadata.version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | found
+
+
+def describe_task(task):
+    """Returns the facts of a task that a record keeps."""
+    return {
+        "display": task.display,
+        "published": task.facts["published"],
+        "classes": len(task.class_names),
+        "class_names": list(task.class_names),
+        "template": task.template,
+        "sizes": {name: len(split) for name, split in task.splits.items()},
+        "chance": 100 / len(task.class_names),
+        "metric": task.facts["metric"],
+        "shift": task.facts["shift"],
+        "paper_validation": task.facts["paper_validation"],
+        "deviations": list(task.deviations),
+    }
+
+
+def describe_backbone(backbone):
+    """Returns the facts of a backbone that a record keeps."""
+    entry = BACKBONES[backbone.name]
+    return {
+        "role": entry.role,
+        "modality": entry.modality,
+        "architecture": entry.architecture,
+        "parameters": sum(p.numel() for p in backbone.model.parameters()),
+    }
+
+
+def device_name(device):
+    """Returns what a device calls itself, e.g. NVIDIA H100 80GB HBM3."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def peak_memory(device):
+    """Returns the peak memory in MB: of the GPU where one is used, else of this process so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,160 @@
+"""A run: spec in, record out. The same function serves one run, a whole task, and every scale."""
+
+import importlib
+from pathlib import Path
+
+import torch
+
+from vpbench.common.hashing import canonical
+from vpbench.common.locks import one_at_a_time
+from vpbench.compute import distributed
+from vpbench.compute.engine import Engine, computing
+from vpbench.compute.precision import fastest_precision
+from vpbench.data.load import load_task
+from vpbench.data.task import few_shot
+from vpbench.experiment.provenance import (
+    describe_backbone,
+    describe_task,
+    device_name,
+    hashes,
+    peak_memory,
+    versions,
+)
+from vpbench.experiment.side_files import predictions, write_run
+from vpbench.models.backbone import load_backbone
+from vpbench.records import reading
+from vpbench.records.paths import record_path
+from vpbench.spec import schema_check
+from vpbench.spec.methods import METHODS, misfit
+from vpbench.spec.schema import SCHEMA, spec_schema
+from vpbench.spec.settings import selection_rule
+from vpbench.training.checkpoint import Checkpoint
+
+
+def check_spec(spec):
+    """Returns None if `spec` is legal; raises ValueError with one line if it is not."""
+    complaint = schema_check.complaint(spec, spec_schema(), "spec")
+    complaint = complaint or misfit(spec["method"], spec["backbone"])
+    if complaint:
+        raise ValueError(complaint)
+
+
+def run(spec, task, backbone, checkpoint=None):
+    """Returns (record, predictions, fit) of one run on a loaded task and backbone.
+
+    A method that is trained by steps goes on from its `checkpoint`, if there is one.
+    """
+    check_spec(spec)
+    checkpoint = checkpoint or Checkpoint()
+    method = method_of(spec)
+    if backbone.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(backbone.device)
+    options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
+    engine, speeds = settled(spec["engine"], backbone)
+    checkpoint.about["precision"] = engine.precision  # another machine may be faster in another
+    with computing(backbone, engine):
+        fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
+    seconds = checkpoint.seconds
+    rule = selection_rule(spec["method"], task.facts["paper_validation"], task.facts["shift"])
+    record = {
+        "schema": SCHEMA,
+        "spec": spec,
+        "task": describe_task(task),
+        "backbone": describe_backbone(backbone),
+        "rule": rule,
+        "selection": {
+            name: {"epoch": epoch, "validation": None, "test": None}
+            | {split: evaluation.metrics for split, evaluation in evaluations.items()}
+            for name, (epoch, _, evaluations) in fit.selection.items()
+        },
+        "history": fit.history,
+        "trained_parameters": fit.trained_parameters,
+        "chosen": fit.chosen,
+        "hashes": hashes(task, backbone),
+        "versions": versions(),
+        "device": str(backbone.device),
+        "measured": {
+            "seconds": seconds,
+            "images_per_second": fit.images / seconds if fit.images else None,
+            "peak_memory_mb": peak_memory(backbone.device),
+            "micro_batch": fit.micro_batch,
+            "processes": distributed.processes(),
+            "precision": engine.precision,
+            "speeds": speeds,
+            "device_name": device_name(backbone.device),
+        },
+    }
+    return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+
+
+def method_of(spec):
+    """Returns the module of the method of a spec."""
+    return importlib.import_module(METHODS[spec["method"]].module)
+
+
+def settled(engine, backbone):
+    """Returns (the Engine of a spec's `engine`, images per second of the precisions it is among).
+
+    The latter is None unless the spec leaves the choice to the machine.
+    """
+    if engine["precision"] != "auto":
+        return Engine(**engine), None
+    precision, speeds = fastest_precision(backbone)
+    return Engine(**engine | {"precision": precision}), speeds
+
+
+def complete(path, spec, task, backbone, checkpoints=None, every=300, steps=None):
+    """Returns `path` once the record of `spec` is there.
+
+    Meanwhile its state is kept under the folder `checkpoints`, if one is given, `every` seconds and
+    at each `steps`-th step. Where several processes share the run, the first one writes.
+    """
+    about = {"spec": spec, "hashes": hashes(task, backbone), "versions": versions()}
+    method_of(spec)  # before the clock of the run starts: importing scikit-learn takes 2 s
+    checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about, steps)
+    record, arrays, fit = run(spec, task, backbone, checkpoint)
+    if distributed.rank() == 0:
+        with one_at_a_time(Path(path).parent):  # two processes that did the same: not a mixture
+            write_run(path, record, arrays, fit, task, backbone)
+    checkpoint.remove()
+    return path
+
+
+def checkpoint_path(spec, checkpoints):
+    """Returns where the state of a run is kept: as its record, in another folder; or None."""
+    return checkpoints and record_path(spec, checkpoints).with_suffix(".pt")
+
+
+def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
+    """Yields the path of each record of `specs`; equal ones are not run again.
+
+    The images of a task are held until a run has another task, so its runs should come together.
+    Each record is written as soon as it is done, and the state of the run at hand as `complete`
+    says, so that an interruption loses little.
+    """
+    for spec in specs:
+        check_spec(spec)
+    tasks, backbones = {}, {}
+    for number, spec in enumerate(specs, start=1):
+        path = record_path(spec, runs)
+        which = spec["method"] + (f" {spec['variant']}" if spec["variant"] != "default" else "")
+        name = f"{spec['task']} {spec['backbone']} {which} seed {spec['seed']}"
+        if reading.holds(path, spec):
+            print(f"[{number}/{len(specs)}] {name}: already there", flush=True)
+            Checkpoint(checkpoint_path(spec, checkpoints)).remove()  # killed just before it did so
+            yield path
+            continue
+        print(f"[{number}/{len(specs)}] {name}", flush=True)
+        if spec["backbone"] not in backbones:
+            backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
+        backbone = backbones[spec["backbone"]]
+        shots = spec["data"].get("shots")
+        data = {key: value for key, value in spec["data"].items() if key != "shots"}
+        wanted = spec["task"], canonical(data), backbone.preprocessing
+        if wanted not in tasks:
+            tasks = {key: task for key, task in tasks.items() if key[0] == spec["task"]}
+            tasks[wanted] = load_task(
+                spec["task"], data, backbone.preprocessing, spec.get("folder")
+            )
+        task = few_shot(tasks[wanted], shots, spec["seed"])
+        yield complete(path, spec, task, backbone, checkpoints, every, steps)

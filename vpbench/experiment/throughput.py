@@ -1,0 +1,26 @@
+"""How fast a backbone is on this machine."""
+
+import importlib
+from functools import partial
+
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.costs import BATCH, PASSES
+
+
+def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
+    """Returns the passes per second of training steps of a prompt, measured on `device`.
+
+    The model has random weights; if memory is short the batch is halved.
+    """
+    import torch
+
+    from vpbench.compute.engine import Engine
+    from vpbench.compute.precision import timed
+
+    entry = BACKBONES[backbone]
+    model = importlib.import_module(entry.module).build(backbone)
+    model = getattr(model, "visual", model).eval().requires_grad_(False)
+    model = model.to(device, memory_format=torch.channels_last)
+    forward = partial(Engine(precision).forward, model)
+    per_second = timed(forward, entry.preprocessing[1], device, seconds, batch)
+    return per_second * PASSES["visual_prompt"]

@@ -1,0 +1,1 @@
+"""Frozen backbones: what they are, where their weights come from, what makes them fast."""

@@ -1,0 +1,146 @@
+"""The paper's models and their relatives: architectures of open_clip and timm, public weights.
+
+Building needs no network. Licences, files and transforms are facts of the catalogue.
+"""
+
+from collections import Counter
+from functools import cache
+
+from torch import nn
+
+from vpbench.common import paths
+from vpbench.common.hashing import sha256
+from vpbench.common.messages import first_line
+from vpbench.models import weight_files
+from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.preprocessing import Preprocessing
+
+CLIPS = {  # -> the architecture's and the weights' name in open_clip
+    "clip_vit_b32": ("ViT-B-32-quickgelu", "openai"),
+    "clip_vit_b16": ("ViT-B-16-quickgelu", "openai"),
+    "clip_rn50": ("RN50-quickgelu", "openai"),
+    "clip_rn101": ("RN101-quickgelu", "openai"),
+    "clip_vit_l14": ("ViT-L-14-quickgelu", "openai"),
+    "siglip_vit_b16": ("ViT-B-16-SigLIP", "webli"),
+}
+CLASSIFIERS = {  # -> the name in timm
+    "instagram_32x8d": "resnext101_32x8d.fb_wsl_ig1b_ft_in1k",
+    "instagram_32x16d": "resnext101_32x16d.fb_wsl_ig1b_ft_in1k",
+    "bit_m_r50x1": "resnetv2_50x1_bit.goog_in21k",
+    "bit_m_r101x1": "resnetv2_101x1_bit.goog_in21k",
+    "bit_m_r50x3": "resnetv2_50x3_bit.goog_in21k",
+    "bit_m_r101x3": "resnetv2_101x3_bit.goog_in21k",
+    "bit_m_r50x1_zero_head": "resnetv2_50x1_bit.goog_in21k",
+    "rn18": "resnet18.tv_in1k",
+    "rn50": "resnet50.tv_in1k",
+    "rn101": "resnet101.tv_in1k",
+    "rn152": "resnet152.tv_in1k",
+}
+# The official script builds BiT-M with a head of zeros in place of its own, and feeds it with
+# ImageNet's normalisation. All its logits are 0, so the loss stays ln C and the prompt has no
+# gradient: the published numbers cannot come from it. It is here to be shown, not to be used.
+ZERO_HEAD = "bit_m_r50x1_zero_head"
+
+
+def load(name):
+    """Returns the backbone `name` with its weights; without them ValueError, in one line."""
+    path = weight_files.find(name)
+    state = weight_files.read(path)  # before anything is built: it is what may be wrong
+    model = weight_files.fill(build(name), state, path)
+    del state  # gigabytes
+    if name == ZERO_HEAD:
+        nn.init.zeros_(model.get_classifier().weight)
+        nn.init.zeros_(model.get_classifier().bias)
+    return backbone_of(name, model, sha256(path))
+
+
+def backbone_of(name, model, weights_hash):
+    """Returns `model`, as `build(name)` makes it, as the backbone `name`."""
+    mean, std = normalization(name)
+    facts = {
+        "preprocessing": Preprocessing(*BACKBONES[name].preprocessing),
+        "mean": mean,
+        "std": std,
+        "weights_hash": weights_hash,
+    }
+    if name in CLIPS:
+        return VisionLanguageBackbone(name, model, tokenize=tokenizer(name), **facts)
+    return VisionBackbone(name, model, source_classes=source_classes(model.num_classes), **facts)
+
+
+def build(name):
+    """Returns the model of the backbone `name` with random weights."""
+    if name in CLASSIFIERS:
+        import timm
+
+        return timm.create_model(CLASSIFIERS[name])
+    import open_clip
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    config = open_clip.get_model_config(CLIPS[name][0])
+    return (CustomTextCLIP if config.pop("custom_text", False) else CLIP)(**config)
+
+
+def normalization(name):
+    """Returns (mean, std) of the pixels 0..1 that the model was trained on."""
+    if name in CLIPS:
+        from open_clip import get_pretrained_cfg
+
+        facts = get_pretrained_cfg(*CLIPS[name])
+        return facts["mean"], facts["std"]
+    import timm
+
+    facts = timm.get_pretrained_cfg(CLASSIFIERS["rn50" if name == ZERO_HEAD else name])
+    return facts.mean, facts.std
+
+
+def tokenizer(name):
+    """Returns the function from a list of K texts to tokens [K, L].
+
+    That of a SigLIP is not part of open_clip; it is fetched when the first text is read.
+    """
+    import open_clip
+
+    words = open_clip.get_model_config(CLIPS[name][0])["text_cfg"]
+    if "hf_tokenizer_name" not in words:
+        return open_clip.get_tokenizer(CLIPS[name][0])
+
+    @cache
+    def fetched():
+        folder, hub = paths.weights_dir() / name, words["hf_tokenizer_name"]
+        source = str(folder) if (folder / "tokenizer.json").is_file() else hub
+        try:
+            return open_clip.tokenizer.HFTokenizer(
+                source, words["context_length"], **words["tokenizer_kwargs"]
+            )
+        except (ImportError, OSError, ValueError) as error:
+            reason = first_line(error)
+            raise ValueError(
+                f"{name} cannot read text, its tokenizer is missing ({reason}); "
+                "`pip install transformers sentencepiece`, and put the tokenizer files of "
+                f"https://huggingface.co/{hub} in {folder}"
+            ) from None
+
+    return lambda texts: fetched()(texts)
+
+
+@cache
+def source_classes(count):
+    """Returns the names of ImageNet's 1,000 classes, or of the 21,843 of Google's ImageNet-21k.
+
+    A class goes by the first word of its synset, by all of them where others have the same, and
+    with its WordNet number where these are the same too.
+    """
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo({1000: "imagenet-1k", 21843: "imagenet-21k-goog"}[count])
+    words, synsets = info.label_descriptions(), info.label_names()
+    first = _unique([text.split(",")[0] for text in words], words)
+    return tuple(_unique(first, [f"{w} ({s})" for w, s in zip(words, synsets, strict=True)]))
+
+
+def _unique(names, longer):
+    """Returns `names`, each that is there more than once replaced by its `longer` form."""
+    seen = Counter(names)
+    return [text if seen[name] > 1 else name for name, text in zip(names, longer, strict=True)]

@@ -1,0 +1,181 @@
+"""Where the weights of a backbone come from: a file put in the weights folder, or the hub.
+
+A file is read only if it holds plain tensors; nothing in it is ever executed.
+"""
+
+import zipfile
+from pathlib import Path
+
+from vpbench.common import paths
+from vpbench.common.messages import first_line, one_line
+from vpbench.spec.backbones import BACKBONES
+
+SUFFIXES = (".safetensors", ".pt", ".pth")
+
+
+PATIENCE = 5  # seconds for the hub's first answer; its own client would retry for half a minute
+
+
+def find(name):
+    """Returns the path of the weights of the backbone `name`, fetched from the hub if need be.
+
+    Raises ValueError in one line that names the file and where to put it.
+    """
+    path = find_here(name)
+    return path if path else fetch(name)
+
+
+def find_here(name):
+    """Returns the path of the weights of `name` on this machine, or None."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [path for path in local_names(name) if path.is_file()]
+    if len(found) > 1:
+        listed = " and ".join(map(str, found))
+        raise ValueError(f"{name}: {listed} are both there; keep the one to use")
+    if found:
+        return found[0]
+    cached = try_to_load_from_cache(*on_hub(name))
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def local_names(name):
+    """Returns the paths at which a weight file put there by hand is looked for.
+
+    Backbones made of the same file (BiT-M with its head and with a zeroed one) share the name of
+    the first of them.
+    """
+    hub = BACKBONES[name].hub
+    stem = next(other for other, entry in BACKBONES.items() if entry.hub == hub)
+    folder = paths.weights_dir()
+    return [
+        *(folder / (stem + suffix) for suffix in SUFFIXES),
+        folder / stem / hub.rpartition("/")[2],
+    ]
+
+
+def on_hub(name):
+    """Returns (repository, file) of the weights of `name` on the hub."""
+    repository, _, file = BACKBONES[name].hub.rpartition("/")
+    return repository, file
+
+
+def fetch(name):
+    """Returns the path of the weights of `name` in the hub's cache, once they are there."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    repository, file = on_hub(name)
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the errors of its HTTP library have no common base
+        raise ValueError(
+            f"{name}: no weights here, and none from the hub ({first_line(error)}); put {file} of "
+            f"https://huggingface.co/{repository} at {local_names(name)[0]}"
+        ) from None
+
+
+def read(path):
+    """Returns the tensors by name in a safetensors file or in a pickle of plain tensors.
+
+    Raises ValueError in one line for anything else.
+    """
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def _read_safetensors(path):
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # the file's own, or torch's of a kind of number it does not know
+        raise ValueError(
+            f"{path} is not a whole safetensors file ({first_line(error)}); copy or download it "
+            "again"
+        ) from None
+
+
+def _read_pickle(path):
+    document = load_plain(path)
+    state = document.get("state_dict", document) if isinstance(document, dict) else None
+    if not is_state(state) or not state:
+        raise ValueError(f"{path} is not a state dict: expected tensors by name")
+    return dict(state)
+
+
+def is_state(state):
+    """Returns whether `state` is a dict of names and tensors that are arrays in memory."""
+    import torch
+
+    return isinstance(state, dict) and all(
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and (value.layout, value.device.type) == (torch.strided, "cpu")
+        and not (value.is_quantized or value.is_complex())
+        and not value.is_nested
+        for name, value in state.items()
+    )
+
+
+def load_plain(path):
+    """Returns what torch.save wrote into a file: tensors, numbers and texts, nothing executed."""
+    import torch
+
+    try:
+        if not is_torchscript(path):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers of damaged files raise anything at all
+        raise ValueError(
+            f"{path} is not opened: it is not a file of plain tensors ({_cause(error)})"
+        ) from None
+    raise ValueError(
+        f"{path} is a TorchScript archive, which is a program and not only weights; "
+        "take the safetensors file of the same weights from the hub"
+    )
+
+
+def _cause(error):
+    """Returns the part of torch's long explanation that says what was wrong."""
+    _, mark, cause = str(error).rpartition("WeightsUnpickler error: ")
+    return first_line(cause if mark and cause else error)
+
+
+def is_torchscript(path):
+    """Returns whether the file is an archive of torch.jit.save."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def fill(model, state, path):
+    """Returns `model` with the tensors of `state`, which must be all of its own and no others.
+
+    Files of old torch versions lack the batch counters of batch normalisation, which nothing reads
+    here. `path` is only named in the complaint.
+    """
+    own = model.state_dict()
+    state = {
+        key: value.reshape(own[key].shape)
+        if key in own and value.numel() == own[key].numel() == 1
+        else value
+        for key, value in state.items()
+    }  # a temperature may be stored as a vector of one
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in own]
+    shaped = [key for key in state if key in own and state[key].shape != own[key].shape]
+    for keys, problem in ((missing, "lacks"), (unknown, "has, unknown to the model,")):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise ValueError(f"{path} is of another model: it {problem} {one_line(keys[0])}{more}")
+    if shaped:
+        key = shaped[0]
+        raise ValueError(
+            f"{path} is of another model: {key} is {list(state[key].shape)}, "
+            f"expected {list(own[key].shape)}"
+        )
+    for key, value in state.items():
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise ValueError(f"{path} is damaged: {key} holds values that are not finite")
+    model.load_state_dict(state)
+    return model

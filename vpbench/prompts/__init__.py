@@ -1,0 +1,1 @@
+"""What is learned: prompts in pixels, tokens, label maps; and their files."""

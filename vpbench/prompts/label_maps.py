@@ -1,0 +1,322 @@
+"""Output transformation (section 3.3): from what a backbone says to the classes of a task.
+
+A label map is a module: normalised images [N, C, S, S] to logits [N, K]. It may learn parameters,
+and it may be counted from the source classes that a backbone gives to prompted training images.
+Shapes: N images, K classes, S source classes, D features.
+"""
+
+from difflib import get_close_matches
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vpbench.models.backbone import load_backbone
+from vpbench.spec.text_prompts import text_prompts
+
+MANY = 1000  # source classes that a complaint does not list
+SMOOTHING = 1.0  # of the Bayesian maps: lambda
+TOP_SHARE = 0.15  # of the classes of a task: how many source classes of an image BLM+ counts
+
+
+class LabelMap(nn.Module):
+    """What all maps share: a frozen backbone, which is no part of their state."""
+
+    refresh = None  # when the map is counted: "once", before the training, or every "epoch"
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.__dict__["backbone"] = backbone  # not a submodule: it is not trained, nor saved
+
+    def source(self, x):
+        """Returns what the backbone says of normalised images: source logits [N, S]."""
+        return self.backbone.logits(x)
+
+
+class Text(LabelMap):
+    """Scaled cosines to the texts of the classes; computed once, nothing learns them."""
+
+    def __init__(self, backbone, texts):
+        super().__init__(backbone)
+        self.register_buffer("weights", class_weights(backbone, texts), persistent=False)
+        self.scale = backbone.logit_scale
+
+    def forward(self, x):
+        return self.scale * F.normalize(self.backbone.features(x), dim=-1) @ self.weights
+
+
+class LearnedClassifier(LabelMap):
+    """A linear probe that is trained together with the prompt: on unit features, from the texts."""
+
+    def __init__(self, backbone, texts):
+        super().__init__(backbone)
+        weights = class_weights(backbone, texts) * backbone.logit_scale
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, x):
+        return F.normalize(self.backbone.features(x), dim=-1) @ self.weights
+
+
+class Chosen(LabelMap):
+    """One source class stands for each class."""
+
+    kept = False  # is the map part of the state, because nothing else tells it?
+
+    def __init__(self, backbone, numbers):
+        super().__init__(backbone)
+        numbers = torch.as_tensor(numbers, device=backbone.device)
+        self.register_buffer("numbers", numbers, persistent=self.kept)
+
+    def forward(self, x):
+        return self.source(x)[:, self.numbers]
+
+
+class Drawn(Chosen):
+    """RLM: the source classes are drawn at random."""
+
+    kept = True
+
+
+class Frequency(Chosen):
+    """FLM: for each class a source class that its training images are often taken for."""
+
+    kept, refresh = True, "once"
+
+    def update(self, source_logits, labels):
+        """Returns None; the map is counted anew from the logits [N, S] and labels [N]."""
+        counts = count_pairs(source_logits, labels, len(self.numbers))
+        self.numbers.copy_(one_to_one(counts))
+
+
+class Iterative(Frequency):
+    """ILM: FLM again before every epoch, through the prompt as it is by then."""
+
+    refresh = "epoch"
+
+
+class Bayesian(LabelMap):
+    """BLM: every class is a mixture of source classes, whose logits it averages."""
+
+    refresh = "epoch"
+
+    def __init__(self, backbone, classes):
+        super().__init__(backbone)
+        source = backbone.model.num_classes
+        start = torch.full((source, classes), 1 / source, device=backbone.device)
+        self.register_buffer("mixture", start)
+
+    def forward(self, x):
+        return self.source(x) @ self.mixture
+
+    def counts(self, source_logits, labels):
+        """Returns how often the source classes go with the classes [S, K]: the likeliest counts."""
+        return count_pairs(source_logits, labels, self.mixture.shape[1])
+
+    def update(self, source_logits, labels):
+        """Returns None; the map is counted anew from the logits [N, S] and labels [N]."""
+        self.mixture.copy_(mixture(self.counts(source_logits, labels)))
+
+
+class BayesianPlus(Bayesian):
+    """BLM+: the probabilities of an image's likeliest source classes count, not one class."""
+
+    def counts(self, source_logits, labels):
+        classes = self.mixture.shape[1]
+        top = max(1, int(TOP_SHARE * classes))  # the peers' code rounds to none for few classes
+        values, indices = source_logits.softmax(1).topk(min(top, source_logits.shape[1]))
+        kept = torch.zeros_like(source_logits).scatter_(1, indices, values)
+        return kept.t() @ F.one_hot(labels, classes).to(kept)
+
+
+class Linear(LabelMap):
+    """A full linear map on the source logits; it starts as the hard-coded one."""
+
+    def __init__(self, backbone, classes):
+        super().__init__(backbone)
+        start = torch.eye(backbone.model.num_classes, classes, device=backbone.device)
+        self.weights = nn.Parameter(start)
+        self.bias = nn.Parameter(torch.zeros(classes, device=backbone.device))
+
+    def forward(self, x):
+        return self.source(x) @ self.weights + self.bias
+
+
+def count_pairs(source_logits, labels, classes):
+    """Returns how many images of each class are taken for each source class, [S, K]."""
+    taken = F.one_hot(source_logits.argmax(1), source_logits.shape[1]).double()
+    return taken.t() @ F.one_hot(labels, classes).double()
+
+
+def one_to_one(scores):
+    """Returns the number of the source class of every class [K], none used twice.
+
+    Greedy, as in ILM's code: the largest of the scores [S, K] first, of equal ones the first in
+    the order of the source classes; so a class that has no images gets the first that is free.
+    """
+    scores, classes = scores.clone().double(), scores.shape[1]
+    numbers = torch.zeros(classes, dtype=torch.long)
+    for _ in range(classes):
+        best = scores.flatten().argmax().item()
+        source, label = divmod(best, classes)
+        numbers[label] = source
+        scores[source], scores[:, label] = -torch.inf, -torch.inf
+    return numbers
+
+
+def mixture(counts):
+    """Returns the mixtures [S, K] of counts [S, K]: each column sums to 1.
+
+    A source class counts for a class by its share of all its images (BLM's equations, with lambda
+    = SMOOTHING). A class without images is an even mixture.
+    """
+    shares = counts / (counts.sum(1, keepdim=True) + SMOOTHING)
+    sums = shares.sum(0, keepdim=True)
+    return torch.where(sums > 0, shares / sums.clamp(min=1e-30), 1 / len(counts)).float()
+
+
+def class_weights(backbone, texts):
+    """Returns unit text features [D, K]; of several texts of a class, the direction of their mean.
+
+    `texts` has a list of K texts per template.
+    """
+    features = torch.stack([backbone.text_features(each) for each in texts]).mean(0)
+    return F.normalize(features, dim=-1).t().contiguous()
+
+
+def ensemble(backbone, task):
+    """Returns the texts of CLIP's 80 templates for ImageNet, as far as the backbone reads them."""
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+
+    readable = []
+    for template in OPENAI_IMAGENET_TEMPLATES:
+        texts = text_prompts(template("{}"), task.class_names)
+        try:
+            backbone.tokenize(texts)
+        except ValueError:  # the micro-CLIP does not know all of their words
+            continue
+        readable.append(texts)
+    if not readable:
+        raise ValueError(f"the label map ensemble: {backbone.name} reads none of its templates")
+    return readable
+
+
+def first(backbone, task):
+    """Returns the numbers of the first source classes, which is arbitrary, as in the paper."""
+    return list(range(enough(backbone, task)))
+
+
+def drawn(backbone, task, seed):
+    """Returns the numbers of source classes drawn at random, none twice."""
+    generator = torch.Generator().manual_seed(seed)
+    source = backbone.model.num_classes
+    return torch.randperm(source, generator=generator)[: enough(backbone, task)]
+
+
+def nearest(backbone, task, reader):
+    """Returns the numbers of the source classes whose names are nearest in meaning.
+
+    `reader` is the name of a vision-language backbone: its text features are compared.
+    """
+    if not backbone.source_classes:
+        raise ValueError(f"the label map semantic: {backbone.name} has no names of its classes")
+    enough(backbone, task)
+    texts = load_backbone(reader, backbone.device).text_features
+    sources = texts(text_prompts(task.template, backbone.source_classes))
+    return one_to_one(sources @ texts(text_prompts(task.template, task.class_names)).t())
+
+
+def enough(backbone, task):
+    """Returns the number of classes of a task; raises ValueError if the backbone has fewer."""
+    classes, source = len(task.class_names), backbone.model.num_classes
+    if classes > source:
+        raise ValueError(
+            f"{task.name} has {classes} classes, {backbone.name} only {source} source classes: "
+            "a hard-coded mapping needs at least as many"
+        )
+    return classes
+
+
+def source_numbers(backbone, task, source_classes):
+    """Returns the numbers of the source classes with these names."""
+    known = backbone.source_classes
+    unknown = [name for name in source_classes if name not in known]
+    if unknown:
+        says = "its classes are"
+        if len(known) >= MANY:
+            known = get_close_matches(unknown[0], known, 5)
+            says = f"nearest of its {len(backbone.source_classes)} classes are"
+        raise ValueError(
+            f"source_classes: {backbone.name} has no class {unknown[0]!r}; {says}: "
+            f"{', '.join(known) or 'not named'}"
+        )
+    if len(set(source_classes)) != len(task.class_names) or len(source_classes) != len(
+        task.class_names
+    ):
+        raise ValueError(
+            f"source_classes: {', '.join(source_classes)}: {task.name} needs "
+            f"{len(task.class_names)} different ones"
+        )
+    return [known.index(name) for name in source_classes]
+
+
+VISION_LANGUAGE = {  # label map -> function of a backbone and a task
+    "text": lambda backbone, task: Text(backbone, [texts_of(task)]),
+    "names": lambda backbone, task: Text(backbone, [text_prompts("{}", task.class_names)]),
+    "ensemble": lambda backbone, task: Text(backbone, ensemble(backbone, task)),
+    "learned_classifier": lambda backbone, task: LearnedClassifier(backbone, [texts_of(task)]),
+}
+VISION = {  # label map -> function of a backbone, a task, settings and a seed
+    "hard_coded": lambda backbone, task, settings, seed: Chosen(
+        backbone, named_or_first(backbone, task, settings["source_classes"])
+    ),
+    "random": lambda backbone, task, settings, seed: Drawn(backbone, drawn(backbone, task, seed)),
+    "semantic": lambda backbone, task, settings, seed: Chosen(
+        backbone, nearest(backbone, task, settings["reader"])
+    ),
+    "frequency": lambda backbone, task, settings, seed: Frequency(backbone, first(backbone, task)),
+    "iterative": lambda backbone, task, settings, seed: Iterative(backbone, first(backbone, task)),
+    "bayesian": lambda backbone, task, settings, seed: Bayesian(backbone, classes_of(task)),
+    "bayesian_plus": lambda backbone, task, settings, seed: BayesianPlus(
+        backbone, classes_of(task)
+    ),
+    "linear": lambda backbone, task, settings, seed: Linear(backbone, classes_of(task)),
+}
+
+
+def texts_of(task):
+    """Returns the task's text of each class."""
+    return text_prompts(task.template, task.class_names)
+
+
+def classes_of(task):
+    """Returns the number of classes of a task."""
+    return len(task.class_names)
+
+
+def named_or_first(backbone, task, source_classes):
+    """Returns the numbers of the source classes with these names, or of the first ones."""
+    if source_classes:
+        return source_numbers(backbone, task, source_classes)
+    return first(backbone, task)
+
+
+def label_map(backbone, task, settings, seed=0):
+    """Returns the label map of the settings of a prompt, on the backbone's device.
+
+    `settings` has label_map, its name; source_classes, those of a hard-coded map; and reader, the
+    vision-language backbone that compares the names of a semantic map. Raises ValueError where the
+    map does not fit the backbone.
+    """
+    name = settings["label_map"]
+    fitting = VISION_LANGUAGE if backbone.modality == "vision_language" else VISION
+    if name not in fitting:
+        raise ValueError(
+            f"the label map {name!r} does not fit {backbone.name}; use {', '.join(fitting)}"
+        )
+    if settings["source_classes"] and name != "hard_coded":
+        raise ValueError(f"source_classes are for the label map hard_coded; {name} has none")
+    if (settings["reader"] is None) == (name == "semantic"):
+        raise ValueError("reader, a vision-language backbone, is for the label map semantic alone")
+    if backbone.modality == "vision_language":
+        return fitting[name](backbone, task)
+    return fitting[name](backbone, task, settings, seed)

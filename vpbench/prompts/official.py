@@ -1,0 +1,127 @@
+"""Prompts trained with the paper's official code: its checkpoint.pth.tar as a prompt of ours."""
+
+from pathlib import Path
+
+from vpbench.common.hashing import sha256
+from vpbench.common.messages import brief
+from vpbench.common.strict_json import computable
+from vpbench.data.task import Task
+from vpbench.models import weight_files
+from vpbench.prompts.files import prompt_card
+from vpbench.prompts.pixel import restore_prompt
+from vpbench.spec import schema_check
+from vpbench.spec.class_names import read_manifest
+from vpbench.spec.schema import settings_schema
+from vpbench.spec.tasks import TASKS
+
+PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
+# The recipe of main_clip.py and main_vision.py, which the checkpoint does not hold.
+RECIPE = {
+    "init": "normal",
+    "squash": "none",
+    "operation": "add",
+    "members": 1,
+    "placement": "after_normalization",
+    "image_side": None,
+    "input_diversity": "none",
+    "optimiser": "sgd",
+    "momentum": 0.9,
+    "gradient": "plain",
+    "map_lr": None,
+    "source_classes": None,
+    "reader": None,
+    "text_prompt": None,
+    "class_names": None,
+    "position_range": "official",
+    "test_position": "random",
+    "epochs": 1000,
+    "lr": 40,
+    "schedule": "cosine",
+    "warm_up": 0,
+    "warm_up_steps": 1000,
+    "evaluate_at": 1,
+}
+BY_MODALITY = {
+    "vision_language": {"label_map": "text", "batch_size": 256},
+    "vision": {"label_map": "hard_coded", "batch_size": 128},
+}
+
+
+def load_checkpoint(path, backbone, task, **changes):
+    """Returns (prompt, card) of a checkpoint of the official code, trained on this task.
+
+    The file holds the prompt, the epoch and the best test accuracy, but not the recipe: the
+    defaults of the official scripts are taken, with `changes`. A patch does not say whether its
+    place was fixed: give template="fixed_patch" or "random_patch". Raises ValueError in one line
+    if the file is no such checkpoint or does not fit the backbone.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
+    document = weight_files.load_plain(path)
+    state = document.get("state_dict") if isinstance(document, dict) else None
+    if not weight_files.is_state(state) or not all(v.is_floating_point() for v in state.values()):
+        raise ValueError(f"{path} is not a checkpoint of the official code: it has no state_dict")
+    template, size = shape_of(state, path, backbone, changes.pop("template", None))
+    settings = RECIPE | BY_MODALITY[backbone.modality] | changes
+    settings |= {"template": template, "size": size}
+    complaint = schema_check.complaint(
+        settings, settings_schema("visual_prompt", complete=True), "settings"
+    )
+    if complaint:
+        raise ValueError(complaint)
+    state = {name: value.float() for name, value in state.items()}
+    prompt = restore_prompt(settings, backbone.image_size, state).to(backbone.device)
+    # The accuracy is the official code's own, of its best test epoch; nothing was measured here.
+    origin = {"file": path.name, "sha256": sha256(path)}
+    origin |= {"epoch": plain(document.get("epoch")), "test": plain(document.get("best_acc1"))}
+    return prompt, prompt_card(settings, backbone, task, {}) | {"imported": origin}
+
+
+def without_images(name):
+    """Returns the dataset `name` with its words only, which is all that a prompt's card tells."""
+    entry = TASKS[name]
+    return Task(name, entry.display, read_manifest(name), entry.template, {})
+
+
+def shape_of(state, path, backbone, template):
+    """Returns (template, size) of the prompt with the tensors `state`, its shapes checked."""
+    side, names = backbone.image_size, set(state)
+    if names == set(PADDING):
+        if template not in (None, "padding"):
+            raise ValueError(f"{path} holds a padding, not a {template}")
+        template, size = "padding", side_of(state["pad_up"], -2)
+        flat, upright = (1, 3, size, side), (1, 3, side - 2 * size, size)
+        expected = dict(zip(PADDING, (flat, flat, upright, upright), strict=True))
+    elif names == {"patch"}:
+        if template not in ("fixed_patch", "random_patch"):
+            raise ValueError(
+                f"{path} holds a patch and does not say where it was put; "
+                "give template=fixed_patch or template=random_patch"
+            )
+        size = side_of(state["patch"], -1)
+        expected = {"patch": (1, 3, size, size)}
+    else:
+        raise ValueError(
+            f"{path} holds no prompt of the official code: expected {', '.join(PADDING)} or "
+            f"patch, found {brief(', '.join(sorted(names)[:4])) if names else 'nothing'}"
+        )
+    for name, shape in expected.items():
+        if tuple(state[name].shape) != shape:
+            raise ValueError(
+                f"{path} does not fit {backbone.name}, which takes images of {side} pixels: "
+                f"{name} is {list(state[name].shape)}, expected {list(shape)}"
+            )
+    return template, size
+
+
+def side_of(tensor, axis):
+    """Returns the length of an axis of [1, 3, height, width], 0 of a tensor of another kind."""
+    return tensor.shape[axis] if tensor.ndim == 4 else 0
+
+
+def plain(value):
+    """Returns a number, of Python or in a tensor, as Python's, and anything else as None."""
+    if weight_files.is_state({"": value}) and value.numel() == 1:
+        value = value.item()
+    return value if isinstance(value, int | float) and computable(value) else None

@@ -1,0 +1,1 @@
+"""Records of runs and measurements: where they are, what is in them; no torch here."""

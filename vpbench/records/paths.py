@@ -1,0 +1,27 @@
+"""Where records are, and the manifest of a job that lists them."""
+
+from pathlib import Path
+
+from vpbench.common.errors import RecordError
+from vpbench.common.hashing import digest
+from vpbench.common.messages import brief
+from vpbench.spec.schema import SCHEMA
+
+MANIFEST = ".manifest.json"  # how the name of a manifest ends
+
+
+def record_path(spec, runs="results/runs"):
+    """Returns where the record of `spec` is; a task that is a folder goes by its last name."""
+    task = Path(spec["task"]).name
+    if task in ("", ".."):
+        raise RecordError(f"the task {brief(spec['task'])} has no name; give its folder by name")
+    if "measurement" in spec:
+        return Path(runs, spec["scale"], spec["measurement"], task + ".json")
+    cell = task, spec["backbone"], spec["method"], spec["variant"]
+    return Path(runs, spec["scale"], *cell, f"seed{spec['seed']}.json")
+
+
+def manifest(specs, runs="results/runs"):
+    """Returns the manifest of a job: the digest of its specs, and where each record is."""
+    records = [{"path": record_path(spec, runs).as_posix(), "spec": spec} for spec in specs]
+    return {"schema": SCHEMA, "digest": digest(specs), "records": records}

@@ -1,0 +1,151 @@
+"""What is in a record or a manifest, and whether a file has it."""
+
+import re
+
+from vpbench.common.errors import RecordError
+from vpbench.common.messages import brief, one_line
+from vpbench.records.paths import record_path
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import METHODS
+from vpbench.spec.scales import SCALES
+from vpbench.spec.schema import PLAIN
+from vpbench.spec.settings import SELECTIONS
+
+# What is in a record: a dict says which keys an object must have, a list what all its items are
+# like, and a word the kind of a value.
+KINDS = {
+    "a text": str,
+    "a whole number": int,
+    "a number": int | float,
+    "true or false": bool,
+    "a list": list,
+    "an object": dict,
+    "null": type(None),
+}
+
+
+SPEC = {
+    **dict.fromkeys(("scale", "task", "backbone", "method", "variant"), "a text"),
+    "seed": "a whole number",
+    **dict.fromkeys(("data", "engine", "settings"), "an object"),
+}
+
+
+TASK = {
+    "display": "a text",
+    "published": "a text, or null",
+    "classes": "a whole number",
+    "class_names": ["a text"],
+    "template": "a text",
+    "sizes": {"test": "a whole number"},
+    "chance": "a number",
+    "metric": "a text",
+    "shift": "true or false",
+    "paper_validation": "true or false",
+}
+
+
+METRICS = {"accuracy": "a number"} | dict.fromkeys(("macro_f1", "nll", "ece"), "a number, or null")
+
+
+SELECTION = {"epoch": "a whole number, or null", "test": METRICS}
+
+
+REQUIRED = {
+    "spec": SPEC,
+    "task": TASK,
+    "backbone": {
+        **dict.fromkeys(("role", "modality", "architecture"), "a text"),
+        "parameters": "a whole number",
+    },
+    "rule": "a text",
+    "selection": dict.fromkeys(SELECTIONS, SELECTION),
+    "history": ["an object"],
+    "trained_parameters": "a whole number",
+    **dict.fromkeys(("chosen", "hashes", "versions"), "an object"),
+    "device": "a text",
+    "measured": "an object",
+}
+
+
+MEASUREMENT_SPEC = {
+    **dict.fromkeys(("scale", "measurement", "task"), "a text"),
+    **dict.fromkeys(("data", "settings"), "an object"),
+    "runs": [SPEC],
+}
+
+
+MEASUREMENT = {  # the same of what is measured beside the runs
+    "spec": MEASUREMENT_SPEC,
+    "task": TASK,
+    "rows": ["an object"],
+    "versions": "an object",
+    "device": "a text",
+    "measured": "an object",
+}
+
+
+def difference(spec, other, key=""):
+    """Returns (key, value, other value) of the first differing key, e.g. settings.lr, or None."""
+    if not (isinstance(spec, dict) and isinstance(other, dict)):
+        return None if spec == other else (key, spec, other)
+    for name in sorted(spec.keys() | other.keys()):
+        path = one_line(f"{key}.{name}" if key else name)
+        if (name in spec) != (name in other):
+            return path, spec.get(name, "absent"), other.get(name, "absent")
+        found = difference(spec[name], other[name], path)
+        if found:
+            return found
+    return None
+
+
+def shaped(value, shape, path, where=""):
+    """Returns None if `value` is like `shape`, see `KINDS`; `where` is its place, with a dot."""
+    if isinstance(shape, dict):
+        demand(value, shape, path, where)
+        for key, inner in shape.items():
+            shaped(value[key], inner, path, f"{where}{key}.")
+    elif isinstance(shape, list):
+        shaped(value, "a list", path, where)
+        for item in value:
+            shaped(item, shape[0], path, where)
+    else:
+        kinds = tuple(KINDS[kind] for kind in shape.split(", or "))
+        if bool not in kinds and isinstance(value, bool) or not isinstance(value, kinds):
+            raise RecordError(f"{path}: {where.rstrip('.')} is {brief(value)}, expected {shape}")
+
+
+def demand(document, keys, path, where=""):
+    """Returns None if `document` is an object with all `keys`."""
+    if not isinstance(document, dict):
+        raise RecordError(f"{path}: {where.rstrip('.') or 'the file'} is not a JSON object")
+    missing = [key for key in keys if key not in document]
+    if missing:
+        raise RecordError(f"{path}: lacks the key {where}{missing[0]}")
+
+
+def known(spec, path):
+    """Returns None if the names in `spec` are in the catalogue, or fit to be those of files."""
+    for run in spec["runs"] if "measurement" in spec else [spec]:
+        for key, names in (("backbone", BACKBONES), ("method", METHODS)):
+            if run[key] not in names:
+                raise RecordError(f"{path}: {key} {brief(run[key])} is not in the catalogue")
+        if not re.search(PLAIN, run["variant"]):
+            raise RecordError(f"{path}: variant {brief(run['variant'])} is not a plain name")
+    if spec["scale"] not in SCALES:
+        raise RecordError(f"{path}: scale {brief(spec['scale'])} is not in the catalogue")
+    if not re.search(PLAIN, spec.get("measurement", "none")):
+        raise RecordError(f"{path}: measurement {brief(spec['measurement'])} is not a plain name")
+    try:
+        record_path(spec)
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+def same_digest(found, expected, path, whose):
+    """Returns None if the two digests are equal."""
+    if found != expected:
+        raise RecordError(
+            f"{path}: digest is {found[:12]}, but {whose} gives {str(expected)[:12]}; "
+            "it was made from another configuration, run it again"
+        )

@@ -1,0 +1,192 @@
+"""What a configuration asks for: its runs, the jobs that do them, and their files; no torch here.
+
+A run is described by its spec. A slice says which runs: of which blocks, tasks, backbones and so
+on; a key that it lacks means all.
+"""
+
+from functools import cache, partial
+from typing import NamedTuple
+
+from vpbench.common.hashing import digest
+from vpbench.spec import schema_check
+from vpbench.spec.analyses import ANALYSES
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.blocks import (
+    block_specs,
+    data_of,
+    folder_of,
+    inside,
+    measurements,
+    modality,
+    variants,
+)
+from vpbench.spec.grid_checks import (
+    check_changes,
+    check_conflicts,
+    check_count,
+    check_names,
+    check_settings,
+    refuse,
+)
+from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.methods import METHODS, MODALITIES
+from vpbench.spec.result_files import ALL_MEASURED, MANIFEST, MEASURED, RECORD
+from vpbench.spec.schema import config_schema
+from vpbench.spec.settings import SETTINGS
+from vpbench.spec.tasks import TASKS
+
+
+class Grid(NamedTuple):
+    """The runs of a configuration: `specs` by the path of their record, `jobs` by their file."""
+
+    config: dict
+    blocks: dict[str, dict]  # block of the grid -> path of the record -> spec
+    specs: dict[str, dict]  # path of the record -> spec
+    job_of: dict[str, str]  # path of the record -> file that its job makes
+    jobs: dict[str, list]  # file that a job makes -> specs
+    job_digests: dict[str, str]  # file that a job makes -> SHA-256 of its specs
+
+
+def expand(config, where):
+    """Returns the `Grid` of a configuration, which comes from the file(s) `where`.
+
+    Raises ValueError, in one line, if something in it is not legal.
+    """
+    refuse(schema_check.complaint(config, config_schema(), where))
+    check_names(config, {"tasks": config["tasks"], "grid": []}, where)
+    for name in config.get("folders", {}):
+        if name in TASKS:
+            refuse(f"{where} at folders: {name!r} is a dataset's name; rename it")
+    for variant, changes in variants(config).items():
+        if variant == "default":
+            refuse(f"{where} at variants: 'default' is the recipe itself; rename it")
+        check_changes(changes, f"{where} at variants.{variant}", SETTINGS)
+    blocks = {}
+    for name, block in config["grid"].items():
+        check_names(config, block | {"grid": [name]}, f"{where} at grid.{name}")
+        changes = block.get("settings", {})
+        check_changes(changes, f"{where} at grid.{name}.settings", block["methods"])
+        check_count(config, block, f"{where} at grid.{name}")
+        runs = block_specs(config, name, block)
+        check_settings(runs, f"{where} at grid.{name}")
+        blocks[name] = {RECORD.format(**run): run for run in runs}
+    for name, slice_ in config["analyses"].items():
+        if name not in ANALYSES:
+            refuse(f"{where} at analyses: {name!r} is none; they are: {', '.join(ANALYSES)}")
+        check_names(config, slice_, f"{where} at analyses.{name}")
+    for name in config.get("around_the_paper", []):
+        if name not in config["analyses"]:
+            refuse(f"{where} at around_the_paper: {name!r} is not in analyses")
+    for name, measurement in measurements(config).items():
+        check_names(config, measurement["runs"], f"{where} at measurements.{name}.runs")
+    check_conflicts(blocks, where)
+    grid = assigned(config, blocks)
+    for name in measurements(config):
+        if not measurement_specs(grid, name):
+            refuse(f"{where} at measurements.{name}.runs: the grid has no such run")
+    return grid
+
+
+def assigned(config, blocks):
+    """Returns the `Grid` of blocks: a run that two of them ask for is in the job of the first."""
+    specs, job_of, jobs = {}, {}, {}
+    for block, runs in blocks.items():
+        ordered = sorted(runs.items(), key=lambda item: catalogue_order(config, item[1]))
+        new = {path: run for path, run in ordered if path not in specs}
+        first = first_tasks(config, new.values())
+        for path, run in new.items():
+            specs[path], job_of[path] = run, job_file(config, block, run, first)
+    for path, run in specs.items():
+        jobs.setdefault(job_of[path], []).append(run)
+    job_digests = {path: digest(each) for path, each in jobs.items()}  # many analyses read a job
+    return Grid(config, blocks, specs, job_of, jobs, job_digests)
+
+
+def catalogue_order(config, run):
+    """Returns the place of a spec in the catalogue, so that the order of the grid is no matter."""
+    places = [
+        list(names).index(run[key])
+        for key, names in (
+            ("task", [*TASKS, *config.get("folders", {})]),
+            ("backbone", BACKBONES),
+            ("method", METHODS),
+        )
+    ]
+    return *places, run["variant"] != "default", run["variant"], run["seed"]
+
+
+def first_tasks(config, runs):
+    """Returns (modality, task) -> the first task of the job that does the task's `runs`.
+
+    A job does `tasks_per_job` tasks of a modality, one after another, since a process that is
+    started takes seconds to import its libraries.
+    """
+    first, count = {}, config.get("tasks_per_job", 1)
+    for each in MODALITIES:
+        own = [run["task"] for run in runs if modality(run["backbone"]) == each]
+        tasks = list(dict.fromkeys(own))
+        for number, task in enumerate(tasks):
+            first[each, task] = tasks[number - number % count]
+    return first
+
+
+def job_file(config, block, run, first):
+    """Returns the file that the job of a spec makes: a manifest, which goes by the first of its
+    tasks, or the record."""
+    if config["granularity"] == "per_run":
+        return RECORD.format(**run)
+    reads = modality(run["backbone"])
+    return MANIFEST.format(**run | {"task": first[reads, run["task"]]}, modality=reads, block=block)
+
+
+def sliced(grid, slice_):
+    """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
+    wanted = set().union(*(grid.blocks[name] for name in slice_.get("grid", ["main"])))
+    belongs = cache(partial(inside, slice_))  # variants and seeds share a cell
+    return [
+        run
+        for path, run in grid.specs.items()
+        if path in wanted and belongs(run["task"], run["backbone"], run["method"])
+    ]
+
+
+def selection(grid, slice_):
+    """Returns what `records.load` keeps of the files of a slice, which may hold other runs too."""
+    runs = sliced(grid, slice_)
+    keys = ("task", "backbone", "method", "variant")
+    return {f"{key}s": sorted({run[key] for run in runs}) for key in keys}
+
+
+def job_files(grid, slice_):
+    """Returns the files that the jobs of a slice make."""
+    paths = (RECORD.format(**run) for run in sliced(grid, slice_))
+    return list(dict.fromkeys(grid.job_of[path] for path in paths))
+
+
+def measurement_specs(grid, name):
+    """Returns the specs of a measurement, one per task of its slice."""
+    measurement = measurements(grid.config)[name]
+    runs = sliced(grid, measurement["runs"])
+    reads = MEASUREMENTS[name].reads_prompts
+    return [
+        {
+            "scale": grid.config["scale"],
+            "measurement": name,
+            "task": task,
+            "data": data_of(grid.config, task, measurement["data"]),
+            "settings": measurement["settings"],
+            "runs": [run for run in runs if run["task"] == task] if reads else [],
+        }
+        | folder_of(grid.config, task)
+        for task in dict.fromkeys(run["task"] for run in runs)
+    ]
+
+
+def measurement_files(grid, name):
+    """Returns the files of a measurement, each with the specs of what is in it; or none."""
+    if name not in measurements(grid.config):
+        return {}
+    wanted = measurement_specs(grid, name)
+    if grid.config["granularity"] == "per_task":
+        return {ALL_MEASURED.format(**wanted[0]): wanted}
+    return {MEASURED.format(**spec): [spec] for spec in wanted}

@@ -1,0 +1,71 @@
+"""From an image of any size to the square of pixels that a backbone takes; no torch here."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from vpbench.common.messages import first_line, one_line
+
+# Pillow would also read formats for which it starts another program, as Ghostscript for EPS.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SLENDER = 200  # times longer than wide: resized, a longer image would fill the memory
+
+
+class Preprocessing(NamedTuple):
+    """A backbone's evaluation transform up to its pixels; sizes in pixels.
+
+    `resize` is the new length of the shorter side, None squashes the image to the square without
+    a crop; `crop` is the side of the square that is cut from the centre.
+    """
+
+    resize: int | None
+    crop: int
+    interpolation: str = "bicubic"  # or bilinear
+
+    @property
+    def key(self):
+        """The name that equal transforms share, e.g. resize256_bilinear_crop224."""
+        resized = "squash" if self.resize is None else f"resize{self.resize}"
+        return f"{resized}_{self.interpolation}_crop{self.crop}"
+
+
+def preprocess(image, preprocessing):
+    """Returns a PIL image (RGB) as uint8 [crop, crop, 3].
+
+    Rounded like torchvision's Resize and CenterCrop, which CLIP's and timm's transforms use.
+    """
+    resize, crop, interpolation = preprocessing
+    resample = Image.Resampling[interpolation.upper()]
+    if resize is None:
+        return np.asarray(image.resize((crop, crop), resample))
+    width, height = (side * resize // min(image.size) for side in image.size)
+    image = image.resize((width, height), resample)
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    return np.asarray(image.crop((left, top, left + crop, top + crop)))
+
+
+def open_image(path):
+    """Returns the image file as a PIL image in RGB, whatever its mode.
+
+    Raises ValueError, in one line, if it is none, or one that would take the machine's memory.
+    """
+    where = one_line(path)
+    if not os.path.isfile(path):  # of a pipe Pillow would wait for the end
+        raise ValueError(f"{where}: the image is missing")
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            # Pillow warns when it goes from a palette with transparency straight to RGB.
+            image = file.convert("RGBA") if "transparency" in file.info else file
+            image = image.convert("RGB")
+    except Exception as error:  # readers of damaged files raise anything at all
+        reason = first_line(error)
+        raise ValueError(
+            f"{where}: the image cannot be read ({reason}); replace or remove it"
+        ) from None
+    if file.mode.startswith(("I", "F")):
+        raise ValueError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
+    if max(image.size) > SLENDER * min(image.size):
+        raise ValueError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
+    return image

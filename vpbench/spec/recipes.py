@@ -1,0 +1,50 @@
+"""Recipes: the settings of a method for a backbone, as a configuration file gives them."""
+
+from vpbench.common.messages import one_line
+from vpbench.common.strict_yaml import read_config
+from vpbench.spec import schema_check
+from vpbench.spec.schema import config_schema, settings_schema
+from vpbench.spec.settings import merge_settings
+
+
+def read_configs(configs):
+    """Returns (the document that YAML files make together, their names); later ones change earlier.
+
+    They are put together as Snakemake does it with several --configfile.
+    """
+    merged = read_config(configs[0])
+    for config in configs[1:]:
+        changes = read_config(config)
+        if not (isinstance(merged, dict) and isinstance(changes, dict)):
+            raise ValueError(f"{one_line(config)}: only mappings can be put together")
+        merged = changed(merged, changes)
+    return merged, ", ".join(map(str, configs))
+
+
+def changed(document, changes):
+    """Returns a mapping with `changes`, which go into mappings within it and replace all else."""
+    both = {key: document[key] for key in changes if isinstance(document.get(key), dict)}
+    return document | {
+        key: changed(both[key], value) if key in both and isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+
+
+def load_recipe(config, method, backbone, **changes):
+    """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
+
+    Raises ValueError in one line if the file, a key or a value is not legal.
+    """
+    document = read_config(config)
+    complaint = schema_check.complaint(document, config_schema(), str(config))
+    if complaint:
+        raise ValueError(complaint)
+    if method not in document["recipes"]:
+        raise ValueError(f"{config} has no recipe for {method!r}")
+    settings = merge_settings(document["recipes"], method, backbone) | changes
+    complaint = schema_check.complaint(
+        settings, settings_schema(method, complete=True), f"{method} on {backbone}"
+    )
+    if complaint:
+        raise ValueError(complaint)
+    return settings

@@ -1,0 +1,8 @@
+"""Where the files of runs and measurements are, as patterns of their paths."""
+
+RUN = "{scale}/{task}/{backbone}/{method}/{variant}/seed{seed}"
+UNIT = "{scale}/{task}/{modality}.{block}"
+RECORD = f"results/runs/{RUN}.json"
+MANIFEST = f"results/runs/{UNIT}.manifest.json"
+MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
+ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"

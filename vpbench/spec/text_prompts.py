@@ -1,0 +1,37 @@
+"""Class names and text prompts, as the official code makes them."""
+
+from dataclasses import replace
+
+from vpbench.spec.class_names import read_manifest
+
+
+def refine_class_name(name):
+    """Returns `name` in lower case with spaces for `_` and `-` (the official refine_classname)."""
+    return name.lower().replace("_", " ").replace("-", " ")
+
+
+def text_prompts(template, class_names):
+    """Returns one text per class: `template` with its {} replaced by the refined class name."""
+    if template.count("{}") != 1:
+        raise ValueError(f"the text prompt {template!r} must contain {{}} exactly once")
+    return [template.replace("{}", refine_class_name(name)) for name in class_names]
+
+
+def said_class_names(class_names, settings):
+    """Returns the class names of `settings`, or `class_names` of a task where they have none.
+
+    They may go by the name of a list of vpbench.spec.class_names, e.g. svhn.words.
+    """
+    names = settings["class_names"] or class_names
+    return read_manifest(names) if isinstance(names, str) else names
+
+
+def worded(task, settings):
+    """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
+    names = said_class_names(task.class_names, settings)
+    if len(names) != len(task.class_names):
+        raise ValueError(
+            f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"
+        )
+    template = settings["text_prompt"] or task.template
+    return replace(task, class_names=tuple(names), template=template)

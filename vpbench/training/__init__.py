@@ -1,0 +1,1 @@
+"""Training by steps: the trainer, its checkpoints, evaluation, the choice of an epoch."""

@@ -1,0 +1,185 @@
+"""A run that was interrupted goes on where it was, and ends as if nothing had happened."""
+
+import hashlib
+import io
+import json
+import re
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from vpbench.common import atomic_files
+from vpbench.common.errors import RecordError
+from vpbench.compute import distributed
+from vpbench.compute.distributed import SIGNALS
+from vpbench.records.schema import difference
+
+FORMAT = 2  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
+HEAD = "vpbench checkpoint {} sha256 {}\n"
+
+
+class Stopped(SystemExit):
+    """The run was asked to end (by one of SIGNALS) and has kept its state."""
+
+
+class Checkpoint:
+    """The two files that a run keeps its last two states in; without a `path` none.
+
+    It is time for the next one after `every` seconds, and at each `steps`-th step if that is given.
+    `about` says which run it is, as JSON would: the file of another run is not used.
+    """
+
+    def __init__(self, path=None, every=300, about=None, steps=None):
+        self.path = None if path is None else Path(path)
+        self.older = None if path is None else self.path.with_suffix(".older" + self.path.suffix)
+        self.every, self.steps, self.about = every, steps, json.loads(json.dumps(about or {}))
+        self.started = self.written = time.perf_counter()
+        self.before = 0.0  # seconds of the parts before this one
+        self.stopped_by = None  # the signal that has come
+
+    @property
+    def seconds(self):
+        """The time that the run has taken, all its parts together."""
+        return self.before + time.perf_counter() - self.started
+
+    @property
+    def stop(self):
+        """Whether the run is to end."""
+        return self.stopped_by is not None
+
+    def due(self, step):
+        """Returns whether it is time to write, after `step` steps of the training."""
+        if self.path is None:
+            return False
+        in_steps = self.steps is not None and step % self.steps == 0
+        return in_steps or time.perf_counter() - self.written >= self.every
+
+    def read(self):
+        """Returns the last state of the run, on the CPU, or None if it starts now.
+
+        A file that is broken or of another run is put aside, beside where it was, and the older one
+        is used.
+        """
+        refused = False
+        for path in (self.path, self.older) if self.path else ():
+            try:
+                self.before, state = load(path, self.about)
+            except FileNotFoundError:
+                continue  # of the newer one too: killed between two renames
+            except OSError as error:
+                put_aside(path, error.strerror)
+            except ValueError as error:
+                put_aside(path, error)
+            else:
+                if refused:
+                    say(f"vpbench: the run goes on from the checkpoint before it, {path}")
+                return state
+            refused = True
+        if refused:
+            say("vpbench: there is no other checkpoint, the run starts anew")
+        return None
+
+    def write(self, state):
+        """Returns None once `state` is on disk; a disk that is full does not end the run."""
+        self.written = time.perf_counter()
+        if self.path is None or distributed.rank() > 0:
+            return
+        about, buffer = json.dumps(self.about).encode() + b"\n", io.BytesIO()
+        torch.save({"seconds": self.seconds, "state": state}, buffer)
+        content = buffer.getbuffer()
+        digest = hashlib.sha256(about)
+        digest.update(content)
+        try:
+            with atomic_files.whole_file(self.path, older=self.older) as file:
+                file.write(HEAD.format(FORMAT, digest.hexdigest()).encode())
+                file.write(about)
+                file.write(content)
+        except RecordError as error:
+            say(f"warning: no checkpoint, {error}")
+
+    def remove(self):
+        """Returns None; both files, and what a killed process left of one, are gone.
+
+        Where that is forbidden they stay: the record is there, and they do no harm.
+        """
+        if self.path is None or distributed.rank() > 0:
+            return
+        try:
+            atomic_files.clear_parts(self.path)
+            for path in filter(Path.exists, (self.older, self.path)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            say(f"warning: {self.path} stays there, {error.strerror}")
+
+    @contextmanager
+    def watching(self):
+        """Notes one of SIGNALS in `stop`, for the time of a block, instead of ending at once."""
+        if self.path is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number, frame):
+            self.stopped_by = signal.Signals(number)
+
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def end(self):
+        """Raises `Stopped`, after a line that says how the run goes on."""
+        by = self.stopped_by or signal.SIGTERM  # which another process of the run has got
+        say(f"vpbench: stopped by {by.name}; started again, the run goes on from {self.path}")
+        raise Stopped(128 + by)
+
+
+def load(path, about):
+    """Returns (seconds, state) of the checkpoint `path` of the run `about`, on the CPU.
+
+    Raises ValueError with the reason if it is not sound or of another run. Nothing is unpickled
+    before its checksum is right and the run is this one, and then no more than plain values.
+    """
+    with open(path, "rb") as file:
+        head = file.readline(200)
+        found = re.fullmatch(HEAD.format(r"(\d+)", "([0-9a-f]{64})").encode(), head)
+        if not found:
+            raise ValueError("it is no checkpoint of this version of vpbench")
+        if int(found[1]) != FORMAT:
+            raise ValueError(f"its format is {int(found[1])}, this version reads {FORMAT}")
+        if hashlib.file_digest(file, "sha256").hexdigest() != found[2].decode():
+            raise ValueError("it is broken: its checksum is not that of its content")
+        file.seek(len(head))
+        try:
+            differing = difference(json.loads(file.readline()), about)
+            if not differing:
+                kept = torch.load(file, "cpu", weights_only=True)
+                return kept["seconds"], kept["state"]
+        except Exception:  # whatever torch says of a state that `write` did not make
+            raise ValueError("it is broken: it holds no state of a run") from None
+    key, its, mine = differing
+    raise ValueError(f"its {key} is {its!r}, the run's is {mine!r}")
+
+
+def put_aside(path, reason):
+    """Returns None; the file `path` has another name, if that is allowed, and a line says why."""
+    aside = path.with_name(path.name + ".aside")
+    if distributed.rank() == 0:
+        try:
+            path.replace(aside)
+            say(f"{path}: not used, {reason}; it is now {aside}")
+        except OSError as error:
+            say(f"{path}: not used, {reason}; it stays there: {error.strerror}")
+
+
+def say(line):
+    """Returns None; `line` is on stderr once, not in the middle of a progress bar."""
+    if distributed.rank() == 0:
+        tqdm.write(line, file=sys.stderr)

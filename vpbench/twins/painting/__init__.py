@@ -1,0 +1,1 @@
+"""What pictures of the lab are painted with."""

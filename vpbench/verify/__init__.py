@@ -1,0 +1,1 @@
+"""Whether records, prompts and tables say the same, checked again."""

@@ -1,0 +1,303 @@
+"""What a record must agree with: the catalogue, its side files, and itself."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from vpbench.common import atomic_files
+from vpbench.common.messages import brief
+from vpbench.prompts import pixel
+from vpbench.prompts.files import load_prompt
+from vpbench.records import reading, schema
+from vpbench.records.schema import difference
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.settings import (
+    PAPER_TEMPLATES,
+    SELECTIONS,
+    TRAINED_MAPS,
+    is_prompt,
+    nothing_to_train,
+    selection_rule,
+)
+from vpbench.spec.tasks import TASKS
+from vpbench.spec.text_prompts import said_class_names
+from vpbench.training.metrics import BINS, prediction_metrics
+
+ROUNDING = 1e-3  # percent and nats: means in float32 of some ten thousand images
+NEAR = 1e-6  # of a confidence to the edge of a bin of the calibration error
+ARRAYS = {  # of predictions: name -> kinds of numpy's dtype
+    "id": "U", "label": "iu", "prediction": "iu", "confidence": "f", "log_probability": "f",
+    "group": "U",
+}  # fmt: skip
+NUMBER = "a number, or null"
+LINE = {"epoch": "a whole number", "validation_accuracy": NUMBER, "test_accuracy": NUMBER}
+PICKED = {"test": {"per_class": [NUMBER], "worst_group": NUMBER}}
+SHAPE = {  # what the checks read of a run, beside what every reader needs; see records.shaped
+    "selection": dict.fromkeys(SELECTIONS, PICKED),
+    "history": [LINE],
+    "hashes": {"weights": "a text", "data": "a text"},
+}
+
+
+def read(path):
+    """Returns the record in the file `path`, with its `file`; raises ValueError in one line."""
+    record = reading.read(path)
+    if "measurement" not in record["spec"]:
+        schema.shaped(record, SHAPE, path)
+    return record | {"file": str(path)}
+
+
+def check_run(record):
+    """Returns None if a loaded record of a run agrees with its side files and with itself.
+
+    Raises ValueError, in one line, at the first thing that does not.
+    """
+    check_facts(record)
+    predictions = reading.arrays(record, "predictions")
+    check_predictions(record, predictions)
+    check_metrics(record, predictions)
+    check_selection(record)
+    if is_prompt(record["spec"]["method"]):
+        check_card(record)
+        check_examples(record)
+    if record["spec"]["method"] == "text_prompt":
+        same(record, "trained_parameters", record["trained_parameters"], 0)
+
+
+def check_measurement(record):
+    """Returns None if the rows of a loaded measurement agree with its per-image arrays."""
+    check_task(record)
+    measurement = MEASUREMENTS.get(record["spec"]["measurement"])
+    if measurement is None or not measurement.reads_prompts:
+        return
+    path, rows = side_file(record, "arrays"), record["rows"]
+    arrays = reading.arrays(record, "arrays")
+    if "correct" not in arrays:
+        raise ValueError(f"{path}: lacks the array correct")
+    for name, values in arrays.items():
+        key = {"correct": "accuracy"}.get(name, name)
+        if values.dtype != bool or values.ndim != 2 or len(values) != len(rows):
+            raise ValueError(f"{path}: {name} is {described(values)}, not {len(rows)} rows of bool")
+        for number, (row, hits) in enumerate(zip(rows, values, strict=True)):
+            same(record, f"rows.{number}.images", row.get("images"), len(hits))
+            close(record, f"rows.{number}.{key}", row.get(key), 100 * hits.mean(), path)
+
+
+def same(record, name, found, expected, source="expected"):
+    """Returns None if a value of a record is what it should be."""
+    if found != expected:
+        raise ValueError(f"{record['file']}: {name} is {brief(found)}, {source} {brief(expected)}")
+
+
+def close(record, name, found, expected, source, tolerance=ROUNDING):
+    """Returns None if a number of a record is, up to rounding, what the file `source` gives."""
+    if found is None or expected is None:
+        right = found is expected
+    else:
+        right = math.isclose(found, expected, rel_tol=1e-5, abs_tol=tolerance)
+    if not right:
+        raise ValueError(f"{record['file']}: {name} is {found}, but {source} gives {expected}")
+
+
+def side_file(record, name, suffix=".npz"):
+    """Returns the path of a side file of a loaded record."""
+    return f"{record['file'].removesuffix('.json')}.{name}{suffix}"
+
+
+def described(values):
+    """Returns dtype and shape of an array for people."""
+    return f"{values.dtype} {values.shape}"
+
+
+def check_task(record):
+    """Returns None if the facts of the task are those of the catalogue, as far as it is there."""
+    task, name = record["task"], record["spec"]["task"]
+    same(record, "task.classes", task["classes"], len(task["class_names"]))
+    same(record, "task.chance", task["chance"], 100 / task["classes"])
+    if name in TASKS:
+        entry = TASKS[name]
+        for key in ("display", "template", "published", "metric", "shift", "paper_validation"):
+            same(record, f"task.{key}", task[key], getattr(entry, key), "the catalogue says")
+
+
+def check_facts(record):
+    """Returns None if task, backbone and selection rule are those of the catalogue."""
+    check_task(record)
+    spec, task = record["spec"], record["task"]
+    entry = BACKBONES[spec["backbone"]]
+    for key in ("role", "modality", "architecture"):
+        found = record["backbone"][key]
+        same(record, f"backbone.{key}", found, getattr(entry, key), "the catalogue says")
+    rule = selection_rule(spec["method"], task["paper_validation"], task["shift"])
+    same(record, "rule", record["rule"], rule)
+
+
+def check_predictions(record, arrays):
+    """Returns None if the per-image file is complete and can be what the record says it is."""
+    path, task = side_file(record, "predictions"), record["task"]
+    count, classes = task["sizes"]["test"], task["classes"]
+    for name, kinds in ARRAYS.items():
+        values = arrays.get(name)
+        if values is None:
+            raise ValueError(f"{path}: lacks the array {name}")
+        if values.shape != (count,) or values.dtype.kind not in kinds:
+            raise ValueError(f"{path}: {name} is {described(values)}, not {count} of kind {kinds}")
+    values, times = np.unique(arrays["id"], return_counts=True)
+    if len(values) < count:
+        raise ValueError(f"{path}: the id {values[times.argmax()]} is there {times.max()} times")
+    for name in ("label", "prediction"):
+        outside = (arrays[name] < 0) | (arrays[name] >= classes)
+        first(path, arrays, outside, f"{name} is not one of {classes} classes")
+    # The label's probability is that of the prediction where that is right, and at most it, and
+    # at most what it leaves of 1, where it is not.
+    confidence = arrays["confidence"].astype(float)
+    probability = np.exp(arrays["log_probability"].astype(float))
+    right = arrays["label"] == arrays["prediction"]
+    limit = np.where(right, confidence, np.minimum(confidence, 1 - confidence))
+    sound = (confidence > 0) & (confidence < 1 + NEAR * 10) & (probability < limit + 1e-4)
+    sound &= ~right | (probability > confidence - 1e-4)
+    first(path, arrays, ~sound, "confidence and log_probability do not fit each other")
+
+
+def first(path, arrays, wrong, reason):
+    """Returns None if no image is `wrong` [N]; else the first one is named."""
+    if wrong.any():
+        raise ValueError(f"{path}: image {arrays['id'][wrong.argmax()]}: {reason}")
+
+
+def check_metrics(record, arrays):
+    """Returns None if the record's metrics are those of its per-image file."""
+    path, rule = side_file(record, "predictions"), record["rule"]
+    groups = arrays["group"].tolist()
+    recomputed = prediction_metrics(
+        torch.from_numpy(arrays["prediction"].astype(np.int64)),
+        torch.from_numpy(arrays["confidence"]),
+        -float(arrays["log_probability"].mean(dtype=float)),
+        torch.from_numpy(arrays["label"].astype(np.int64)),
+        record["task"]["classes"],
+        groups if any(groups) else None,
+    )
+    for name, value in atomic_files.plain(recomputed).items():
+        found, where = record["selection"][rule]["test"][name], f"selection.{rule}.test.{name}"
+        if name == "per_class":
+            same(record, f"the length of {where}", len(found), len(value))
+            for number, pair in enumerate(zip(found, value, strict=True)):
+                close(record, f"{where}.{number}", *pair, path)
+        else:
+            tolerance = ROUNDING + (at_edges(arrays["confidence"]) if name == "ece" else 0)
+            close(record, where, found, value, path, tolerance)
+
+
+def at_edges(confidence):
+    """Returns how much of the calibration error rounding may move from one bin to the next."""
+    places = confidence.astype(float) * BINS
+    edges = places.round()
+    near = (np.abs(places - edges) < NEAR * BINS) & (edges > 0) & (edges < BINS)
+    return 200 * near.mean()
+
+
+def check_selection(record):
+    """Returns None if the selected epochs are the last and the best ones of the history."""
+    spec, selection, history = record["spec"], record["selection"], record["history"]
+    epochs, settings = [line["epoch"] for line in history], spec["settings"]
+    expected = 0 if nothing_to_train(settings) else settings.get("epochs", 0)
+    same(record, "the epochs of history", epochs, numbered(expected))
+    for name, picked in selection.items():
+        where = f"selection.{name}"
+        if not history:  # one evaluation, three times
+            same(record, f"{where}.epoch", picked["epoch"], None)
+            for split in ("validation", "test"):
+                same(
+                    record, f"{where}.{split}", picked.get(split), selection["last"].get(split),
+                    "selection.last says",
+                )  # fmt: skip
+            continue
+        line = chosen(name, history)
+        same(record, f"{where}.epoch", picked["epoch"], line["epoch"], "the history gives")
+        for split in ("validation", "test"):
+            found = (picked.get(split) or {}).get("accuracy")
+            expected = line[f"{split}_accuracy"]
+            same(record, f"{where}.{split}.accuracy", found, expected, "the history says")
+
+
+def numbered(epochs):
+    """Returns the numbers of the epochs of a training."""
+    return list(range(1, epochs + 1))
+
+
+def chosen(name, history):
+    """Returns the line of the history that a selection takes; of equal ones the earlier."""
+    split = name.removeprefix("best_")
+    seen = [line for line in history if line.get(f"{split}_accuracy") is not None]
+    if not seen:  # the last epoch, or a best one of a split that the task does not have
+        return history[-1]
+    return max(seen, key=lambda line: line[f"{split}_accuracy"])  # the first of equal ones
+
+
+def read_prompt(record, backbone=None):
+    """Returns (prompt, card) of a run's side files; without a backbone the record describes it."""
+    if backbone is None:
+        spec = record["spec"]
+        image = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
+        backbone = SimpleNamespace(
+            name=spec["backbone"],
+            weights_hash=record["hashes"]["weights"],
+            image_size=image.crop,
+            device="cpu",
+        )
+    return load_prompt(side_file(record, "prompt", ".safetensors"), backbone)
+
+
+def check_card(record):
+    """Returns None if the prompt is whole and its card says what the record says."""
+    prompt, card = read_prompt(record)
+    spec, task = record["spec"], record["task"]
+    settings, picked = spec["settings"], record["selection"][record["rule"]]
+    expected = {
+        "task": spec["task"],
+        "settings": settings,
+        "template": settings["template"],
+        "size": settings["size"],
+        "class_names": list(said_class_names(task["class_names"], settings)),
+        "text_prompt": settings["text_prompt"] or task["template"],
+        "accuracy": {
+            split: picked[split]["accuracy"]
+            for split in ("validation", "test")
+            if picked.get(split)
+        },
+    }
+    path = side_file(record, "prompt", ".json")
+    for key, value in expected.items():
+        differing = difference(card.get(key), value, key)
+        if differing:
+            name, found, wanted = differing
+            raise ValueError(f"{path}: {name} is {brief(found)}, its record says {brief(wanted)}")
+    of_map = 0
+    if settings["label_map"] in TRAINED_MAPS:
+        of_map = sum(tensor.numel() for tensor in card["label_map"].values())
+    found, count = record["trained_parameters"], prompt.trained + of_map
+    same(record, "trained_parameters", found, count, "the prompt and its map have")
+    if settings["template"] in PAPER_TEMPLATES:
+        formula = pixel.parameter_count(settings["template"], card["image_size"], settings["size"])
+        formula = settings["members"] * formula + of_map
+        same(record, "trained_parameters", found, formula, "section 3.2.2 gives")
+
+
+def check_examples(record):
+    """Returns None if the examples are images and what the prompt makes of them."""
+    path, arrays = side_file(record, "examples"), reading.arrays(record, "examples")
+    for name in ("images", "prompted", "canvas", "labels"):
+        if name not in arrays:
+            raise ValueError(f"{path}: lacks the array {name}")
+    images, canvas = arrays["images"].astype(float), arrays["canvas"].astype(float)
+    if arrays["prompted"].shape != images.shape or canvas.shape != images.shape[:0:-1]:
+        raise ValueError(f"{path}: images, prompted and canvas are of different shapes")
+    if not pixel.adds_one_canvas(record["spec"]["settings"]):
+        return
+    expected = 255 * np.clip(images / 255 + canvas.transpose(1, 2, 0), 0, 1)
+    if np.abs(arrays["prompted"] - expected).max() > 0.51:  # rounded to whole numbers
+        raise ValueError(f"{path}: prompted is not images with the canvas added")

@@ -1,0 +1,109 @@
+"""Tables made again from the records, by the scripts that made them, and compared."""
+
+import csv
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from vpbench.common.messages import first_line
+from vpbench.spec.products import analysis_arguments, claims_arguments, document_arguments, products
+
+DECIMAL = 0.00101  # the last decimal that a table has may be rounded otherwise elsewhere
+
+
+def check_tables(wanted, results, made, names):
+    """Yields (path, complaint or None) of every text that analyses make, for the analyses `names`.
+
+    They are made again in the folder `made` from the records of the folder `results`, and, where
+    `names` are all analyses of the `Grid` wanted, the scorecard and the LaTeX document from those.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        arguments = [analysis_arguments(wanted, name, results, made) for name in names]
+        failures = list(pool.map(call, names, arguments))
+    for name, failure in zip(names, failures, strict=True):
+        yield compare_all(products(name, results), products(name, made), failure)
+    if not names or any(failures) or len(names) < len(wanted.config["analyses"]):
+        return
+    pages = {
+        "claims": (claims_arguments(wanted, made), ("claims.csv", "claims.md")),
+        "latex_document": (document_arguments(wanted, made), ("tables.tex",)),
+    }
+    for script, (arguments, files) in pages.items():
+        failure = call(script, arguments)
+        stored, again = ({file: f"{folder}/{file}" for file in files} for folder in (results, made))
+        yield compare_all(stored, again, failure)
+
+
+def call(name, arguments):
+    """Returns None once `python -m analysis name` has run well, else its last line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", name, *arguments],
+        env=os.environ | {"PYTHONPATH": "."},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return lines[-1] if done.returncode else None
+
+
+def compare_all(stored, made, failure):
+    """Returns (path, complaint) of the first of the files `stored` that is wrong, or None for it.
+
+    `stored` and `made` map the same keys to paths; figures need only be there.
+    """
+    path = next(iter(stored.values()))
+    if failure:
+        return path, f"cannot be made again, {failure}"
+    for key, path in stored.items():
+        if not Path(path).is_file():
+            return path, "is missing"
+        if Path(path).suffix in (".csv", ".md", ".tex"):
+            complaint = compare(path, made[key])
+            if complaint:
+                return path, complaint
+    return path, None
+
+
+def compare(stored, made):
+    """Returns in which place a text differs from the one made again, None if it does not."""
+    read = read_rows if Path(stored).suffix == ".csv" else read_lines
+    try:
+        rows, expected = read(stored), read(made)
+    except (OSError, ValueError, csv.Error) as error:
+        return f"not read, {first_line(error)}"
+    if len(rows) != len(expected):
+        return f"has {len(rows)} lines, the records give {len(expected)}"
+    for number, (row, other) in enumerate(zip(rows, expected, strict=True), start=1):
+        if len(row) != len(other):
+            return f"line {number} has {len(row)} cells, the records give {len(other)}"
+        for name, cell, wanted in zip(expected[0], row, other, strict=True):
+            if not alike(cell, wanted):
+                where = f"line {number}, {name}" if len(row) > 1 else f"line {number}"
+                return f"{where}: is {cell!r}, the records give {wanted!r}"
+    return None
+
+
+def read_rows(path):
+    """Returns the rows of a CSV file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def read_lines(path):
+    """Returns the lines of a text, each as a row of one cell."""
+    return [[line] for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def alike(cell, other):
+    """Returns whether two cells have the same text, or numbers that rounding can explain."""
+    if cell == other:
+        return True
+    try:
+        return math.isclose(float(cell), float(other), rel_tol=0, abs_tol=DECIMAL)
+    except ValueError:
+        return False

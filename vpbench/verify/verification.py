@@ -1,0 +1,296 @@
+"""Verification: every record and every table of a results folder is checked again."""
+
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from vpbench.common import atomic_files
+from vpbench.common.messages import brief, first_line, one_line
+from vpbench.records import reading
+from vpbench.records.paths import MANIFEST, record_path
+from vpbench.records.schema import difference
+from vpbench.spec.blocks import measurements
+from vpbench.spec.grid import job_files, measurement_files, measurement_specs, sliced
+from vpbench.spec.products import within
+from vpbench.spec.result_files import RECORD
+from vpbench.verify.contents import check_measurement, check_run, read
+from vpbench.verify.origins import check_again, check_weights, origins
+from vpbench.verify.tables import check_tables
+
+CARD = ".prompt.json"  # how the name of a prompt's card ends
+FOLDERS = ("runs", "measurements")  # where records are
+
+
+class Problem(NamedTuple):
+    """A file that is wrong or missing, and one line that names it and says why."""
+
+    kind: str  # wrong, missing
+    path: str
+    line: str
+
+
+class Report(NamedTuple):
+    """What a verification found; all is well where there are no problems."""
+
+    problems: list[Problem]
+    notes: list[str]  # what is no problem, a line each
+    counts: Counter  # what was checked
+
+    def add(self, path, line, kind="wrong"):
+        """Returns None; there is a problem more."""
+        self.problems.append(Problem(kind, str(path), one_line(line)))
+
+    def sound(self, found):
+        """Returns those of `found`, path -> record, of which nothing bad is known."""
+        bad = {problem.path for problem in self.problems}
+        return {path: record for path, record in found.items() if str(path) not in bad}
+
+
+def verify(results, wanted, where, deep=False, device="cpu"):
+    """Returns the `Report` on the folder `results`, of which the `Grid` wanted asks.
+
+    `where` names the configuration. Every record is compared with the spec that is asked for, with
+    its side files and with the other records, every table is made again. With `deep` the images
+    are loaded or painted again too, and the visual and text prompts evaluated on `device`. Nothing
+    in the folder is changed. Raises ValueError, in one line, if it has no run of this scale.
+    """
+    results, scale = Path(results), wanted.config["scale"]
+    if not (results / "runs" / scale).is_dir():
+        there = ", ".join(sorted(path.name for path in results.glob("runs/*"))) or "none"
+        raise ValueError(
+            f"{results}: has no runs of the scale {scale} of {where} (but of: {there}); "
+            "choose the configuration that made it with --configfile"
+        )
+    if wanted.config["analyses"] and not Path("analysis").is_dir():
+        raise ValueError("analysis: not there; call verify in the folder of the suite")
+    report, asked = Report([], [], Counter()), specs_by_path(wanted, results)
+    found = read_records(report, results)
+    compare_specs(report, found, asked, results, where)
+    check_contents(report, found)
+    check_origins(report, found, deep, device)
+    check_jobs(report, found, wanted, results, where)
+    for path in sorted(results.rglob(f"*{atomic_files.PART}")):
+        report.add(path, f"{path}: was never finished; delete it, unless a job is writing it")
+    recompute_tables(report, wanted, results)
+    return report
+
+
+def specs_by_path(wanted, results):
+    """Returns the specs that a `Grid` asks for, by the path of their record."""
+    specs = {Path(within(path, results)): spec for path, spec in wanted.specs.items()}
+    for name in measurements(wanted.config):
+        for spec in measurement_specs(wanted, name):
+            specs[record_path(spec, results / "measurements")] = spec
+    return specs
+
+
+def read_records(report, results):
+    """Returns path -> record of all records that can be read, with their `file`."""
+    found = {}
+    for folder in FOLDERS:
+        for path in sorted((results / folder).rglob("*.json")):
+            if path.name.endswith((MANIFEST, CARD)):
+                continue
+            report.counts[folder] += 1
+            record, line = attempt(path, read, path)
+            if line:
+                report.add(path, line)
+            else:
+                found[path] = record
+    return found
+
+
+def attempt(path, check, *arguments):
+    """Returns (what `check` returns, None), or (None, one line) where it refuses."""
+    try:
+        return check(*arguments), None
+    except ValueError as error:
+        line = first_line(error)
+        return None, line if str(path.with_suffix("")) in line else f"{path}: {line}"
+    except Exception as error:  # a damaged file breaks a reader in any way; the rest is read still
+        return None, f"{path}: not understood, {type(error).__name__}: {first_line(error)}"
+
+
+def compare_specs(report, found, asked, results, where):
+    """Returns None; records that are elsewhere or made from another spec are in the report.
+
+    Those that nothing asks for are counted in its notes.
+    """
+    others = Counter()
+    for path, record in found.items():
+        home = home_of(path, record, results)
+        differing = difference(record["spec"], asked.get(path, record["spec"]))
+        if home != path:
+            report.add(path, f"{path}: holds the record of {home}; move it there, or delete it")
+        elif differing:
+            key, mine, expected = differing
+            report.add(path, f"{path}: {key} is {brief(mine)}, but {brief(expected)} in {where}")
+        elif path not in asked:
+            others[path.relative_to(results).parts[:3]] += 1
+    for parts, count in others.items():
+        note = f"{Path(results, *parts)}: {count} records that {where} does not ask for"
+        report.notes.append(note)
+    if others:
+        report.counts["not asked for"] = others.total()
+
+
+def home_of(path, record, results):
+    """Returns where a record belongs that was found at `path`."""
+    return record_path(record["spec"], results / path.relative_to(results).parts[0])
+
+
+def check_contents(report, found):
+    """Returns None; records that do not agree with their side files are in the report."""
+    for path, record in report.sound(found).items():
+        check = check_measurement if "measurement" in record["spec"] else check_run
+        _, line = attempt(path, check, record)
+        if line:
+            report.add(path, line)
+
+
+def check_origins(report, found, deep, device):
+    """Returns None; runs with other weights or images than they should have are in the report."""
+    runs = {path: run for path, run in found.items() if "measurement" not in run["spec"]}
+    unknown = Counter()
+    for path, run in report.sound(runs).items():
+        known, line = attempt(path, check_weights, run)
+        if line:
+            report.add(path, line)
+        elif not known:
+            unknown[run["spec"]["backbone"]] += 1
+    for backbone, count in unknown.items():
+        report.notes.append(
+            f"{backbone}: its weights are not here, {count} runs were not compared with them"
+        )
+    for path, line in disagreeing(report.sound(runs)):
+        report.add(path, line)
+    if not deep:
+        return
+    for path, run in tqdm(report.sound(runs).items(), desc="again", mininterval=5):
+        again, line = attempt(path, check_again, run, device)
+        if line:
+            report.add(path, line)
+        report.counts["evaluated again"] += bool(again)
+
+
+def disagreeing(runs):
+    """Yields (path, line) of the runs with other weights or images than most of their kind."""
+    groups = defaultdict(lambda: defaultdict(list))
+    for path, run in runs.items():
+        for key, value in origins(run).items():
+            groups[key][value].append(path)
+    named = set()
+    for (kind, _), values in groups.items():
+        usual = max(values, key=lambda value: len(values[value]))
+        for value, paths in values.items():
+            for path in paths:
+                if value != usual and path not in named:
+                    named.add(path)
+                    others = f"in {len(values[usual])} other runs, such as {values[usual][0]}"
+                    yield path, f"{path}: {kind} is {value[:12]}, but {usual[:12]} {others}"
+
+
+def check_jobs(report, found, wanted, results, where):
+    """Returns None; jobs that are not done or have a wrong manifest are in the report."""
+    homes = {home_of(path, record, results) for path, record in found.items()}
+    asked = set()
+    for file, specs in jobs_of(wanted).items():
+        job = Path(within(file, results))
+        root = results / Path(file).relative_to("results").parts[0]
+        asked.add(job)
+        paths = [record_path(spec, root) for spec in specs]
+        gone = [path for path in paths if path not in homes and not path.exists()]
+        if not job.name.endswith(MANIFEST):
+            for path in gone:
+                report.add(path, f"{path}: is missing, {where} asks for it", "missing")
+        elif not job.exists():
+            line = f"{job}: is missing, and {len(gone)} of its {len(specs)} records are"
+            report.add(job, line, "missing")
+        else:
+            _, line = attempt(job, check_manifest, job, specs, where)
+            if line:
+                report.add(job, line)
+            for path in gone:
+                report.add(path, f"{path}: is missing, though {job} lists it", "missing")
+    for path in sorted(results.rglob(f"*{MANIFEST}")):
+        report.counts["manifests"] += 1
+        if path not in asked:
+            report.notes.append(f"{path}: {where} does not ask for this job")
+
+
+def jobs_of(wanted):
+    """Returns the specs of all jobs of a `Grid`, by the file that the job makes."""
+    measured = [measurement_files(wanted, name) for name in measurements(wanted.config)]
+    return wanted.jobs | {file: specs for files in measured for file, specs in files.items()}
+
+
+def check_manifest(path, specs, where):
+    """Returns None if a manifest lists exactly these specs, each where its record is."""
+    listed = reading.read_manifest(path)["records"]
+    if len(listed) != len(specs):
+        raise ValueError(f"{path}: lists {len(listed)} records, {where} asks for {len(specs)}")
+    for entry, spec in zip(listed, specs, strict=True):
+        place = record_path(spec, "").as_posix()
+        differing = difference(entry["spec"], spec)
+        if differing:
+            key, found, expected = differing
+            raise ValueError(
+                f"{path}: {key} of {place} is {brief(found)}, but {brief(expected)} in {where}"
+            )
+        if not str(entry["path"]).endswith(place):
+            raise ValueError(f"{path}: gives {brief(entry['path'])} as the path of {place}")
+
+
+def recompute_tables(report, wanted, results):
+    """Returns None; tables that are not what the records give are in the report.
+
+    Those that read something wrong or missing are left out: they could only repeat it.
+    """
+    bad = {problem.path for problem in report.problems}
+    names = [name for name in wanted.config["analyses"] if not bad & read_by(wanted, name, results)]
+    left_out = len(wanted.config["analyses"]) - len(names)
+    if left_out:
+        report.notes.append(
+            f"{left_out} tables and figures, and what is made of them, were not made again: "
+            "they read what is wrong or missing"
+        )
+    with tempfile.TemporaryDirectory() as made:
+        for path, line in check_tables(wanted, results, made, names):
+            report.counts["tables"] += 1
+            if line:
+                report.add(path, f"{path}: {line}", "wrong" if Path(path).exists() else "missing")
+
+
+def read_by(wanted, name, results):
+    """Returns the paths of all records and manifests that an analysis reads."""
+    slice_, measured = wanted.config["analyses"][name], measurement_files(wanted, name)
+    files = [RECORD.format(**spec) for spec in sliced(wanted, slice_)]
+    paths = {within(path, results) for path in [*files, *job_files(wanted, slice_)]}
+    paths |= {within(path, results) for path in measured}
+    folder = results / "measurements"
+    specs = [spec for listed in measured.values() for spec in listed]
+    return paths | {record_path(spec, folder).as_posix() for spec in specs}
+
+
+def lines(report, results, where):
+    """Returns the report for people: a line per problem, then the notes, then what was checked."""
+    shown = [problem.line for problem in report.problems]
+    shown += [f"note: {note}" for note in report.notes]
+    counted = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
+    kinds = Counter(problem.kind for problem in report.problems)
+    verdict = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "nothing is wrong"
+    return [*shown, f"{results} against {where}: {counted}: {verdict}"]
+
+
+def document(report, results, where):
+    """Returns the report for machines, as JSON takes it."""
+    return {
+        "results": str(results),
+        "configuration": str(where),
+        "counts": dict(report.counts),
+        "problems": [problem._asdict() for problem in report.problems],
+        "notes": report.notes,
+    }
