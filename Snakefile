@@ -45,7 +45,7 @@ rule smoke:
 # The methods around the paper and the questions about them: config/methods/lab.yaml on top of the lab's.
 rule methods:
     input:
-        every_product_around,
+        every_extension_product,
 
 
 onstart:

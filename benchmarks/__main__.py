@@ -7,6 +7,7 @@ import sys
 
 from benchmarks import report
 from vpbench.cli.device import limit_threads
+from vpbench.common.errors import UserError
 from vpbench.compute import memory
 
 BENCHMARKS = {
@@ -51,7 +52,7 @@ def run(names, quick=False, threads=None, folder="results/speed"):
     """Returns None; measures the benchmarks `names`, or all, and writes each when it is done."""
     for name in names:
         if name not in BENCHMARKS:
-            raise ValueError(f"no benchmark {name!r}; choose of: {', '.join(BENCHMARKS)}")
+            raise UserError(f"no benchmark {name!r}; choose of: {', '.join(BENCHMARKS)}")
     threads = processors() if threads is None else threads
     limit_threads(threads)
     report.read(folder)  # what is wrong with it is said before an hour has gone by

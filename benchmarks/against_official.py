@@ -179,7 +179,7 @@ def trained_accuracy(precisions, quick):
     Random weights have no accuracy; the micro-CLIP's are trained.
     """
     backbone = load_backbone("clip_micro")
-    settings = load_recipe(LAB, "visual_prompt", "clip_micro", epochs=EPOCHS, evaluate_at=[])
+    settings = load_recipe(LAB, "visual_prompt", "clip_micro", epochs=EPOCHS, eval_epochs=[])
     data = {"train": 500, "validation": 100, "test": 1000}
     if quick:
         settings |= {"epochs": 1}

@@ -205,7 +205,7 @@ def backbone_and_settings(name):
     else:
         backbone, settings = random_backbone(name), official_recipe(name)
     size = min(settings["batch_size"], BATCH)
-    return backbone, settings | {"epochs": 1, "evaluate_at": [], "batch_size": size}
+    return backbone, settings | {"epochs": 1, "eval_epochs": [], "batch_size": size}
 
 
 def in_thread(images, indices, device):

@@ -17,6 +17,7 @@ import yaml
 from benchmarks.our_step import LAB, random_task
 from benchmarks.report import goal, goals, ranged, table
 from benchmarks.timing import interleaved, spread
+from vpbench.common.errors import UserError
 from vpbench.common.strict_yaml import read_config
 from vpbench.data.task import Task
 from vpbench.experiment import plan
@@ -113,7 +114,7 @@ def training(backbone, classes, images, looked_at, epochs, size):
     names = tuple(" ".join(pair) for pair in islice(permutations(words, 2), classes))
     task = Task("grown", "", names, "{}", task.splits | {"test": test})
     settings = load_recipe(LAB, "visual_prompt", BACKBONE, text_prompt="{}", size=size)
-    settings |= {"epochs": epochs, "evaluate_at": []}
+    settings |= {"epochs": epochs, "eval_epochs": []}
     return lambda: visual_prompt.fit(backbone, task, settings, 0)
 
 
@@ -153,7 +154,7 @@ def planning(path):
     def dry_run():
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
-            raise ValueError(f"snakemake --dry-run: {done.stderr.strip().splitlines()[-1]}")
+            raise UserError(f"snakemake --dry-run: {done.stderr.strip().splitlines()[-1]}")
 
     return dry_run
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 
 HEAD = """# How fast the suite is
 
@@ -51,7 +52,7 @@ def read(folder):
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
-        raise ValueError(
+        raise UserError(
             f"{path} is not a file of benchmarks: move it away, or choose another --out"
         )
     return found

@@ -158,7 +158,7 @@ class StepOfMany:
     def __init__(self, backbone, task, settings):
         self.prompts = build_prompt(
             settings["template"], backbone.image_size, settings["size"], init=settings["init"],
-            generator=torch.Generator().manual_seed(0), members=PROMPTS,
+            generator=torch.Generator().manual_seed(0), ensemble_size=PROMPTS,
         )  # fmt: skip
         self.backbone, self.map = backbone, visual_prompt.head(backbone, task, settings)
         parameters = self.prompts.parameters()
@@ -178,8 +178,8 @@ class StepOfMany:
 def whole_runs(backbone, task, recipe):
     """Returns (backbone's name, work) -> {done: a function that does a run with it or without}."""
 
-    def trained(evaluate_at):
-        visual_prompt.fit(backbone, task, recipe | {"evaluate_at": evaluate_at}, 0)
+    def trained(eval_epochs):
+        visual_prompt.fit(backbone, task, recipe | {"eval_epochs": eval_epochs}, 0)
 
     def probed(again=()):
         linear_probe.fit(backbone, task, probe, 0)

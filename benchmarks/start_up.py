@@ -1,6 +1,7 @@
 """Start-up: from the start of a process to the first step of its run, and what that time goes to.
 
 Each run is a process of its own, as the workflow starts it. What every import takes by itself is
+from vpbench.common.errors import UserError
 from `python -X importtime`, in further processes: it slows imports down a little.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.report import ranged, table
 from benchmarks.timing import interleaved, spread
+from vpbench.common.errors import UserError
 from vpbench.common.strict_yaml import read_config
 from vpbench.spec.grid import expand, sliced
 
@@ -90,7 +92,7 @@ def start(spec, threads, *options):
             [*command, *arguments], env=environment, capture_output=True, text=True
         )
     if process.returncode:
-        raise ValueError(f"the run did not start: {process.stderr.strip().splitlines()[-1]}")
+        raise UserError(f"the run did not start: {process.stderr.strip().splitlines()[-1]}")
     return json.loads(process.stdout), process.stderr
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from vpbench.common.errors import UserError
 from vpbench.methods import visual_prompt
 from vpbench.prompts.files import prompt_card
 from vpbench.prompts.pixel import part, restore_prompt
@@ -20,7 +21,7 @@ def fit_prompt(backbone, task, settings, *, seed=0):
         settings, settings_schema("visual_prompt", complete=True), "settings"
     )
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     fit = visual_prompt.fit(backbone, task, settings, seed)
     _, state, evaluations = fit.selection["best_validation"]
     prompt = restore_prompt(settings, backbone.image_size, part(state, "prompt"))
@@ -32,9 +33,9 @@ def fit_prompt(backbone, task, settings, *, seed=0):
 def evaluate_prompt(backbone, task, prompt, card, *, split="test"):
     """Returns the metrics (see metrics.classification_metrics) of a prompt on a split of a task."""
     if split not in task.splits:
-        raise ValueError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
+        raise UserError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
     if len(card["class_names"]) != len(task.class_names):
-        raise ValueError(
+        raise UserError(
             f"the prompt was made for {len(card['class_names'])} classes ({card['task']}), "
             f"{task.name} has {len(task.class_names)}"
         )

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from vpbench.common import atomic_files, strict_json
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import RecordError, UserError
 from vpbench.records import reading
 
 
@@ -44,7 +44,7 @@ def exit_code(work):
     """Returns 0 once `work()` is done, or 2 after its complaint in one line on stderr."""
     try:
         work()
-    except (RecordError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -10,7 +10,7 @@ from analysis.common import gaps, runs, style
 from analysis.common.origin import same_origin
 from vpbench.common.errors import RecordError
 
-FREE = ("lr", "epochs", "evaluate_at")  # what may differ within a recipe
+FREE = ("lr", "epochs", "eval_epochs")  # what may differ within a recipe
 OFFICIAL, SHORTER = "official", "official, shorter"
 NOT_REACHED = "not reached"
 COLUMNS = (

@@ -297,14 +297,14 @@ def main(argv=None):
     parser.add_argument("--runs", nargs="*", default=[], metavar="PATH", help="manifests, records")
     parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
     parser.add_argument("--config", nargs="*", default=[], type=Path, metavar="YAML")
-    parser.add_argument("--around", action="store_true", help="without the paper's claims")
+    parser.add_argument("--extensions", action="store_true", help="without the paper's claims")
     parser.add_argument("--out", required=True, type=Path, metavar="HTML")
     given = parser.parse_args(argv)
 
     def work():
         loaded = reading.load(given.runs)
         text = page(
-            loaded, given.results, given.names, given.captions, given.config, not given.around
+            loaded, given.results, given.names, given.captions, given.config, not given.extensions
         )
         atomic_files.write_bytes(given.out, text.encode())
 

@@ -28,7 +28,7 @@ SIZES = {"train": 300_000, "validation": 1_000, "test": 30_000}
 SIDE = 32
 PIXELS = sum(SIZES.values()) * SIDE**2 * 3  # bytes: 1 GB
 BOUND = 120 * 2**20  # bytes: what a run may take of the memory, above what it has when it starts
-SETTINGS = {"batch_size": 500, "epochs": 1, "evaluate_at": 1, "lr": 0.1}
+SETTINGS = {"batch_size": 500, "epochs": 1, "eval_epochs": 1, "lr": 0.1}
 SETTINGS |= {"schedule": "constant", "warm_up_steps": 0}
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.benchmarks.test_benchmarks import known_task
 
 from benchmarks import saved_work
 from benchmarks.our_step import OurStep
+from tests.benchmarks.test_benchmarks import known_task
 from tests.helpers.tiny import PADDING
 from vpbench.lab import micro_backbones
 

@@ -14,7 +14,7 @@ from vpbench.spec.methods import METHODS
 from vpbench.spec.tasks import TASKS
 
 CONFIG = str(Path(__file__).parents[2] / "config" / "smoke.yaml")
-FIT = ("--config", CONFIG, "--set", "epochs=1", "evaluate_at=[]", "batch_size=32")
+FIT = ("--config", CONFIG, "--set", "epochs=1", "eval_epochs=[]", "batch_size=32")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 
 COUNT = 2
-UNEVEN = {"batch_size": 23, "epochs": 2, "evaluate_at": 1, "lr": 5.0}  # of 24: 12 + 11, then 1 + 0
+UNEVEN = {"batch_size": 23, "epochs": 2, "eval_epochs": 1, "lr": 5.0}  # of 24: 12 + 11, then 1 + 0
 LARGE = {"train": 24, "validation": 12, "test": 150, "resolution": "backbone"}  # 3 batches: 2 + 1
 SPECS = {
     "padding": spec(**UNEVEN),

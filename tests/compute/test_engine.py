@@ -16,7 +16,7 @@ from vpbench.training.evaluate import predict
 from vpbench.training.trainer import optimise
 
 CPU = torch.device("cpu")
-UNEVEN = {"batch_size": 10, "epochs": 1, "evaluate_at": []}  # of 24 images: 10, 10, 4
+UNEVEN = {"batch_size": 10, "epochs": 1, "eval_epochs": []}  # of 24 images: 10, 10, 4
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_compiled_model_gives_the_same_numbers(method, settings, clip, few, mo
         return compile(function, backend="eager")
 
     monkeypatch.setattr(torch, "compile", recorded)
-    settings = settings | {"epochs": 1, "evaluate_at": []}
+    settings = settings | {"epochs": 1, "eval_epochs": []}
     plain = last_state(method, clip, few, settings, Engine())
     assert compiled == []
     close(last_state(method, clip, few, settings, Engine(compile=True)), plain)
@@ -204,7 +204,7 @@ def test_a_step_that_ran_out_of_memory_leaves_no_trace_in_batch_norm():
 
     settings = {
         "epochs": 1, "batch_size": 8, "lr": 0.1, "warm_up": 0.0, "warm_up_steps": None,
-        "evaluate_at": [], "schedule": "cosine",
+        "eval_epochs": [], "schedule": "cosine",
     }  # fmt: skip
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     task = numbered_task({"train": 8, "test": 4})

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.training.test_trainer import SETTINGS
 from torch import nn
 from torchvision.transforms import RandomResizedCrop
 
 from tests.helpers.tiny import numbered_task
+from tests.training.test_trainer import SETTINGS
 from vpbench.compute.engine import Engine
 from vpbench.data.augmentation import any_part, changed, diversify, draw
 from vpbench.training.trainer import optimise
@@ -128,7 +128,7 @@ def trained(kind, micro_batch=None):
     watcher = Watcher()
     optimise(
         watcher, watcher, torch.optim.SGD(watcher.parameters(), lr=0.1),
-        replace(task, splits=splits), SETTINGS | {"input_diversity": kind}, seeded(), "toy",
+        replace(task, splits=splits), SETTINGS | {"augmentation": kind}, seeded(), "toy",
         Engine(micro_batch=micro_batch),
     )  # fmt: skip
     return torch.cat(watcher.seen[True]), torch.cat(watcher.seen[False])

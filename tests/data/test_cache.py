@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.data.datasets.test_cifar import no_checksums, write_cifar10  # noqa: F401 (a fixture)
 
+from tests.data.datasets.test_cifar import no_checksums, write_cifar10  # noqa: F401 (a fixture)
 from tests.helpers import fake_dataset
 from tests.helpers.fake_dataset import NAME, SIZES, times_opened
 from tests.helpers.refused import refused

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
-from tests.data.datasets.test_coop import official
 
+from tests.data.datasets.test_coop import official
 from tests.helpers.hostile import (
     WAYS,
     as_json,

@@ -17,9 +17,9 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tests.compute.test_distributed import free_port
 
 from analysis.common import runs as analysis_runs
+from tests.compute.test_distributed import free_port
 from tests.helpers import disk, fake_dataset
 from tests.helpers.checkout import (
     ROOT,
@@ -47,7 +47,7 @@ from vpbench.experiment.run import checkpoint_path
 from vpbench.records import reading
 from vpbench.training import trainer
 
-BOTH = [spec("text_prompt"), spec(epochs=1, evaluate_at=[])]
+BOTH = [spec("text_prompt"), spec(epochs=1, eval_epochs=[])]
 MANIFEST = "results/both.manifest.json"
 
 
@@ -436,7 +436,7 @@ def test_other_mistakes_of_torch_are_not_taken_for_too_little_memory():
 
 # Processes that die
 
-LONG = spec(epochs=6, evaluate_at=3)
+LONG = spec(epochs=6, eval_epochs=3)
 
 
 def last_written(path):

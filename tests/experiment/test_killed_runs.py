@@ -21,8 +21,8 @@ from vpbench.training.checkpoint import Checkpoint, load
 
 KILLED = ("padding", "random_patch", "batch_norm")
 QUICK, THOROUGH = 7, 20  # kills of each of them
-LONG = {"epochs": 12, "evaluate_at": 3, "batch_size": 8}  # 36 steps
-SHORT = {"epochs": 6, "evaluate_at": 1}
+LONG = {"epochs": 12, "eval_epochs": 3, "batch_size": 8}  # 36 steps
+SHORT = {"epochs": 6, "eval_epochs": 1}
 CASES = {
     "padding": spec(),
     "random_patch": spec(template="random_patch", size=9, test_position="random"),
@@ -30,11 +30,11 @@ CASES = {
     "fixed_patch": spec(template="fixed_patch", size=9),
     "text_head": spec("fine_tune"),
     "counted_map": spec(
-        backbone="rn50_micro", label_map="iterative", input_diversity="resized_crop",
+        backbone="rn50_micro", label_map="iterative", augmentation="resized_crop",
         gradient="unit", optimiser="nesterov",
     ),
     "trained_map": spec(
-        backbone="rn50_micro", label_map="linear", map_lr=0.001, optimiser="adam", members=2
+        backbone="rn50_micro", label_map="linear", map_lr=0.001, optimiser="adam", ensemble_size=2
     ),
     "conditional": spec(template="conditional", size=8),
     "context": spec("cocoop"),

@@ -57,7 +57,7 @@ def small(monkeypatch, tmp_path):
         "main": {
             "methods": ["text_prompt", "visual_prompt", "linear_probe", "fine_tune"],
             "seeds": [0],
-            "settings": {"epochs": 4, "evaluate_at": 2},
+            "settings": {"epochs": 4, "eval_epochs": 2},
             "variants": ["default"],
         }
     }
@@ -94,7 +94,7 @@ def test_passes_are_training_images_there_and_back_and_looks_at_the_others(
 def test_a_look_is_at_validation_and_test_and_a_number_of_images_never_more_than_there_are(small):
     small["tasks"] = ["dtd"]  # 2,820 / 1,128 / 1,692
     small["data"] |= {"train": 10_000}
-    small["grid"]["main"]["settings"] = {"epochs": 1000, "evaluate_at": 1}
+    small["grid"]["main"]["settings"] = {"epochs": 1000, "eval_epochs": 1}
     passes = costs.passes_of(run_of(small, "visual_prompt")[1])
     assert passes == 1000 * (2 * 2_820 + 1_128 + 50)
 

@@ -9,8 +9,16 @@ import time
 
 import numpy as np
 import pytest
-from tests.experiment.test_disasters import configuration, files, made, run, run_task, suite, wait_for
 
+from tests.experiment.test_disasters import (
+    configuration,
+    files,
+    made,
+    run,
+    run_task,
+    suite,
+    wait_for,
+)
 from tests.helpers import fake_dataset
 from tests.helpers.checkout import command, environment, snakemake
 from tests.helpers.fake_dataset import NAME, times_opened
@@ -23,7 +31,7 @@ from vpbench.experiment import run as run_module
 from vpbench.experiment.run import complete
 from vpbench.records import reading
 
-LONG = spec(epochs=12, evaluate_at=4)
+LONG = spec(epochs=12, eval_epochs=4)
 GIVEN = ("--cores", "2", "--configfile", "given.yaml", "--", "all")
 
 

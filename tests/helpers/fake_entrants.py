@@ -17,8 +17,8 @@ def run(method, accuracy, task="svhn_twin", variant="default", seed=0, **changes
     made["measured"] = {"seconds": seconds, "images_per_second": images and images / seconds}
     made["measured"]["peak_memory_mb"] = changes.get("memory", 300.0)
     if "epochs" in SETTINGS[method]:
-        made["spec"]["settings"] = {"epochs": 2, "batch_size": 10, "evaluate_at": []}
-        made["spec"]["settings"] |= {"members": changes.get("members", 1)}
+        made["spec"]["settings"] = {"epochs": 2, "batch_size": 10, "eval_epochs": []}
+        made["spec"]["settings"] |= {"ensemble_size": changes.get("ensemble_size", 1)}
     made["trained_parameters"] = changes.get("parameters", 100)
     return made | {"device": device, "file": f"{method}_{variant}_{task}_{seed}.json"}
 

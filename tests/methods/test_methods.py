@@ -91,7 +91,7 @@ def test_every_pixel_of_the_prompt_gets_a_gradient(name, task):
     prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
     kind = "text" if backbone.modality == "vision_language" else "hard_coded"
     classifier = visual_prompt.prompted(
-        prompt, backbone, map_of(backbone, task, kind), "after_normalization"
+        prompt, backbone, map_of(backbone, task, kind), "normalized"
     )
     split = task.splits["train"]
     torch.nn.functional.cross_entropy(classifier(split.images), split.labels).backward()
@@ -106,15 +106,15 @@ def test_text_features_are_computed_exactly_once_for_a_whole_training(clip, task
 
 
 def test_a_prompt_has_the_parameters_of_the_paper_and_all_epochs_in_its_history(clip, task):
-    fit = visual_prompt.fit(clip, task, PADDING | {"evaluate_at": [1]}, 0)
+    fit = visual_prompt.fit(clip, task, PADDING | {"eval_epochs": [1]}, 0)
     assert fit.trained_parameters == 2 * 3 * 7 * (56 + 56 - 14)
     assert [line["epoch"] for line in fit.history] == [1, 2]
     assert fit.images == 2 * 24
     assert fit.selection["last"][0] == 2
 
 
-@pytest.mark.parametrize("placement", ["after_normalization", "before_normalization"])
-def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, placement):
+@pytest.mark.parametrize("prompt_space", ["normalized", "pixel"])
+def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, prompt_space):
     prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
     seen = []
 
@@ -123,11 +123,11 @@ def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, place
         return x
 
     images = task.splits["test"].images[:3]
-    visual_prompt.prompted(prompt, clip, logits, placement)(images)
+    visual_prompt.prompted(prompt, clip, logits, prompt_space)(images)
     shares = images.permute(0, 3, 1, 2).double() / 255
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
     deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
-    if placement == "after_normalization":
+    if prompt_space == "normalized":
         expected = (shares - mean) / deviation + prompt.canvas()
     else:
         expected = (shares + prompt.canvas() - mean) / deviation
@@ -158,7 +158,7 @@ def test_the_state_of_a_random_patch_gives_its_accuracy_again(clip, task, positi
     fit = visual_prompt.fit(clip, task, settings, 0)
     _, state, evaluations = fit.selection["best_validation"]
     prompt = restore_prompt(settings, 56, part(state, "prompt"))
-    classifier = visual_prompt.prompted(prompt, clip, map_of(clip, task), settings["placement"])
+    classifier = visual_prompt.prompted(prompt, clip, map_of(clip, task), settings["prompt_space"])
     with torch.no_grad():
         logits = classifier(task.splits["test"].images)
     torch.testing.assert_close(logits, evaluations["test"].logits)

@@ -8,15 +8,15 @@ from vpbench.methods import visual_prompt
 from vpbench.prompts.files import load_prompt
 from vpbench.prompts.pixel import build_prompt, part, restore_prompt
 
-ONE = {"epochs": 1, "evaluate_at": []}
+ONE = {"epochs": 1, "eval_epochs": []}
 FORMS = {
     "whole": {"template": "fixed_patch", "size": 56},
     "low_rank": {"template": "low_rank", "size": 4},
     "conditional": {"template": "conditional", "size": 8, "init": "zeros"},
     "multiplied": {"operation": "multiply", "init": "zeros"},
-    "tanh": {"squash": "tanh", "optimiser": "adam", "lr": 0.05},
-    "ensemble": {"members": 3},
-    "shrunk": {"image_side": 42, "placement": "before_normalization"},
+    "tanh": {"bound": "tanh", "optimiser": "adam", "lr": 0.05},
+    "ensemble": {"ensemble_size": 3},
+    "shrunk": {"image_side": 42, "prompt_space": "pixel"},
     "evp": {"gradient": "unit_image", "image_side": 42, "momentum": 0.0},
     "learned": {"label_map": "learned_classifier", "map_lr": 0.01},
 }
@@ -47,9 +47,9 @@ def test_a_multiplied_prompt_leaves_black_black_and_doubles_where_it_is_one():
     assert found[:2, :2].tolist() == [[0, 0.5], [0.5, 0.5]] and found[2:].unique().item() == 0.25
 
 
-@pytest.mark.parametrize(("squash", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1)])
-def test_a_squashed_prompt_is_bounded_and_zero_beside_its_border(squash, low, high):
-    prompt = build_prompt("padding", 8, 2, squash=squash, generator=seeded())
+@pytest.mark.parametrize(("bound", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1)])
+def test_a_squashed_prompt_is_bounded_and_zero_beside_its_border(bound, low, high):
+    prompt = build_prompt("padding", 8, 2, bound=bound, generator=seeded())
     for parameter in prompt.parameters():
         parameter.data.mul_(100)
     canvas = prompt.canvas().detach()
@@ -68,7 +68,7 @@ def test_a_mask_has_one_value_for_every_square_and_another_for_another_image():
 
 
 def test_an_ensemble_answers_with_the_mean_of_its_members(clip, task):
-    settings = PADDING | {"members": 2}
+    settings = PADDING | {"ensemble_size": 2}
     prompt = visual_prompt.prompt_of(settings, 56, seeded())
     module = visual_prompt.trained(prompt, clip, task, settings)
     images = task.splits["test"].images[:4]
@@ -134,7 +134,7 @@ def test_a_map_is_counted_before_every_epoch_or_once(resnet, task, monkeypatch):
     )
     for name, times in (("frequency", 1), ("iterative", 3), ("hard_coded", 0)):
         counted.clear()
-        settings = PADDING | {"label_map": name, "epochs": 3, "evaluate_at": []}
+        settings = PADDING | {"label_map": name, "epochs": 3, "eval_epochs": []}
         visual_prompt.fit(resnet, task, settings, 0)
         assert counted == [24] * times
 
@@ -158,7 +158,7 @@ def test_a_trained_map_needs_a_rate(resnet, task):
 
 
 def test_a_restored_ensemble_has_all_its_members():
-    settings = PADDING | {"members": 2}
+    settings = PADDING | {"ensemble_size": 2}
     prompt = visual_prompt.prompt_of(settings, 56, seeded())
     again = restore_prompt(settings, 56, prompt.state_dict())
     assert torch.equal(again.canvas(), prompt.canvas())
@@ -166,6 +166,6 @@ def test_a_restored_ensemble_has_all_its_members():
 
 @pytest.mark.parametrize("name", ["frequency", "bayesian"])
 def test_the_map_of_an_ensemble_is_counted_once_per_image(name, resnet, task):
-    settings = PADDING | ONE | {"label_map": name, "members": 2}
+    settings = PADDING | ONE | {"label_map": name, "ensemble_size": 2}
     fit = visual_prompt.fit(resnet, task, settings, 0)
     assert fit.selection["last"][2]["test"].logits.shape == (24, 10)

@@ -14,9 +14,9 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tests.models.test_weight_files import complaint
 
 from tests.helpers.tiny import spec
+from tests.models.test_weight_files import complaint
 from vpbench.data.task import Split, Task
 from vpbench.experiment import run as run_module
 from vpbench.methods.visual_prompt import head
@@ -110,7 +110,7 @@ def small_task():
 def settings_of(name):
     """Returns what differs from the tiny recipe: one step of a prompt of the paper's size."""
     vision = name in hub_backbones.CLASSIFIERS
-    changes = {"size": 30, "epochs": 1, "batch_size": 2, "evaluate_at": [1], "warm_up": 0.0}
+    changes = {"size": 30, "epochs": 1, "batch_size": 2, "eval_epochs": [1], "warm_up": 0.0}
     return changes | {"label_map": "hard_coded" if vision else "text"}
 
 
@@ -286,7 +286,7 @@ def test_probe_and_fine_tuning_work_on_real_architectures(backbone, small_task):
     width = backbone.features(torch.zeros(1, 3, 224, 224)).shape[1]
     assert record["trained_parameters"] == 2 * (width + 1)
     for kind in ["new"] if vision else ["new", "text"]:
-        changes = {"epochs": 1, "batch_size": 2, "evaluate_at": [1], "head": kind, "lr": 1e-5}
+        changes = {"epochs": 1, "batch_size": 2, "eval_epochs": [1], "head": kind, "lr": 1e-5}
         record, _ = run("fine_tune", backbone.name, backbone, small_task, **changes)
         assert record["trained_parameters"] > 2 * width
         assert math.isfinite(record["history"][0]["loss"])

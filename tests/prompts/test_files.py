@@ -76,7 +76,7 @@ def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, cl
     "changes",
     [
         {},
-        {"placement": "before_normalization", "lr": 0.1},
+        {"prompt_space": "pixel", "lr": 0.1},
         {"template": "fixed_patch", "size": 20},
         {"template": "random_patch", "size": 17, "position_range": "official", "lr": 20.0},
         {"template": "random_patch", "size": 17, "position_range": "full", "lr": 20.0},

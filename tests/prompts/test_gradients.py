@@ -61,7 +61,7 @@ def test_evps_first_step_is_its_published_update(clip, task):
 
 
 def test_a_prompt_with_evps_gradient_counts_only_the_pixels_it_trains(clip, task):
-    fit = visual_prompt.fit(clip, task, EVP | {"epochs": 1, "evaluate_at": []}, 0)
+    fit = visual_prompt.fit(clip, task, EVP | {"epochs": 1, "eval_epochs": []}, 0)
     assert fit.trained_parameters == 2 * 3 * 7 * (56 + 56 - 14)
     picture = fit.selection["last"][1]["prompt.picture"]
     assert picture[..., 7:-7, 7:-7].abs().max() == 0 < picture.abs().max()
@@ -75,4 +75,4 @@ def test_evps_gradient_is_refused_for_prompts_without_one_place(template):
 
 def test_evps_gradient_is_refused_for_a_prompt_that_is_grey_where_it_is_zero():
     with pytest.raises(ValueError, match="needs a prompt of zeros to do nothing: no sigmoid"):
-        build_prompt("padding", 56, 8, gradient="unit_image", squash="sigmoid")
+        build_prompt("padding", 56, 8, gradient="unit_image", bound="sigmoid")

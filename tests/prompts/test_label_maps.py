@@ -101,7 +101,7 @@ def test_a_random_map_has_different_source_classes_and_others_with_another_seed(
 
 def test_a_semantic_map_takes_the_classes_of_the_same_names(resnet, pets):
     named = replace(pets, class_names=("siamese", "chihuahua"))
-    numbers = of("semantic", resnet, named, reader="clip_micro").numbers
+    numbers = of("semantic", resnet, named, text_encoder="clip_micro").numbers
     assert [resnet.source_classes[number] for number in numbers] == ["siamese", "chihuahua"]
 
 
@@ -185,7 +185,7 @@ def test_only_maps_that_cannot_be_made_again_are_part_of_a_state(clip, resnet, t
         name
         for maps, backbone in ((VISION_LANGUAGE, clip), (VISION, resnet))
         for name in maps
-        if of(name, backbone, task, reader={"semantic": "clip_micro"}.get(name)).state_dict()
+        if of(name, backbone, task, text_encoder={"semantic": "clip_micro"}.get(name)).state_dict()
     }
     assert kept == {
         *("learned_classifier", "linear", "random"),
@@ -231,7 +231,9 @@ def test_source_classes_are_for_the_hard_coded_map_alone(clip, resnet, pets):
             of(name, backbone, pets, source_classes=["cat", "dog"])
 
 
-@pytest.mark.parametrize(("name", "reader"), [("semantic", None), ("random", "clip_micro")])
-def test_a_reader_is_for_the_semantic_map_alone(name, reader, resnet, pets):
-    with pytest.raises(ValueError, match="^reader, a vision-language backbone, is for the label"):
-        of(name, resnet, pets, reader=reader)
+@pytest.mark.parametrize(("name", "text_encoder"), [("semantic", None), ("random", "clip_micro")])
+def test_a_reader_is_for_the_semantic_map_alone(name, text_encoder, resnet, pets):
+    with pytest.raises(
+        ValueError, match="^text_encoder, a vision-language backbone, is for the label"
+    ):
+        of(name, resnet, pets, text_encoder=text_encoder)

@@ -75,7 +75,7 @@ def test_the_card_tells_the_official_recipe_and_where_the_prompt_comes_from(file
     assert schema_check.complaint(settings, schema, "settings") is None
     assert (settings["template"], settings["size"], settings["lr"]) == ("padding", 7, 40)
     assert (settings["label_map"], settings["batch_size"]) == ("text", 256)
-    assert settings["placement"] == "after_normalization"
+    assert settings["prompt_space"] == "normalized"
     assert card["accuracy"] == {}  # nothing was measured here
     assert card["imported"]["file"] == "checkpoint.pth.tar"
     assert (card["imported"]["epoch"], card["imported"]["test"]) == (37, 75.25)

@@ -8,11 +8,11 @@ import open_clip
 import pytest
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from tests.training.test_trainer import SETTINGS as SHORT
-from tests.training.test_trainer import learn
 
 from tests.helpers.checkout import read_config
 from tests.helpers.tiny import SETTINGS, TOKENS, spec
+from tests.training.test_trainer import SETTINGS as SHORT
+from tests.training.test_trainer import learn
 from vpbench.compute.engine import Engine, computing
 from vpbench.data import load
 from vpbench.experiment import run
@@ -83,7 +83,7 @@ def test_only_what_is_learned_is_trained_and_counted(method, clip, task):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_short_training_lowers_the_loss(method, clip, task):
     lr = {"coop": 0.3, "cocoop": 0.1, "vpt": 0.02, "upt": 0.02}[method]
-    history = learned(method, clip, task, epochs=5, evaluate_at=[], lr=lr).history
+    history = learned(method, clip, task, epochs=5, eval_epochs=[], lr=lr).history
     assert history[-1]["loss"] < 0.95 * history[0]["loss"]
 
 
@@ -131,7 +131,7 @@ def test_a_compiled_model_gives_the_same_logits(method, clip, task, pixels, monk
 def test_a_batch_may_go_through_in_parts(method, clip, task):
     def state(engine):
         with computing(clip, engine):
-            return learned(method, clip, task, input_diversity="flip").selection["last"][1]
+            return learned(method, clip, task, augmentation="flip").selection["last"][1]
 
     whole, parts = state(Engine()), state(Engine(micro_batch=3))
     for name, value in whole.items():
@@ -141,7 +141,7 @@ def test_a_batch_may_go_through_in_parts(method, clip, task):
 def test_a_training_that_was_interrupted_ends_as_if_nothing_had_happened(
     clip, task, tmp_path, monkeypatch
 ):
-    changes = {"dropout": 0.2, "input_diversity": "resized_crop", "head": "linear"}
+    changes = {"dropout": 0.2, "augmentation": "resized_crop", "head": "linear"}
     whole = learned("vpt", clip, task, **changes)
     calls, forward = [], vpt.LearnedTokens.forward
 

@@ -89,8 +89,8 @@ def small(photos):
         if changes:
             recipe["clip_micro"] = changes
     prompts = config["recipes"]["visual_prompt"]["every_backbone"]
-    prompts |= {"size": 7, "epochs": 1, "evaluate_at": []}
-    config["recipes"]["fine_tune"]["every_backbone"] |= {"epochs": 1, "evaluate_at": []}
+    prompts |= {"size": 7, "epochs": 1, "eval_epochs": []}
+    config["recipes"]["fine_tune"]["every_backbone"] |= {"epochs": 1, "eval_epochs": []}
     config["measurements"]["dataset_properties"] = {
         "runs": {"modality": "vision_language"},
         "data": config["data"],

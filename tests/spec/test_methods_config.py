@@ -21,12 +21,12 @@ PUBLISHED = [  # method, setting, value, where it is stated
     ("evp", "image_side", 164, "EVP, main.py"),
     ("evp", "size", 30, "EVP, main.py"),
     ("evp", "init", "zeros", "EVP, main.py"),
-    ("evp", "placement", "before_normalization", "EVP, main.py"),
+    ("evp", "prompt_space", "pixel", "EVP, main.py"),
     ("evp", "gradient", "unit_image", "EVP, main.py"),
     ("evp", "momentum", 0, "EVP, main.py"),
     ("evp", "lr", 70, "EVP, main.py"),
     ("evp", "epochs", 1000, "EVP, main.py"),
-    ("adversarial_reprogramming", "squash", "tanh", "Elsayed et al., equation 2"),
+    ("adversarial_reprogramming", "bound", "tanh", "Elsayed et al., equation 2"),
     ("adversarial_reprogramming", "optimiser", "adam", "Elsayed et al., appendix"),
     ("adversarial_reprogramming", "lr", 0.05, "Elsayed et al., appendix"),
     ("coop", "context_tokens", 16, "CoOp, section 3"),
@@ -56,7 +56,7 @@ def small(spec):
     """Returns a spec with the smallest data and one epoch."""
     settings = dict(spec["settings"])
     if "epochs" in settings:
-        settings |= {"epochs": 1, "evaluate_at": []}
+        settings |= {"epochs": 1, "eval_epochs": []}
     return spec | {"data": SIZES | {"resolution": "backbone"}, "settings": settings}
 
 
@@ -66,7 +66,7 @@ def kinds():
     for spec in expand(*read(LAB)).specs.values():
         if spec["task"] in ("eurosat_twin", "svhn_twin") and "shots" not in spec["data"]:
             key = spec["backbone"], spec["method"], spec["variant"]
-            if not spec["variant"].startswith(("peculiarities", "padding_size", "fixed_patch_size",
+            if not spec["variant"].startswith(("recipe_factorial", "padding_size", "fixed_patch_size",
                                                "random_patch_size", "single_pixel")):  # fmt: skip
                 found.setdefault(key, spec)
     return list(found.values())
@@ -78,8 +78,14 @@ def test_what_goes_on_top_of_a_configuration_is_legal_and_keeps_its_runs(names):
     if names != SEARCH:
         assert below.specs.items() <= above.specs.items()
         assert set(below.jobs) <= set(above.jobs)  # so nothing of `all` is run again
-    analyses = read(names)[0]["around_the_paper"]
-    assert analyses == ["methods", "peculiarities", "mapping_vs_prompt", "data_fraction", "budget"]
+    analyses = read(names)[0]["extensions"]
+    assert analyses == [
+        "methods",
+        "recipe_factorial",
+        "mapping_vs_prompt",
+        "data_fraction",
+        "budget",
+    ]
 
 
 @pytest.mark.parametrize(("method", "setting", "value", "source"), PUBLISHED)
@@ -100,9 +106,9 @@ def test_methods_trains_all_of_the_catalogue_on_all_datasets_of_the_paper_with_c
 
 def test_the_factorial_has_every_combination_of_the_silent_choices():
     config, where = read(LAB)
-    slice_ = config["analyses"]["peculiarities"]
+    slice_ = config["analyses"]["recipe_factorial"]
     runs_ = sliced(expand(config, where), slice_)
-    keys = "placement", "init", "warm_up", "input_diversity", "momentum", "gradient"
+    keys = "prompt_space", "init", "warm_up", "augmentation", "momentum", "gradient"
     cells = {tuple(run["settings"][key] for key in keys) for run in runs_}
     assert len(cells) == 2**6
 
@@ -122,14 +128,14 @@ def test_each_method_of_the_lab_can_be_trained(spec):
 def test_the_target_methods_puts_the_configuration_on_top_of_the_labs(tmp_path):
     suite = copy_suite(tmp_path)
     jobs = planned_jobs(plan(suite, "methods"))
-    analyses = {"methods_table", "peculiarities", "mapping_vs_prompt", "data_fraction", "budget"}
+    analyses = {"methods_table", "recipe_factorial", "mapping_vs_prompt", "data_fraction", "budget"}
     assert set(jobs) == analyses | {"methods", "methods_report", "run_task"}
 
 
 def test_a_configuration_with_nothing_around_the_paper_is_told_what_the_target_needs(tmp_path):
     given = ("--dry-run", "--configfile", "config/smoke.yaml", "--", "methods")
     output = snakemake(copy_suite(tmp_path), *given, succeeds=False)
-    assert "smoke.yaml has nothing around the paper; the target methods needs" in output
+    assert "smoke.yaml has no extensions of the paper; the target methods needs" in output
 
 
 def test_the_shots_of_a_block_are_in_its_specs_and_in_no_other():
@@ -180,7 +186,7 @@ def test_planned_runs_of_methods_are_those_of_the_grid(tmp_path):
     specs = planned_specs(plan(copy_suite(tmp_path), "methods"))
     config, where = read(LAB)
     everything = expand(config, where)
-    asked = [config["analyses"][name] for name in config["around_the_paper"]]
+    asked = [config["analyses"][name] for name in config["extensions"]]
     files = {file for slice_ in asked for file in job_files(everything, slice_)}
     assert len(specs) == sum(len(everything.jobs[file]) for file in files)
 

@@ -31,11 +31,11 @@ PROMPTS = [  # backbone, setting, value, where it is stated
     ("clip_vit_b32", "template", "padding", "section 3.4"),
     ("clip_vit_b32", "size", 30, "section 3.4"),
     ("clip_vit_b32", "init", "normal", "models/prompters.py: torch.randn"),
-    ("clip_vit_b32", "placement", "after_normalization", "main_clip.py: prompter after preprocess"),
+    ("clip_vit_b32", "prompt_space", "normalized", "main_clip.py: prompter after preprocess"),
     ("clip_vit_b32", "label_map", "text", "section 3.3"),
     ("clip_vit_b32", "position_range", "official", "models/prompters.py: np.random.choice(range)"),
     ("clip_vit_b32", "test_position", "random", "models/prompters.py: drawn in each forward"),
-    ("clip_vit_b32", "evaluate_at", 1, "main_clip.py: validate() after every epoch"),
+    ("clip_vit_b32", "eval_epochs", 1, "main_clip.py: validate() after every epoch"),
     ("instagram_32x8d", "batch_size", 32, "section 3.4"),
     ("bit_m_r50x1", "batch_size", 128, "section 3.4"),
     ("rn50", "batch_size", 128, "section 3.4"),
@@ -254,7 +254,7 @@ def test_the_fast_paper_has_the_cells_of_the_paper_and_differs_in_training_only(
     fast = read_config("paper-fast")
     for key in ("data", "task_data", "engine", "tasks", "backbones", "variants"):
         assert fast[key] == paper[key]
-    free = {"epochs", "warm_up", "warm_up_steps", "evaluate_at", "lr", "weight_decay", "betas"}
+    free = {"epochs", "warm_up", "warm_up_steps", "eval_epochs", "lr", "weight_decay", "betas"}
     free |= {"eps"}
 
     def cells(config):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.test_trainer import SETTINGS
 from torch import nn
 
 from tests.helpers.tiny import numbered_task
+from tests.training.test_trainer import SETTINGS
 from vpbench.cli.main import main
 from vpbench.common import atomic_files
 from vpbench.compute.engine import Engine
@@ -24,7 +24,7 @@ from vpbench.training.checkpoint import FORMAT, HEAD, Checkpoint, Stopped, load
 from vpbench.training.trainer import optimise
 
 SIZES = {"train": 10, "validation": 6, "test": 70}  # 3 steps an epoch, 2 batches of the test split
-EACH = SETTINGS | {"epochs": 4, "evaluate_at": 1}
+EACH = SETTINGS | {"epochs": 4, "eval_epochs": 1}
 STEPS = 4 * 3
 
 

@@ -19,7 +19,7 @@ SETTINGS = {
     "schedule": "linear",
     "warm_up": 0.0,
     "warm_up_steps": 2,
-    "evaluate_at": [1],
+    "eval_epochs": [1],
 }
 
 
@@ -121,7 +121,7 @@ def test_the_optimiser_follows_the_schedule_step_by_step():
 
 
 def test_splits_are_looked_at_after_the_stated_epochs_and_always_after_the_last():
-    learner, _, history, _ = learn(SETTINGS | {"evaluate_at": [1, 99]})
+    learner, _, history, _ = learn(SETTINGS | {"eval_epochs": [1, 99]})
     assert [line["epoch"] for line in history] == [1, 2, 3]
     for split in ("validation", "test"):
         looked_at = [line[f"{split}_accuracy"] is not None for line in history]
@@ -130,7 +130,7 @@ def test_splits_are_looked_at_after_the_stated_epochs_and_always_after_the_last(
 
 
 def test_splits_may_be_looked_at_after_each_nth_epoch_and_are_after_the_last():
-    history = learn(SETTINGS | {"evaluate_at": 2, "epochs": 5})[2]
+    history = learn(SETTINGS | {"eval_epochs": 2, "epochs": 5})[2]
     looked_at = [line["epoch"] for line in history if line["test_accuracy"] is not None]
     assert looked_at == [2, 4, 5]
 
@@ -138,7 +138,7 @@ def test_splits_may_be_looked_at_after_each_nth_epoch_and_are_after_the_last():
 def test_a_thousand_epochs_keep_three_evaluations():
     gc.collect()
     before = sum(type(each) is Evaluation for each in gc.get_objects())
-    _, _, history, selection = learn(SETTINGS | {"evaluate_at": 1, "epochs": 50})
+    _, _, history, selection = learn(SETTINGS | {"eval_epochs": 1, "epochs": 50})
     assert len(history) == 50
     gc.collect()
     there = sum(type(each) is Evaluation for each in gc.get_objects())
@@ -153,7 +153,7 @@ def test_the_history_has_the_mean_loss_and_the_accuracy_while_training():
 
 
 def test_a_selected_state_is_that_of_its_epoch():
-    _, _, _, selection = learn(SETTINGS | {"evaluate_at": [1, 2, 3]})
+    _, _, _, selection = learn(SETTINGS | {"eval_epochs": [1, 2, 3]})
     for epoch, state, evaluations in selection.values():
         again = Learner()
         again.module.load_state_dict(state)
@@ -202,7 +202,7 @@ def broken_at(call):
 )
 def test_a_loss_that_is_not_a_number_ends_the_training_with_one_line(call, words):
     module, classifier = broken_at(call)
-    settings = SETTINGS | {"evaluate_at": []}
+    settings = SETTINGS | {"eval_epochs": []}
     with pytest.raises(ValueError) as error:
         optimise(
             module, classifier, Recorder(module.parameters()), numbered_task(SIZES), settings,

@@ -148,7 +148,7 @@ FORMS = [  # method, backbone, what differs from the tiny recipe
     ("visual_prompt", "clip_micro", {"template": "low_rank", "size": 2}),
     ("visual_prompt", "clip_micro", {"template": "conditional", "size": 8, "lr": 0.01}),
     ("visual_prompt", "clip_micro", {"operation": "multiply"}),
-    ("visual_prompt", "clip_micro", {"members": 2}),
+    ("visual_prompt", "clip_micro", {"ensemble_size": 2}),
     ("visual_prompt", "clip_micro", {"label_map": "learned_classifier", "map_lr": 0.1}),
 ]
 

@@ -53,7 +53,7 @@ def suite(node, tmp_path_factory):
     """Returns a copy of the suite with a part of the smoke grid, a job per run, done by Slurm."""
     folder = copy_suite(tmp_path_factory.mktemp("slurm"))
     methods = ["text_prompt", "visual_prompt", "linear_probe"]
-    write_config(folder, configuration(methods, [0], epochs=8, evaluate_at=[]))
+    write_config(folder, configuration(methods, [0], epochs=8, eval_epochs=[]))
     snakemake(folder, *SLURM, "--group-components", "runs=2", "--", "all")
     return folder
 
@@ -103,7 +103,7 @@ def test_a_job_that_its_time_limit_has_ended_goes_on_from_its_checkpoint(suite, 
     train = read_config("smoke")["data"]["train"]
     speed = record_of(suite, "visual_prompt")["measured"]["images_per_second"]
     epochs = round(1.5 * MINUTE * speed / train)
-    write_config(suite, configuration(["visual_prompt"], [0], epochs=epochs, evaluate_at=[]))
+    write_config(suite, configuration(["visual_prompt"], [0], epochs=epochs, eval_epochs=[]))
     target = f"results/runs/smoke/{RUN.format('visual_prompt')}.json"
     (suite / target).unlink()
     limit = ("--set-resources", "run:runtime=1", f"run:slurm_extra={signal}", "--retries", "9")

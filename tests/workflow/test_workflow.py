@@ -186,7 +186,7 @@ def test_a_sweep_is_every_combination_and_settings_are_for_the_methods_that_know
         "sizes": {
             "methods": ["text_prompt", "visual_prompt"],
             "seeds": [0],
-            "settings": {"epochs": 3, "evaluate_at": []},
+            "settings": {"epochs": 3, "eval_epochs": []},
             "variants": ["plain"],
         },
         "rates": {

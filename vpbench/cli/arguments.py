@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 
 
@@ -12,21 +13,21 @@ def read_json(text):
     try:
         return strict_json.parse_json(text)
     except ValueError as error:
-        raise ValueError(f"the spec is not JSON: {error}") from None
+        raise UserError(f"the spec is not JSON: {error}") from None
 
 
 def read_specs(text):
     """Returns the specs in `text`, a JSON list."""
     specs = read_json(text)
     if not isinstance(specs, list):
-        raise ValueError("the specs must be a JSON list")
+        raise UserError("the specs must be a JSON list")
     return specs
 
 
 def read_checkpoint_options(arguments):
     """Returns (folder, seconds, steps): where and when a run is kept while it goes on."""
     if arguments.checkpoint_steps is not None and arguments.checkpoint_steps < 1:
-        raise ValueError(f"--checkpoint-steps {arguments.checkpoint_steps}: choose 1 or more")
+        raise UserError(f"--checkpoint-steps {arguments.checkpoint_steps}: choose 1 or more")
     return arguments.checkpoints, arguments.checkpoint_every, arguments.checkpoint_steps
 
 
@@ -36,7 +37,7 @@ def read_change(text):
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set {one_line(text)}: expected NAME=VALUE, for example size=3")
+        raise UserError(f"--set {one_line(text)}: expected NAME=VALUE, for example size=3")
     try:
         return name, strict_json.parse_json(value)
     except ValueError:
@@ -57,7 +58,7 @@ def read_task(arguments, backbone):
     if arguments.task in TASKS:
         if given:
             option = next(iter(given)).replace("_", "-")
-            raise ValueError(f"--{option} is for folders of images, not for {arguments.task}")
+            raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
     if given and Path(arguments.task).is_dir():
         return image_folder.load_folder(arguments.task, backbone.preprocessing, **given)
     return load.load_task(arguments.task, preprocessing=backbone.preprocessing)

@@ -4,6 +4,7 @@ import json
 
 from vpbench.cli.arguments import read_json
 from vpbench.common import paths
+from vpbench.common.errors import UserError
 
 
 def data_status(arguments):
@@ -23,7 +24,7 @@ def data_prepare(arguments):
     data = read_json(arguments.data) if arguments.data else None
     complaint = data and schema_check.complaint(data, data_schema(), "--data")
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     prepare_all(arguments.names, arguments.backbones, data)
 
 

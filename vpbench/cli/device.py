@@ -3,6 +3,7 @@
 import os
 import sys
 
+from vpbench.common.errors import UserError
 from vpbench.compute import memory
 
 
@@ -22,7 +23,7 @@ def claim_gpus(count):
 def limit_threads(count):
     """Returns None; torch and the BLAS of numpy and scipy use `count` threads from here on."""
     if count < 1:
-        raise ValueError(f"--threads {count}: choose 1 or more")
+        raise UserError(f"--threads {count}: choose 1 or more")
     count = max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # torchrun's processes
     # Read when the libraries load. Snakemake sets them to the threads a job claims, and with
     # --cores 8 on two processors a job claims four to be alone on its one.
@@ -45,7 +46,7 @@ def check_device(name):
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
+        raise UserError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
     if name == "cpu":
         memory.keep_freed()
     return torch.device(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from vpbench.cli.device import claim_gpus, limit_threads
 from vpbench.cli.parser import parser
 from vpbench.common import paths
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line, out_of_memory
 
 
@@ -26,7 +27,9 @@ def main(argv=None):
         if getattr(arguments, "threads", None) is not None:
             limit_threads(arguments.threads)
         return arguments.function(arguments) or 0
-    except ValueError as error:
+    except UserError as error:
+        if arguments.debug:
+            raise
         return complain(str(error))
     except OSError as error:  # a file or folder that cannot be read or written
         where = f"{error.filename}: " if error.filename else ""

@@ -15,6 +15,7 @@ DATA_DIR = "datasets and their caches; else VPBENCH_DATA, or data/"
 def parser():
     """Returns the argument parser."""
     main = argparse.ArgumentParser("vpbench", description=__doc__)
+    main.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
     verbs = main.add_subparsers(dest="verb", required=True)
 
     def verb(name, function, text, *, device=True, verbs=verbs):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import UserError
 from vpbench.common.locks import is_gone
 from vpbench.common.messages import not_written
 
@@ -24,7 +24,7 @@ def write(path, record):
     try:
         text = json.dumps(plain(record), indent=1, allow_nan=False) + "\n"
     except TypeError as error:
-        raise RecordError(f"{path}: not written, {error}") from None
+        raise UserError(f"{path}: not written, {error}") from None
     return write_bytes(path, text.encode())
 
 
@@ -60,7 +60,7 @@ def whole_file(path, older=None):
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
     except OSError as error:
-        raise RecordError(f"{path}: not written, {not_written(error)}") from None
+        raise UserError(f"{path}: not written, {not_written(error)}") from None
 
 
 def clear_parts(path):

@@ -4,21 +4,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vpbench.common import hashing
+from vpbench.common.errors import UserError
 
 
 def packaged_file(package, file, sha256):
-    """Returns the path of `file` in the installed `package`; ValueError if it is not this file."""
+    """Returns the path of `file` in the installed `package`; UserError if it is not this file."""
     spec = find_spec(package)
     if spec is None:
-        raise ValueError(
+        raise UserError(
             f"the package {package.replace('_', '-')} is not installed: pip install 'vpbench[desk]'"
         )
     path = Path(spec.submodule_search_locations[0], file)
     if not path.is_file():
-        raise ValueError(f"{path} is missing: reinstall {package.replace('_', '-')}")
+        raise UserError(f"{path} is missing: reinstall {package.replace('_', '-')}")
     found = hashing.sha256(path)
     if found != sha256:
-        raise ValueError(
+        raise UserError(
             f"{path} has the SHA-256 {found[:12]}..., expected {sha256[:12]}...: reinstall "
             f"{package.replace('_', '-')}"
         )

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
 
 DEEPEST = 50  # levels of lists and objects
@@ -14,20 +15,20 @@ LARGEST = 2**63  # whole numbers from here on fit no array
 def read_json(path):
     """Returns the document in the JSON file `path`.
 
-    Raises ValueError, in one line that names the file, for anything else.
+    Raises UserError, in one line that names the file, for anything else.
     """
     try:
         return parse_json(Path(path).read_bytes())
     except OSError as error:
-        raise ValueError(f"{one_line(path)}: not read, {error.strerror}") from None
+        raise UserError(f"{one_line(path)}: not read, {error.strerror}") from None
     except ValueError as error:
-        raise ValueError(f"{one_line(path)}: broken JSON, {first_line(error)}") from None
+        raise UserError(f"{one_line(path)}: broken JSON, {first_line(error)}") from None
 
 
 def parse_json(text):
     """Returns the document in `text`, or in bytes of Unicode with or without a mark at the start.
 
-    Raises ValueError, in one line. Refuses what JSON forbids and Python reads (NaN), what one of
+    Raises UserError, in one line. Refuses what JSON forbids and Python reads (NaN), what one of
     two readers would lose (a key given twice), and what `check` refuses.
     """
     try:
@@ -37,13 +38,13 @@ def parse_json(text):
             parse_constant=_number,
         )  # fmt: skip
     except RecursionError:
-        raise ValueError(f"it is nested more than {DEEPEST} levels deep") from None
+        raise UserError(f"it is nested more than {DEEPEST} levels deep") from None
     check(document)
     return document
 
 
 def check(document, most=MOST):
-    """Returns None if a document is plain data that can be walked through, else raises ValueError.
+    """Returns None if a document is plain data that can be walked through, else raises UserError.
 
     Refused, in one line: more than `most` values or `DEEPEST` levels (YAML's aliases can make
     either of a few lines), keys that are no text, and text that is not Unicode or holds a NUL.
@@ -56,10 +57,10 @@ def check(document, most=MOST):
         level = [value for value in level if isinstance(value, dict | list | tuple)]
         count += sum(map(len, level))
         if count > most:
-            raise ValueError(f"it has more than {most:,} values")
+            raise UserError(f"it has more than {most:,} values")
         for key in (key for value in level if isinstance(value, dict) for key in value):
             if not isinstance(key, str):
-                raise ValueError(f"the key {brief(key)} is no text; put it in quotes")
+                raise UserError(f"the key {brief(key)} is no text; put it in quotes")
             _check_text(key)
         level = [
             inner
@@ -68,7 +69,7 @@ def check(document, most=MOST):
         ]
         if not level:
             return
-    raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+    raise UserError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def computable(value):
@@ -81,16 +82,16 @@ def _check_text(text):
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"the text {brief(text)} is not Unicode") from None
+        raise UserError(f"the text {brief(text)} is not Unicode") from None
     if "\0" in text:
-        raise ValueError(f"the text {brief(text)} holds a NUL")
+        raise UserError(f"the text {brief(text)} holds a NUL")
 
 
 def _object(pairs):
     found = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {brief(key)} is given twice")
+            raise UserError(f"the key {brief(key)} is given twice")
         found[key] = value
     return found
 
@@ -98,12 +99,12 @@ def _object(pairs):
 def _integer(text):
     value = int(text) if len(text) <= len(str(LARGEST)) + 1 else LARGEST
     if not computable(value):
-        raise ValueError(f"the number {text[:20]}{'...' * (len(text) > 20)} is too large")
+        raise UserError(f"the number {text[:20]}{'...' * (len(text) > 20)} is too large")
     return value
 
 
 def _number(text):
     value = float(text.replace("Infinity", "inf"))
     if not computable(value):
-        raise ValueError(f"{text[:20]}{'...' * (len(text) > 20)} is no number that is finite")
+        raise UserError(f"{text[:20]}{'...' * (len(text) > 20)} is no number that is finite")
     return value

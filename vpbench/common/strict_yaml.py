@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from vpbench.common import strict_json
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
 
 MOST = 1_000_000  # values in a configuration or in the specs of a job
@@ -18,7 +19,7 @@ class StrictLoader(yaml.SafeLoader):
         node, seen = super().compose_mapping_node(anchor), set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise ValueError(
+                raise UserError(
                     f"the key {brief(key.value)} is given twice, the second time in line "
                     f"{key.start_mark.line + 1}"
                 )
@@ -29,20 +30,20 @@ class StrictLoader(yaml.SafeLoader):
 def read_config(config):
     """Returns the document in the YAML file `config`; whether it is legal is not looked at.
 
-    Raises ValueError in one line if it is no YAML, or says a thing twice.
+    Raises UserError in one line if it is no YAML, or says a thing twice.
     """
     try:
         document = yaml.load(Path(config).read_bytes(), StrictLoader)
         strict_json.check(document, MOST)
     except OSError as error:
-        raise ValueError(f"{one_line(config)}: configuration not read, {error.strerror}") from None
+        raise UserError(f"{one_line(config)}: configuration not read, {error.strerror}") from None
     except RecursionError:
-        raise ValueError(f"{one_line(config)}: not YAML, it is nested too deeply") from None
+        raise UserError(f"{one_line(config)}: not YAML, it is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         reason = error.problem or error.context
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{one_line(config)}: not YAML, {one_line(reason)}{where}") from None
+        raise UserError(f"{one_line(config)}: not YAML, {one_line(reason)}{where}") from None
     except Exception as error:  # YAML's types raise anything at all, e.g. for a 13th month
-        raise ValueError(f"{one_line(config)}: not YAML, {first_line(error)}") from None
+        raise UserError(f"{one_line(config)}: not YAML, {first_line(error)}") from None
     return document

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of schedulers, some time before they kill
@@ -53,7 +54,7 @@ def launched():
 def launch(count, arguments):
     """Returns the exit code of `vpbench` with these arguments in `count` processes.
 
-    A signal to end goes on to them, so that they can write their checkpoint. Raises ValueError with
+    A signal to end goes on to them, so that they can write their checkpoint. Raises UserError with
     what one of them complains of, or how it ended; the others are ended then.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
@@ -88,7 +89,7 @@ def launch(count, arguments):
 def judge(failures, count):
     """Returns the exit code of a run with `failures` (rank -> torch's ProcessFailure).
 
-    It is 128 + signal where they were stopped. Else raises ValueError with the reason.
+    It is 128 + signal where they were stopped. Else raises UserError with the reason.
     """
 
     stopped = [128 + number for number in SIGNALS]
@@ -104,11 +105,11 @@ def judge(failures, count):
     if failure.exitcode in stopped:
         return failure.exitcode
     if os.path.isfile(failure.error_file):
-        raise ValueError(failure.message)  # see __main__.complain
+        raise UserError(failure.message)  # see __main__.complain
     how = f"has ended with code {failure.exitcode}"
     if failure.exitcode < 0:
         how = f"was killed by {failure.signal_name()}"
-    raise ValueError(
+    raise UserError(
         f"process {rank + 1} of {count} {how}; started again, the run goes on from its checkpoint"
     )
 

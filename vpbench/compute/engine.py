@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, out_of_memory
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,7 +35,7 @@ class Engine:
 
 
 def check_precision(precision, device):
-    """Returns None if `device` can compute in `precision`; raises ValueError if it cannot."""
+    """Returns None if `device` can compute in `precision`; raises UserError if it cannot."""
     usable = ["fp32"]
     if device.type == "cuda":
         usable.append("fp16")
@@ -43,7 +44,7 @@ def check_precision(precision, device):
     ):
         usable.append("bf16")
     if precision not in usable:
-        raise ValueError(
+        raise UserError(
             f"engine: the precision {precision} is not for the device {device.type} of this "
             f"machine; choose one of: {', '.join(usable)}"
         )
@@ -66,7 +67,7 @@ def computing(backbone, engine):
 def until_it_fits(attempt, size):
     """Returns (attempt(size), size), the size halved as often as there is too little memory.
 
-    `attempt` must start from the beginning each time. Raises ValueError if not even 1 fits.
+    `attempt` must start from the beginning each time. Raises UserError if not even 1 fits.
     """
     while True:
         try:
@@ -75,7 +76,7 @@ def until_it_fits(attempt, size):
             if not out_of_memory(error):
                 raise
             if size == 1:
-                raise ValueError(
+                raise UserError(
                     "the memory of the device is too small for one image at a time "
                     f"({first_line(error)}); choose a smaller backbone, the precision bf16, or "
                     "another device"

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from vpbench.common.errors import UserError
+
 _held = []  # open lock files; the kernel drops the locks when the process ends, even on SIGKILL
 
 
@@ -36,7 +38,7 @@ def claim(count=1, poll=1.0):
     """
     ids = visible()
     if 0 < len(ids) < count:
-        raise ValueError(f"{count} GPUs are wanted, {len(ids)} can be seen: {', '.join(ids)}")
+        raise UserError(f"{count} GPUs are wanted, {len(ids)} can be seen: {', '.join(ids)}")
     if len(ids) <= count:
         return ids
     folder = Path(tempfile.gettempdir(), f"vpbench-gpus-{os.getuid()}")

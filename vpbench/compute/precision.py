@@ -8,6 +8,7 @@ import time
 import torch
 
 from vpbench.common import atomic_files, paths
+from vpbench.common.errors import UserError
 from vpbench.common.locks import one_at_a_time
 from vpbench.common.strict_json import read_json
 from vpbench.compute.engine import Engine, check_precision, computing, until_it_fits
@@ -39,7 +40,7 @@ def fastest_precision(backbone, folder=None):
     if not speeds or not all(
         name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
     ):
-        raise ValueError(f"{path}: not the speeds of precisions; remove it to measure them again")
+        raise UserError(f"{path}: not the speeds of precisions; remove it to measure them again")
     return max(speeds, key=speeds.get), speeds
 
 

@@ -10,6 +10,8 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 
+from vpbench.common.errors import UserError
+
 ATTEMPTS = 10  # of torchvision's RandomResizedCrop to find a part that lies inside the image
 AREA = 0.08, 1.0  # of its part, as a share of the image: its default, and CoOp's
 RATIO = 3 / 4, 4 / 3  # width by height
@@ -35,7 +37,7 @@ def draw(count, kind, generator):
     For no diversity nothing is drawn, so that the generator stays as it was.
     """
     if kind not in NUMBERS:
-        raise ValueError(f"unknown input diversity {kind!r}; choose one of: {', '.join(NUMBERS)}")
+        raise UserError(f"unknown input diversity {kind!r}; choose one of: {', '.join(NUMBERS)}")
     return torch.rand(count, NUMBERS[kind], generator=generator)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.common.locks import hold
 from vpbench.common.messages import brief, first_line, gigabytes
 from vpbench.common.paths import data_dir
@@ -69,12 +70,12 @@ def parts(name, data, preprocessing):
     side, key, folder = preprocessing.crop, preprocessing.key, preprocessing.key
     if resolution == "native":
         if facts.native_size is None:
-            raise ValueError(
+            raise UserError(
                 f"{name}: its images are of many sizes, none is native to all; "
                 "choose resolution: backbone"
             )
         if facts.native_size >= preprocessing.crop:
-            raise ValueError(
+            raise UserError(
                 f"{name}: its images of {facts.native_size} pixels are not smaller than the "
                 f"{preprocessing.crop} of the backbone; choose resolution: backbone"
             )
@@ -155,7 +156,7 @@ def announce(name, wanted):
         advice = f"; resolution: native would take {gigabytes(small)}"
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(
+        raise UserError(
             f"{name}: its cache needs {gigabytes(needed)}, {folder} has {gigabytes(free)} free; "
             f"choose another disk with --data-dir{advice}"
         )

@@ -12,7 +12,7 @@ def load_dataset(name, data, preprocessing):
     """Returns the task of the real dataset `name`, its images mapped from the cache.
 
     `data` and `preprocessing` are those of tasks.load_task. Makes the cache first where it is
-    missing. Raises ValueError, in one line, if the dataset or its cache cannot be used.
+    missing. Raises UserError, in one line, if the dataset or its cache cannot be used.
     """
     import torch
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, gigabytes, one_line
 from vpbench.common.paths import data_dir
 from vpbench.data.datasets.split_files import KEYS as SPLIT_FOLDERS
@@ -32,11 +33,11 @@ def load_folder(
     test, paths relative to the folder) says which image is where; without that, each class is cut
     60/20/20 by `seed`. `class_names` is a text file with one name per class, in the order of the
     sorted sub-folders. Images go through `preprocessing`. `data` caps
-    the images per split. Raises ValueError in one line for anything that cannot be used.
+    the images per split. Raises UserError in one line for anything that cannot be used.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder")
+        raise UserError(f"{folder} is not a folder")
     if split_file is not None:
         names, lists = _read_split_file(folder, Path(split_file))
     elif any((folder / name).is_dir() for name in ("train", "test")):
@@ -44,7 +45,7 @@ def load_folder(
     else:
         names, lists = _cut(folder, seed)
     if len(names) < 2:
-        raise ValueError(f"{folder} has {len(names)} class; a task needs at least two sub-folders")
+        raise UserError(f"{folder} has {len(names)} class; a task needs at least two sub-folders")
     if class_names is not None:
         names = _read_class_names(Path(class_names), names)
     splits = {}
@@ -55,7 +56,7 @@ def load_folder(
             splits[split] = _read_images(folder, [entries[i] for i in kept], preprocessing)
     for split in ("train", "test"):
         if split not in splits:
-            raise ValueError(f"{folder}: the {split} split has no images")
+            raise UserError(f"{folder}: the {split} split has no images")
     facts = {"published": None, "metric": "accuracy", "shift": False, "paper_validation": True}
     facts["paper_validation"] = "validation" in splits
     return Task(str(folder), folder.resolve().name, tuple(names), template, splits, facts)
@@ -64,7 +65,7 @@ def load_folder(
 def _class_folders(folder, root):
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not names:
-        raise ValueError(f"{folder} is empty: expected one sub-folder of images per class")
+        raise UserError(f"{folder} is empty: expected one sub-folder of images per class")
     for name in names:
         _check(folder / name, root)
     return names
@@ -74,11 +75,9 @@ def _check(path, root):
     """Returns None if a path below `root` has a name that fits a line, and is no link out of it."""
     name = str(path.relative_to(root))
     if one_line(name) != name or not path.name.strip():
-        raise ValueError(
-            f"{root}: the name {brief(name)} is blank or has odd characters; rename it"
-        )
+        raise UserError(f"{root}: the name {brief(name)} is blank or has odd characters; rename it")
     if path.is_symlink() and not _inside(path, os.path.realpath(root)):
-        raise ValueError(
+        raise UserError(
             f"{path} is a link that leads out of {root}; put what it leads to in its place"
         )
 
@@ -91,7 +90,7 @@ def _inside(path, real_folder):
 def _images(folder, name, root):
     files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS)
     if not files:
-        raise ValueError(
+        raise UserError(
             f"{folder / name} has no images; expected files ending in {', '.join(EXTENSIONS)}"
         )
     for file in files:
@@ -104,7 +103,7 @@ def _cut(folder, seed):
     for label, name in enumerate(names):
         files = _images(folder, name, folder)
         if len(files) < 3:
-            raise ValueError(f"{folder / name} has {len(files)} images; a split needs at least 3")
+            raise UserError(f"{folder / name} has {len(files)} images; a split needs at least 3")
         for split, part in cut(len(files), name, seed).items():
             lists[split] += [(files[i], label) for i in part]
     return names, lists
@@ -120,7 +119,7 @@ def _read_split_folders(folder):
         found = _class_folders(directory, folder)
         if names is not None and found != names:
             odd = sorted(set(found) ^ set(names))
-            raise ValueError(f"{folder}: the splits have different classes: {', '.join(odd)}")
+            raise UserError(f"{folder}: the splits have different classes: {', '.join(odd)}")
         names = found
         lists[split] = [
             (file, label)
@@ -137,7 +136,7 @@ def _read_split_file(folder, split_file):
         lists[split] = [(folder / path, label) for path, label in entries]
         for path, _ in lists[split]:
             if not _inside(path, root):
-                raise ValueError(f"{split_file}: {one_line(path)} leads out of {folder}")
+                raise UserError(f"{split_file}: {one_line(path)} leads out of {folder}")
     return names, lists
 
 
@@ -145,15 +144,15 @@ def _read_class_names(path, names):
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ValueError(f"{path}: class names not read, {error.strerror}") from None
+        raise UserError(f"{path}: class names not read, {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: class names not read, it is no UTF-8 ({error})") from None
+        raise UserError(f"{path}: class names not read, it is no UTF-8 ({error})") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
         if one_line(line) != line:
-            raise ValueError(f"{path}: the class name {brief(line)} has odd characters; mend it")
+            raise UserError(f"{path}: the class name {brief(line)} has odd characters; mend it")
     if len(lines) != len(names):
-        raise ValueError(
+        raise UserError(
             f"{path} lists {len(lines)} classes, the images have {len(names)}; it needs one line "
             f"for each of: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
         )
@@ -188,7 +187,7 @@ def _on_disk(pictures, shape):
             file.flush()
             return np.memmap(file, np.uint8, "r+", shape=shape)
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{where}: {shape[0]:,} images, {gigabytes(math.prod(shape))}, do not go there "
             f"({error.strerror or error}); choose another disk with --data-dir, or fewer images"
         ) from None

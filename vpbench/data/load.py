@@ -6,6 +6,7 @@ A task is a name of catalogue.TASKS or any folder of images with one sub-folder 
 from dataclasses import replace
 from pathlib import Path
 
+from vpbench.common.errors import UserError
 from vpbench.data.twin import paint_twin
 from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
@@ -17,7 +18,7 @@ def load_task(name, data=None, preprocessing=None, folder=None):
     `data` gives the number of images wanted of each split (None: 500, 300, 1000 of a twin, all
     there are elsewhere). Images of real datasets and folders go through `preprocessing`, that of a
     backbone; twins are painted at 56 pixels. `folder` says where the folder is and how it is read,
-    if `name` is only its name: the keys of catalogue.folder_schema. Raises ValueError, in one line,
+    if `name` is only its name: the keys of catalogue.folder_schema. Raises UserError, in one line,
     if the data cannot be used.
     """
     preprocessing = preprocessing or Preprocessing(56, 56)
@@ -30,7 +31,7 @@ def load_task(name, data=None, preprocessing=None, folder=None):
         display = name if folder else task.display  # a folder may be called images, or 2750
         return replace(task, name=name, display=display)
     if name not in TASKS:
-        raise ValueError(
+        raise UserError(
             f"{name!r} is neither a folder of images nor one of the tasks: {', '.join(TASKS)}"
         )
     if is_twin(name):

@@ -2,6 +2,7 @@
 
 import sys
 
+from vpbench.common.errors import UserError
 from vpbench.common.locks import hold
 from vpbench.common.paths import data_dir
 from vpbench.data import cache
@@ -25,7 +26,7 @@ def prepare_all(names, backbones, data=None):
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
         legal = ", ".join(BACKBONES)
-        raise ValueError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
+        raise UserError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
     transforms = {Preprocessing(*BACKBONES[name].preprocessing) for name in backbones}
     for name in [known_dataset(name) for name in names or FACTS]:
         wanted = {transform: cache.parts(name, data, transform) for transform in transforms}

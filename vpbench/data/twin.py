@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import torch
 
+from vpbench.common.errors import UserError
 from vpbench.data.task import Split, Task
 from vpbench.spec.tasks import SPLITS, TASKS, task_facts
 
@@ -23,9 +24,9 @@ def paint_twin(name, data):
     for index, split in enumerate(SPLITS):
         count = data[split]
         if count is None:
-            raise ValueError(f"{name} is painted and has no end: say how many images of {split}")
+            raise UserError(f"{name} is painted and has no end: say how many images of {split}")
         if count < classes:
-            raise ValueError(f"{name} has {classes} classes; {split}: {count} images are too few")
+            raise UserError(f"{name} has {classes} classes; {split}: {count} images are too few")
         domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)
         images, groups = [], []
         for number in range(count):

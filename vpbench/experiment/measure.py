@@ -5,7 +5,7 @@ import time
 from functools import cache, partial
 
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import RecordError, UserError
 from vpbench.data.load import load_task
 from vpbench.experiment.provenance import describe_task, peak_memory, versions
 from vpbench.records import reading
@@ -25,7 +25,7 @@ def measure_all(specs, runs, measurements, device):
     for spec in specs:
         complaint = schema_check.complaint(spec, measurement_schema(), "spec")
         if complaint:
-            raise ValueError(complaint)
+            raise UserError(complaint)
     for number, spec in enumerate(specs, start=1):
         path = record_path(spec, measurements)
         name = f"[{number}/{len(specs)}] {spec['measurement']} {spec['task']}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import canonical
 from vpbench.common.locks import one_at_a_time
 from vpbench.compute import distributed
@@ -32,11 +33,11 @@ from vpbench.training.checkpoint import Checkpoint
 
 
 def check_spec(spec):
-    """Returns None if `spec` is legal; raises ValueError with one line if it is not."""
+    """Returns None if `spec` is legal; raises UserError with one line if it is not."""
     complaint = schema_check.complaint(spec, spec_schema(), "spec")
     complaint = complaint or misfit(spec["method"], spec["backbone"])
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
 
 
 def run(spec, task, backbone, checkpoint=None):

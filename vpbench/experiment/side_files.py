@@ -39,12 +39,12 @@ def examples(prompt, backbone, task, settings):
     split = task.splits["test"]
     _, first = np.unique(split.labels.numpy(), return_index=True)
     index = torch.from_numpy(np.sort(first)[:EXAMPLES])
-    placement = settings["placement"]
+    prompt_space = settings["prompt_space"]
     canvas = prompt.canvas()
-    if placement == "after_normalization":
+    if prompt_space == "normalized":
         canvas = canvas * backbone.std
     # Of an ensemble, the images of its first member.
-    classifier = prompted(prompt, backbone, lambda x: x, placement, settings["image_side"])
+    classifier = prompted(prompt, backbone, lambda x: x, prompt_space, settings["image_side"])
     pixels = classifier(split.images[index])[: len(index)] * backbone.std + backbone.mean
     seen = pixels.clamp(0, 1).mul(255).round().byte()
     return {

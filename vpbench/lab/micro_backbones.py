@@ -6,6 +6,7 @@ from pathlib import Path
 
 from safetensors import torch as safetensors
 
+from vpbench.common.errors import UserError
 from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer
 from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.preprocessing import Preprocessing
@@ -71,14 +72,14 @@ def load_weights(name, folder=WEIGHTS):
     path, card_path = folder / f"{name}.safetensors", folder / f"{name}.json"
     for file in (path, card_path):
         if not file.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{file} is missing; restore it from the repository, or train it anew with "
                 "`snakemake lab_weights`"
             )
     card, data = json.loads(card_path.read_text()), path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != card["sha256"]:
-        raise ValueError(
+        raise UserError(
             f"{path} has the SHA-256 {found[:12]}..., its card says {card['sha256'][:12]}...; "
             "restore both from the repository"
         )

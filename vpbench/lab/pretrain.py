@@ -18,6 +18,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.lab import micro_backbones
 from vpbench.lab.tokenizer import Tokenizer, collect_words
 from vpbench.twins import world
@@ -101,7 +102,7 @@ def train(
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
         if saved["steps"] != steps:
-            raise ValueError(
+            raise UserError(
                 f"{checkpoint} is of a training of {saved['steps']} steps, this one has {steps}; "
                 "remove it, or choose another --out"
             )
@@ -122,7 +123,7 @@ def train(
         x = torch.from_numpy(images[index]).permute(0, 3, 1, 2).float().div_(255)  # channels last
         value = loss(model, _augment((x - mean) / std, generator, flip), y[torch.from_numpy(index)])
         if not torch.isfinite(value):
-            raise ValueError(f"the loss of {log.stem} is {value.item()} at step {step}")
+            raise UserError(f"the loss of {log.stem} is {value.item()} at step {step}")
         rate = lr * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimiser.param_groups:
             group["lr"] = rate

@@ -5,6 +5,7 @@ import re
 
 import torch
 
+from vpbench.common.errors import UserError
 from vpbench.spec.tasks import TASKS, is_twin
 from vpbench.twins import world
 
@@ -52,14 +53,14 @@ class Tokenizer:
         split = [split_words(text) for text in texts]
         unknown = sorted({word for words in split for word in words} - set(self.tokens))
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"the micro-CLIP does not know the words: {', '.join(unknown)}; its vocabulary is "
                 "vpbench/lab/weights/clip_micro.words.txt: rename the classes or the text prompt"
             )
         tokens = torch.zeros(len(texts), CONTEXT_LENGTH, dtype=torch.long)
         for row, words in zip(tokens, split, strict=True):
             if len(words) > CONTEXT_LENGTH - 2:
-                raise ValueError(
+                raise UserError(
                     f"the text {' '.join(words)!r} has {len(words)} words; the micro-CLIP reads "
                     f"at most {CONTEXT_LENGTH - 2}: shorten the class name or the text prompt"
                 )

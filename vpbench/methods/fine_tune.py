@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.methods.fit import fit_seeded
 from vpbench.spec.text_prompts import text_prompts
 
@@ -50,7 +51,7 @@ def tuned(backbone, task, settings):
         model = _new_head(backbone, task)
         logits = partial(backbone.engine.forward, model)
     elif backbone.modality == "vision":
-        raise ValueError(f"{backbone.name} has no text features: use head: new")
+        raise UserError(f"{backbone.name} has no text features: use head: new")
     else:
         logits = model = TextHeadClassifier(backbone, task)
     model.to(backbone.device).requires_grad_(True)

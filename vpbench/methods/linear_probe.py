@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from vpbench.common.errors import UserError
 from vpbench.methods.fit import Fit, unselected
 from vpbench.training.evaluate import Evaluation, predict
 from vpbench.training.metrics import classification_metrics
@@ -27,7 +28,7 @@ def fit(backbone, task, settings, seed):
     }
     y = {name: split.labels.numpy() for name, split in task.splits.items()}
     if len(settings["C"]) > 1 and "validation" not in x:
-        raise ValueError(f"{task.name} has no validation split to choose C on: give a single C")
+        raise UserError(f"{task.name} has no validation split to choose C on: give a single C")
     best = None
     for c in sorted(settings["C"]):
         probe = LogisticRegression(C=c, max_iter=settings["max_iter"], random_state=seed)

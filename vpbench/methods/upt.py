@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from open_clip.transformer import Transformer
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.methods import token_fit
 from vpbench.prompts.token import ClassTexts, PromptedTower, initial_context, initial_tokens
 
@@ -20,7 +21,7 @@ class UnifiedPrompt(nn.Module):
         super().__init__()
         count, width = settings["context_tokens"], settings["width"]
         if width % settings["heads"]:
-            raise ValueError(f"width: {width} cannot be divided among {settings['heads']} heads")
+            raise UserError(f"width: {width} cannot be divided among {settings['heads']} heads")
         self.texts = ClassTexts(backbone, task, count, settings["class_name_at"])
         self.tower = PromptedTower(backbone)
         self.context = nn.Parameter(initial_context(backbone, count, None))

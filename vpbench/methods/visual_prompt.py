@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.methods.fit import Fit, unselected
 from vpbench.prompts.gradients import unit, unit_image
 from vpbench.prompts.label_maps import label_map
@@ -28,14 +29,14 @@ class Prompted(nn.Module):
         super().__init__()
         self.prompt, self.label_map = prompt, label_map
         self.__dict__["backbone"] = backbone  # not a submodule: it is frozen
-        self.placement, self.side = settings["placement"], settings["image_side"]
+        self.prompt_space, self.side = settings["prompt_space"], settings["image_side"]
 
     def forward(self, images):
         return self.answers(self.label_map, images)
 
     def answers(self, logits, images):
         """Returns what `logits` gives to prompted uint8 images, averaged over the members."""
-        classifier = prompted(self.prompt, self.backbone, logits, self.placement, self.side)
+        classifier = prompted(self.prompt, self.backbone, logits, self.prompt_space, self.side)
         return classifier(images).unflatten(0, (self.prompt.copies, -1)).mean(0)
 
     @contextmanager
@@ -61,11 +62,11 @@ class Prompted(nn.Module):
         return predict(answers, images, self.backbone.device)
 
 
-def prompted(prompt, backbone, logits, placement, side=None):
+def prompted(prompt, backbone, logits, prompt_space, side=None):
     """Returns the classifier uint8 images -> logits with `prompt` added.
 
-    `placement` is after_normalization (the official code: the prompt lives in normalised units)
-    or before_normalization (pixel units 0..1). The images are shrunk to `side` pixels before, in
+    `prompt_space` is normalized (the official code: the prompt lives in normalised units)
+    or pixel (pixel units 0..1). The images are shrunk to `side` pixels before, in
     the middle of black, if one is given.
     """
 
@@ -73,7 +74,7 @@ def prompted(prompt, backbone, logits, placement, side=None):
         found = backbone.scale_pixels(images)
         return found if side is None else shrunk(found, side)
 
-    if placement == "after_normalization":
+    if prompt_space == "normalized":
         return lambda images: logits(prompt(backbone.normalize(pixels(images))))
     return lambda images: logits(backbone.normalize(prompt(pixels(images))))
 
@@ -82,9 +83,7 @@ def shrunk(pixels, side):
     """Returns images [N, C, S, S] at `side` pixels in the middle of as much black as is needed."""
     size = pixels.shape[-1]
     if side > size:
-        raise ValueError(
-            f"image_side {side}: the backbone's images have {size} pixels; shrink them"
-        )
+        raise UserError(f"image_side {side}: the backbone's images have {size} pixels; shrink them")
     small = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     before = (size - side) // 2
     return F.pad(small, (before, size - side - before, before, size - side - before))
@@ -115,7 +114,7 @@ def build_optimiser(module, settings):
     if of_map:
         rate = settings["map_lr"]
         if rate is None:
-            raise ValueError(f"label_map {settings['label_map']} is trained: it needs a map_lr")
+            raise UserError(f"label_map {settings['label_map']} is trained: it needs a map_lr")
         groups.append({"params": of_map, "factor": rate / lr})
     if settings["optimiser"] == "adam":
         optimiser = torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999))

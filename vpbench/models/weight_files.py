@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from vpbench.common import paths
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
 from vpbench.spec.backbones import BACKBONES
 
@@ -19,7 +20,7 @@ PATIENCE = 5  # seconds for the hub's first answer; its own client would retry f
 def find(name):
     """Returns the path of the weights of the backbone `name`, fetched from the hub if need be.
 
-    Raises ValueError in one line that names the file and where to put it.
+    Raises UserError in one line that names the file and where to put it.
     """
     path = find_here(name)
     return path if path else fetch(name)
@@ -32,7 +33,7 @@ def find_here(name):
     found = [path for path in local_names(name) if path.is_file()]
     if len(found) > 1:
         listed = " and ".join(map(str, found))
-        raise ValueError(f"{name}: {listed} are both there; keep the one to use")
+        raise UserError(f"{name}: {listed} are both there; keep the one to use")
     if found:
         return found[0]
     cached = try_to_load_from_cache(*on_hub(name))
@@ -69,7 +70,7 @@ def fetch(name):
         get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the errors of its HTTP library have no common base
-        raise ValueError(
+        raise UserError(
             f"{name}: no weights here, and none from the hub ({first_line(error)}); put {file} of "
             f"https://huggingface.co/{repository} at {local_names(name)[0]}"
         ) from None
@@ -78,7 +79,7 @@ def fetch(name):
 def read(path):
     """Returns the tensors by name in a safetensors file or in a pickle of plain tensors.
 
-    Raises ValueError in one line for anything else.
+    Raises UserError in one line for anything else.
     """
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
 
@@ -89,7 +90,7 @@ def _read_safetensors(path):
     try:
         return load_file(path)
     except Exception as error:  # the file's own, or torch's of a kind of number it does not know
-        raise ValueError(
+        raise UserError(
             f"{path} is not a whole safetensors file ({first_line(error)}); copy or download it "
             "again"
         ) from None
@@ -99,7 +100,7 @@ def _read_pickle(path):
     document = load_plain(path)
     state = document.get("state_dict", document) if isinstance(document, dict) else None
     if not is_state(state) or not state:
-        raise ValueError(f"{path} is not a state dict: expected tensors by name")
+        raise UserError(f"{path} is not a state dict: expected tensors by name")
     return dict(state)
 
 
@@ -125,10 +126,10 @@ def load_plain(path):
         if not is_torchscript(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # readers of damaged files raise anything at all
-        raise ValueError(
+        raise UserError(
             f"{path} is not opened: it is not a file of plain tensors ({_cause(error)})"
         ) from None
-    raise ValueError(
+    raise UserError(
         f"{path} is a TorchScript archive, which is a program and not only weights; "
         "take the safetensors file of the same weights from the hub"
     )
@@ -167,15 +168,15 @@ def fill(model, state, path):
     for keys, problem in ((missing, "lacks"), (unknown, "has, unknown to the model,")):
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise ValueError(f"{path} is of another model: it {problem} {one_line(keys[0])}{more}")
+            raise UserError(f"{path} is of another model: it {problem} {one_line(keys[0])}{more}")
     if shaped:
         key = shaped[0]
-        raise ValueError(
+        raise UserError(
             f"{path} is of another model: {key} is {list(state[key].shape)}, "
             f"expected {list(own[key].shape)}"
         )
     for key, value in state.items():
         if value.is_floating_point() and not value.float().isfinite().all():
-            raise ValueError(f"{path} is damaged: {key} holds values that are not finite")
+            raise UserError(f"{path} is damaged: {key} holds values that are not finite")
     model.load_state_dict(state)
     return model

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load, save
 
 from vpbench.common import atomic_files, strict_json
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
 from vpbench.prompts.pixel import part, restore_prompt
 from vpbench.spec import schema_check
@@ -23,8 +24,8 @@ OF_MAP = "label_map"  # the part of a file that is not the prompt's
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
 _USED = (
-    *("template", "size", "squash", "operation", "members", "gradient"),
-    *("placement", "image_side", "label_map", "source_classes", "reader"),
+    *("template", "size", "bound", "operation", "ensemble_size", "gradient"),
+    *("prompt_space", "image_side", "label_map", "source_classes", "text_encoder"),
     *("text_prompt", "class_names", "position_range", "test_position"),
 )
 LEGAL = {
@@ -85,21 +86,21 @@ def load_prompt(path, backbone):
     path, card_path = _named(path, ".safetensors"), _named(path, ".json")
     for file in (path, card_path):
         if not file.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{file} is missing: a prompt is a .safetensors file and its .json card"
             )
     card = _read_card(card_path)
     data = path.read_bytes()
     if sha256(data).hexdigest() != card["sha256"]:
-        raise ValueError(f"{path} is not the file its card {card_path} was written for")
+        raise UserError(f"{path} is not the file its card {card_path} was written for")
     if card["backbone"] != backbone.name or card["weights"] != backbone.weights_hash:
-        raise ValueError(
+        raise UserError(
             f"{path} was made for {one_line(card['backbone'][:80])} "
             f"(weights {one_line(card['weights'][:12])}), not for {backbone.name} "
             f"(weights {backbone.weights_hash[:12]}); load that backbone, or fit a new prompt"
         )
     if card["image_size"] != backbone.image_size:
-        raise ValueError(
+        raise UserError(
             f"{path} was made for images of {card['image_size']} pixels, {backbone.name} takes "
             f"{backbone.image_size}"
         )
@@ -110,7 +111,7 @@ def load_prompt(path, backbone):
         prompt = restore_prompt(card["settings"], card["image_size"], own)
     except Exception as error:  # of what is no safetensors file, or holds other tensors
         reason = first_line((str(error).strip().splitlines() or [error])[-1])
-        raise ValueError(f"{path} does not hold the prompt of its card: {reason}") from None
+        raise UserError(f"{path} does not hold the prompt of its card: {reason}") from None
     return prompt.to(backbone.device), card | {"label_map": of_map}
 
 
@@ -121,15 +122,15 @@ def _read_card(path):
     except ValueError:
         card = None
     if not isinstance(card, dict):
-        raise ValueError(f"{path} is not the card of a prompt: broken JSON")
+        raise UserError(f"{path} is not the card of a prompt: broken JSON")
     missing = [key for key in CARD if key not in card]
     if missing:
-        raise ValueError(f"{path} is not the card of a prompt: it lacks {missing[0]!r}")
+        raise UserError(f"{path} is not the card of a prompt: it lacks {missing[0]!r}")
     if card["schema"] != SCHEMA:
-        raise ValueError(f"{path}: schema is {brief(card['schema'])}, this version reads {SCHEMA}")
+        raise UserError(f"{path}: schema is {brief(card['schema'])}, this version reads {SCHEMA}")
     complaint = schema_check.complaint(card, LEGAL, path)
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     return card
 
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.models.backbone import load_backbone
 from vpbench.spec.text_prompts import text_prompts
 
@@ -196,7 +197,7 @@ def ensemble(backbone, task):
             continue
         readable.append(texts)
     if not readable:
-        raise ValueError(f"the label map ensemble: {backbone.name} reads none of its templates")
+        raise UserError(f"the label map ensemble: {backbone.name} reads none of its templates")
     return readable
 
 
@@ -212,24 +213,24 @@ def drawn(backbone, task, seed):
     return torch.randperm(source, generator=generator)[: enough(backbone, task)]
 
 
-def nearest(backbone, task, reader):
+def nearest(backbone, task, text_encoder):
     """Returns the numbers of the source classes whose names are nearest in meaning.
 
-    `reader` is the name of a vision-language backbone: its text features are compared.
+    `text_encoder` is the name of a vision-language backbone: its text features are compared.
     """
     if not backbone.source_classes:
-        raise ValueError(f"the label map semantic: {backbone.name} has no names of its classes")
+        raise UserError(f"the label map semantic: {backbone.name} has no names of its classes")
     enough(backbone, task)
-    texts = load_backbone(reader, backbone.device).text_features
+    texts = load_backbone(text_encoder, backbone.device).text_features
     sources = texts(text_prompts(task.template, backbone.source_classes))
     return one_to_one(sources @ texts(text_prompts(task.template, task.class_names)).t())
 
 
 def enough(backbone, task):
-    """Returns the number of classes of a task; raises ValueError if the backbone has fewer."""
+    """Returns the number of classes of a task; raises UserError if the backbone has fewer."""
     classes, source = len(task.class_names), backbone.model.num_classes
     if classes > source:
-        raise ValueError(
+        raise UserError(
             f"{task.name} has {classes} classes, {backbone.name} only {source} source classes: "
             "a hard-coded mapping needs at least as many"
         )
@@ -245,14 +246,14 @@ def source_numbers(backbone, task, source_classes):
         if len(known) >= MANY:
             known = get_close_matches(unknown[0], known, 5)
             says = f"nearest of its {len(backbone.source_classes)} classes are"
-        raise ValueError(
+        raise UserError(
             f"source_classes: {backbone.name} has no class {unknown[0]!r}; {says}: "
             f"{', '.join(known) or 'not named'}"
         )
     if len(set(source_classes)) != len(task.class_names) or len(source_classes) != len(
         task.class_names
     ):
-        raise ValueError(
+        raise UserError(
             f"source_classes: {', '.join(source_classes)}: {task.name} needs "
             f"{len(task.class_names)} different ones"
         )
@@ -271,7 +272,7 @@ VISION = {  # label map -> function of a backbone, a task, settings and a seed
     ),
     "random": lambda backbone, task, settings, seed: Drawn(backbone, drawn(backbone, task, seed)),
     "semantic": lambda backbone, task, settings, seed: Chosen(
-        backbone, nearest(backbone, task, settings["reader"])
+        backbone, nearest(backbone, task, settings["text_encoder"])
     ),
     "frequency": lambda backbone, task, settings, seed: Frequency(backbone, first(backbone, task)),
     "iterative": lambda backbone, task, settings, seed: Iterative(backbone, first(backbone, task)),
@@ -303,20 +304,22 @@ def named_or_first(backbone, task, source_classes):
 def label_map(backbone, task, settings, seed=0):
     """Returns the label map of the settings of a prompt, on the backbone's device.
 
-    `settings` has label_map, its name; source_classes, those of a hard-coded map; and reader, the
-    vision-language backbone that compares the names of a semantic map. Raises ValueError where the
+    `settings` has label_map, its name; source_classes, those of a hard-coded map; and text_encoder, the
+    vision-language backbone that compares the names of a semantic map. Raises UserError where the
     map does not fit the backbone.
     """
     name = settings["label_map"]
     fitting = VISION_LANGUAGE if backbone.modality == "vision_language" else VISION
     if name not in fitting:
-        raise ValueError(
+        raise UserError(
             f"the label map {name!r} does not fit {backbone.name}; use {', '.join(fitting)}"
         )
     if settings["source_classes"] and name != "hard_coded":
-        raise ValueError(f"source_classes are for the label map hard_coded; {name} has none")
-    if (settings["reader"] is None) == (name == "semantic"):
-        raise ValueError("reader, a vision-language backbone, is for the label map semantic alone")
+        raise UserError(f"source_classes are for the label map hard_coded; {name} has none")
+    if (settings["text_encoder"] is None) == (name == "semantic"):
+        raise UserError(
+            "text_encoder, a vision-language backbone, is for the label map semantic alone"
+        )
     if backbone.modality == "vision_language":
         return fitting[name](backbone, task)
     return fitting[name](backbone, task, settings, seed)

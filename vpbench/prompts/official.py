@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.common.messages import brief
 from vpbench.common.strict_json import computable
@@ -18,18 +19,18 @@ PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
 # The recipe of main_clip.py and main_vision.py, which the checkpoint does not hold.
 RECIPE = {
     "init": "normal",
-    "squash": "none",
+    "bound": "none",
     "operation": "add",
-    "members": 1,
-    "placement": "after_normalization",
+    "ensemble_size": 1,
+    "prompt_space": "normalized",
     "image_side": None,
-    "input_diversity": "none",
+    "augmentation": "none",
     "optimiser": "sgd",
     "momentum": 0.9,
     "gradient": "plain",
     "map_lr": None,
     "source_classes": None,
-    "reader": None,
+    "text_encoder": None,
     "text_prompt": None,
     "class_names": None,
     "position_range": "official",
@@ -39,7 +40,7 @@ RECIPE = {
     "schedule": "cosine",
     "warm_up": 0,
     "warm_up_steps": 1000,
-    "evaluate_at": 1,
+    "eval_epochs": 1,
 }
 BY_MODALITY = {
     "vision_language": {"label_map": "text", "batch_size": 256},
@@ -52,16 +53,16 @@ def load_checkpoint(path, backbone, task, **changes):
 
     The file holds the prompt, the epoch and the best test accuracy, but not the recipe: the
     defaults of the official scripts are taken, with `changes`. A patch does not say whether its
-    place was fixed: give template="fixed_patch" or "random_patch". Raises ValueError in one line
+    place was fixed: give template="fixed_patch" or "random_patch". Raises UserError in one line
     if the file is no such checkpoint or does not fit the backbone.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
+        raise UserError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
     document = weight_files.load_plain(path)
     state = document.get("state_dict") if isinstance(document, dict) else None
     if not weight_files.is_state(state) or not all(v.is_floating_point() for v in state.values()):
-        raise ValueError(f"{path} is not a checkpoint of the official code: it has no state_dict")
+        raise UserError(f"{path} is not a checkpoint of the official code: it has no state_dict")
     template, size = shape_of(state, path, backbone, changes.pop("template", None))
     settings = RECIPE | BY_MODALITY[backbone.modality] | changes
     settings |= {"template": template, "size": size}
@@ -69,7 +70,7 @@ def load_checkpoint(path, backbone, task, **changes):
         settings, settings_schema("visual_prompt", complete=True), "settings"
     )
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     state = {name: value.float() for name, value in state.items()}
     prompt = restore_prompt(settings, backbone.image_size, state).to(backbone.device)
     # The accuracy is the official code's own, of its best test epoch; nothing was measured here.
@@ -89,26 +90,26 @@ def shape_of(state, path, backbone, template):
     side, names = backbone.image_size, set(state)
     if names == set(PADDING):
         if template not in (None, "padding"):
-            raise ValueError(f"{path} holds a padding, not a {template}")
+            raise UserError(f"{path} holds a padding, not a {template}")
         template, size = "padding", side_of(state["pad_up"], -2)
         flat, upright = (1, 3, size, side), (1, 3, side - 2 * size, size)
         expected = dict(zip(PADDING, (flat, flat, upright, upright), strict=True))
     elif names == {"patch"}:
         if template not in ("fixed_patch", "random_patch"):
-            raise ValueError(
+            raise UserError(
                 f"{path} holds a patch and does not say where it was put; "
                 "give template=fixed_patch or template=random_patch"
             )
         size = side_of(state["patch"], -1)
         expected = {"patch": (1, 3, size, size)}
     else:
-        raise ValueError(
+        raise UserError(
             f"{path} holds no prompt of the official code: expected {', '.join(PADDING)} or "
             f"patch, found {brief(', '.join(sorted(names)[:4])) if names else 'nothing'}"
         )
     for name, shape in expected.items():
         if tuple(state[name].shape) != shape:
-            raise ValueError(
+            raise UserError(
                 f"{path} does not fit {backbone.name}, which takes images of {side} pixels: "
                 f"{name} is {list(state[name].shape)}, expected {list(shape)}"
             )

@@ -11,22 +11,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SQUASHES = {"none": lambda x: x, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+from vpbench.common.errors import UserError
+
+BOUNDS = {"none": lambda x: x, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 LOW_RANK_STD = 0.01  # of the second factor at the start, as in LoR-VP
 
 
 class Prompt(nn.Module):
     """What all prompts share: a picture, the canvas, that is added to every image.
 
-    `squash` bounds its values (adversarial reprogramming: tanh). With the operation `multiply` each
+    `bound` bounds its values (adversarial reprogramming: tanh). With the operation `multiply` each
     pixel is multiplied by 1 + the canvas instead.
     """
 
     copies = 1  # prompted images per image
 
-    def __init__(self, squash="none", operation="add"):
+    def __init__(self, bound="none", operation="add"):
         super().__init__()
-        self.squash, self.operation = SQUASHES[squash], operation
+        self.bound, self.operation = BOUNDS[bound], operation
 
     @property
     def members(self):
@@ -58,7 +60,7 @@ class Padding(Prompt):
     def __init__(self, image_size, size, init="normal", generator=None, **form):
         super().__init__(**form)
         if not 1 <= 2 * size <= image_size:
-            raise ValueError(
+            raise UserError(
                 f"padding of size {size} does not fit images of {image_size} pixels; "
                 f"choose 1 to {image_size // 2}"
             )
@@ -72,7 +74,7 @@ class Padding(Prompt):
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
         hole = self.pad_up.new_zeros(1, 3, self.inner, self.inner)
         up, down, left, right = map(
-            self.squash, (self.pad_up, self.pad_down, self.pad_left, self.pad_right)
+            self.bound, (self.pad_up, self.pad_down, self.pad_left, self.pad_right)
         )
         return torch.cat([up, torch.cat([left, hole, right], 3), down], 2)
 
@@ -88,7 +90,7 @@ class FixedPatch(Prompt):
 
     def canvas(self):
         """Returns the prompt alone [1, C, S, S]."""
-        return _placed(self.squash(self.patch), 0, 0, self.image_size)
+        return _placed(self.bound(self.patch), 0, 0, self.image_size)
 
 
 class RandomPatch(Prompt):
@@ -110,7 +112,7 @@ class RandomPatch(Prompt):
         self.positions = image_size - size + (1 if position_range == "full" else 0)
         self.position = None  # the one that is held
         if self.positions < 1:
-            raise ValueError(
+            raise UserError(
                 f"a random patch of the full side {size} has no position in the official range; "
                 "use position_range: full"
             )
@@ -133,12 +135,12 @@ class RandomPatch(Prompt):
     def canvas(self):
         """Returns the prompt alone [1, C, S, S] at the position for this batch."""
         row, column = self.position or self._draw()
-        return _placed(self.squash(self.patch), row, column, self.image_size)
+        return _placed(self.bound(self.patch), row, column, self.image_size)
 
 
 def _check_patch(image_size, size):
     if not 1 <= size <= image_size:
-        raise ValueError(
+        raise UserError(
             f"a patch of size {size} does not fit images of {image_size} pixels; "
             f"choose 1 to {image_size}"
         )
@@ -155,7 +157,7 @@ class LowRank(Prompt):
     def __init__(self, image_size, size, init="normal", generator=None, **form):
         super().__init__(**form)
         if not 1 <= size <= image_size:
-            raise ValueError(
+            raise UserError(
                 f"a low-rank prompt of rank {size} does not fit images of {image_size} pixels; "
                 f"choose 1 to {image_size}"
             )
@@ -165,7 +167,7 @@ class LowRank(Prompt):
 
     def canvas(self):
         """Returns the prompt alone [1, C, S, S]."""
-        return self.squash(self.rows @ self.columns)
+        return self.bound(self.rows @ self.columns)
 
 
 class Conditional(Prompt):
@@ -180,7 +182,7 @@ class Conditional(Prompt):
         super().__init__(**form)
         pools = int(math.log2(size))
         if 2**pools != size or pools > len(self.WIDTHS) or image_size % size:
-            raise ValueError(
+            raise UserError(
                 f"a conditional prompt with a mask of squares of {size} pixels does not fit images "
                 f"of {image_size}; choose a power of 2 up to {2 ** len(self.WIDTHS)} that divides "
                 "the image"
@@ -203,7 +205,7 @@ class Conditional(Prompt):
 
     def canvas(self):
         """Returns the prompt [1, C, S, S] before its masks, which are those of images."""
-        return self.squash(self.picture)
+        return self.bound(self.picture)
 
     def forward(self, x):
         mask = self.mask(x).repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
@@ -230,16 +232,16 @@ class Whole(Prompt):
 
     def __init__(self, prompt):
         super().__init__()
-        self.operation, self.squash = prompt.operation, prompt.squash
+        self.operation, self.bound = prompt.operation, prompt.bound
         if isinstance(prompt, RandomPatch | LowRank | Conditional | Nothing):
-            raise ValueError(
+            raise UserError(
                 "gradient: unit_image is for prompts of one place: padding and fixed_patch"
             )
-        if self.squash(torch.zeros(())) != 0:
-            raise ValueError(
+        if self.bound(torch.zeros(())) != 0:
+            raise UserError(
                 "gradient: unit_image needs a prompt of zeros to do nothing: no sigmoid"
             )
-        prompt.squash = SQUASHES["none"]
+        prompt.bound = BOUNDS["none"]
         self.picture = nn.Parameter(prompt.canvas().detach().clone())
         for parameter in prompt.parameters():
             parameter.data.fill_(1)
@@ -252,7 +254,7 @@ class Whole(Prompt):
 
     def canvas(self):
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
-        return self.squash(self.picture)  # without the mask, so that all of it has a gradient
+        return self.bound(self.picture)  # without the mask, so that all of it has a gradient
 
 
 class Ensemble(nn.Module):
@@ -287,23 +289,27 @@ PROMPTS = {
 
 def build_prompt(
     template, image_size, size, *, init="normal", generator=None, position_range="full",
-    test_position="centre", squash="none", operation="add", members=1, gradient="plain",
+    test_position="centre", bound="none", operation="add", ensemble_size=1, gradient="plain",
 ):  # fmt: skip
     """Returns an untrained prompt of the given template and size."""
     if template not in PROMPTS:
-        raise ValueError(f"unknown template {template!r}; choose one of: {', '.join(PROMPTS)}")
-    form = {"squash": squash, "operation": operation}
+        raise UserError(f"unknown template {template!r}; choose one of: {', '.join(PROMPTS)}")
+    form = {"bound": bound, "operation": operation}
     if template == "random_patch":
         form |= {"position_range": position_range, "test_position": test_position}
-    built = [PROMPTS[template](image_size, size, init, generator, **form) for _ in range(members)]
+    built = [
+        PROMPTS[template](image_size, size, init, generator, **form) for _ in range(ensemble_size)
+    ]
     if gradient == "unit_image":
         built = [Whole(prompt) for prompt in built]
-    return built[0] if members == 1 else Ensemble(built)
+    return built[0] if ensemble_size == 1 else Ensemble(built)
 
 
 def prompt_of(settings, image_size, generator, init=None):
     """Returns an untrained prompt as `settings` of a recipe say; `init` instead of theirs."""
-    keys = (*("position_range", "test_position", "squash", "operation", "members", "gradient"),)
+    keys = (
+        *("position_range", "test_position", "bound", "operation", "ensemble_size", "gradient"),
+    )
     return build_prompt(
         settings["template"], image_size, settings["size"], init=init or settings["init"],
         generator=generator, **{key: settings[key] for key in keys},
@@ -323,7 +329,7 @@ def adds_one_canvas(settings):
     return (
         settings["operation"] == "add"
         and settings["template"] != "conditional"
-        and (settings["members"], settings["image_side"]) == (1, None)
+        and (settings["ensemble_size"], settings["image_side"]) == (1, None)
     )
 
 

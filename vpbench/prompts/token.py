@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.transformer import VisionTransformer
 
+from vpbench.common.errors import UserError
 from vpbench.spec.text_prompts import refine_class_name
 
 STD = 0.02  # of a context that starts at random, in CoOp
@@ -72,10 +73,10 @@ def layout(name, before, after):
 
 
 def text_tower(backbone):
-    """Returns the model whose text tower takes learned tokens; ValueError if it is none."""
+    """Returns the model whose text tower takes learned tokens; UserError if it is none."""
     model = backbone.model
     if not (isinstance(model, CLIP) and model.text_pool_type == "argmax"):
-        raise ValueError(
+        raise UserError(
             f"{backbone.name} has no text tower that takes context tokens: it is not open_clip's "
             "CLIP; choose one of its backbones, e.g. clip_vit_b32"
         )
@@ -89,7 +90,7 @@ def check_room(backbone, task, names, lengths, count):
     room = backbone.model.context_length - 2 - stop - int(lengths[longest])  # less start and end
     if count > room:
         advice = f"take at most {room}" if room > 0 else "give it a shorter name (class_names)"
-        raise ValueError(
+        raise UserError(
             f"{count} context tokens and the class {names[longest]!r} of {task.name} are more than "
             f"{backbone.name} reads, {backbone.model.context_length} tokens with start and end; "
             f"{advice}"
@@ -105,7 +106,7 @@ def worded_tokens(backbone, text):
 def initial_context(backbone, count, words, copies=None):
     """Returns context tokens [M, W], or [copies, M, W]: those of `words`, or else random ones.
 
-    Raises ValueError if the words are not `count` tokens.
+    Raises UserError if the words are not `count` tokens.
     """
     width = text_tower(backbone).token_embedding.embedding_dim
     shape = (count, width) if copies is None else (copies, count, width)
@@ -113,7 +114,7 @@ def initial_context(backbone, count, words, copies=None):
         return STD * torch.randn(shape)
     tokens = worded_tokens(backbone, words).to(backbone.device)
     if len(tokens) != count:
-        raise ValueError(
+        raise UserError(
             f"context_words: {words!r} is {len(tokens)} tokens of {backbone.name}, but "
             f"context_tokens is {count}; give {len(tokens)}, or other words"
         )
@@ -156,10 +157,10 @@ class PromptedTower:
 
 
 def image_tower(backbone):
-    """Returns the transformer that takes learned tokens; ValueError if it is none."""
+    """Returns the transformer that takes learned tokens; UserError if it is none."""
     tower = backbone.frozen
     if not (isinstance(tower, VisionTransformer) and tower.pool_type == "tok"):
-        raise ValueError(
+        raise UserError(
             f"{backbone.name} has no image tower that takes tokens: it is not open_clip's vision "
             "transformer; choose one that has it, e.g. clip_vit_b32"
         )
@@ -170,12 +171,12 @@ def initial_tokens(backbone, count, depth, init="uniform"):
     """Returns untrained tokens [depth, T, W] of an image; a `depth` of None means every layer.
 
     They are uniform in plus or minus sqrt(6 / (3 P^2 + W)), P being the side of a patch, as in VPT,
-    or `normal`, as a context. Raises ValueError if there are fewer layers.
+    or `normal`, as a context. Raises UserError if there are fewer layers.
     """
     tower = image_tower(backbone)
     layers, width = tower.transformer.layers, tower.transformer.width
     if depth is not None and depth > layers:
-        raise ValueError(f"depth: {depth} layers, but {backbone.name} has {layers}; take fewer")
+        raise UserError(f"depth: {depth} layers, but {backbone.name} has {layers}; take fewer")
     shape = (depth or layers, count, width)
     if init == "normal":
         return STD * torch.randn(shape)

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from vpbench.common import strict_json
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import RecordError, UserError
 from vpbench.common.hashing import digest
 from vpbench.common.messages import brief, first_line
 from vpbench.records.paths import MANIFEST, record_path
@@ -51,12 +51,12 @@ def arrays(record, name):
         with ZipFile(path) as file:
             size = sum(member.file_size for member in file.infolist())
         if size > LARGEST:
-            raise ValueError(f"it would take {size:,} bytes of memory")
+            raise UserError(f"it would take {size:,} bytes of memory")
         with np.load(path, allow_pickle=False) as file:
             found = dict(file)
         shapes = {found[key].shape for key in ALIGNED.get(name, ())}
         if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-            raise ValueError(f"{', '.join(ALIGNED[name])} are not lists of one length")
+            raise UserError(f"{', '.join(ALIGNED[name])} are not lists of one length")
         return found
     except FileNotFoundError:
         raise RecordError(f"{path} is missing; delete its record and run it again") from None

@@ -24,7 +24,14 @@ ANALYSES = {
             *("figure3", "figure4", "comparisons", "dataset_properties", "ablation_prompt_size"),
             *("single_pixel", "label_mapping", "text_prompt_quality", "ablation_architecture"),
             *("prompt_gallery", "selection_gap", "zero_shot_audit", "deployability", "transfer"),
-            *("cost", "methods", "peculiarities", "mapping_vs_prompt", "data_fraction", "budget"),
+            *(
+                "cost",
+                "methods",
+                "recipe_factorial",
+                "mapping_vs_prompt",
+                "data_fraction",
+                "budget",
+            ),
             *("recipe_search", "speedrun"),
         )
     },

@@ -7,6 +7,8 @@ say which it took, is DATASET.READING. Names are spelled as on disk, see text.re
 import hashlib
 from pathlib import Path
 
+from vpbench.common.errors import UserError
+
 FOLDER = Path(__file__).parent / "manifests"
 # CIFAR: fine_label_names and label_names of the archives. Food101, Resisc45: names of the folders.
 # Flowers102, EuroSAT, UCF101, OxfordPets, DTD: CoOp's split files; eurosat.folders: its folders.
@@ -41,17 +43,17 @@ MANIFESTS = {  # name -> SHA-256 of the file
 def read_manifest(name):
     """Returns the class names of the list `name`, in the order of the labels.
 
-    Raises ValueError in one line for an unknown list or a file that was changed.
+    Raises UserError in one line for an unknown list or a file that was changed.
     """
     if name not in MANIFESTS:
-        raise ValueError(
+        raise UserError(
             f"class_names: {name!r} is not a list of names; choose one of: {', '.join(MANIFESTS)}"
         )
     path = FOLDER / f"{name}.txt"
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != MANIFESTS[name]:
-        raise ValueError(
+        raise UserError(
             f"{path} was changed: its SHA-256 is {found}, expected {MANIFESTS[name]}; restore it, "
             "or give other names in the settings"
         )

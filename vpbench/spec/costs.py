@@ -90,7 +90,9 @@ def passes_of(spec):
     settings = spec["settings"]
     epochs, looks = settings.get("epochs", 1), 1
     if nothing_to_train(settings):
-        return settings["members"] * sum(images.values())  # its label map may be counted on train
+        return settings["ensemble_size"] * sum(
+            images.values()
+        )  # its label map may be counted on train
     if "epochs" in settings:
         looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
     held_out = sum(images.values()) - images["train"]
@@ -98,7 +100,7 @@ def passes_of(spec):
     per_image = PASSES[spec["method"]] + there_and_back
     passes = epochs * per_image * images["train"]
     passes += looks * held_out * (1 + texts_of(spec, BATCH))
-    return settings.get("members", 1) * passes
+    return settings.get("ensemble_size", 1) * passes
 
 
 def texts_of(spec, batch):

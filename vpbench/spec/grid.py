@@ -50,7 +50,7 @@ class Grid(NamedTuple):
 def expand(config, where):
     """Returns the `Grid` of a configuration, which comes from the file(s) `where`.
 
-    Raises ValueError, in one line, if something in it is not legal.
+    Raises UserError, in one line, if something in it is not legal.
     """
     refuse(schema_check.complaint(config, config_schema(), where))
     check_names(config, {"tasks": config["tasks"], "grid": []}, where)
@@ -74,9 +74,9 @@ def expand(config, where):
         if name not in ANALYSES:
             refuse(f"{where} at analyses: {name!r} is none; they are: {', '.join(ANALYSES)}")
         check_names(config, slice_, f"{where} at analyses.{name}")
-    for name in config.get("around_the_paper", []):
+    for name in config.get("extensions", []):
         if name not in config["analyses"]:
-            refuse(f"{where} at around_the_paper: {name!r} is not in analyses")
+            refuse(f"{where} at extensions: {name!r} is not in analyses")
     for name, measurement in measurements(config).items():
         check_names(config, measurement["runs"], f"{where} at measurements.{name}.runs")
     check_conflicts(blocks, where)

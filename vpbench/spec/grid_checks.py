@@ -3,6 +3,7 @@
 import math
 from itertools import combinations
 
+from vpbench.common.errors import UserError
 from vpbench.spec import methods as methods_module
 from vpbench.spec import schema_check
 from vpbench.spec.blocks import variants
@@ -14,9 +15,9 @@ MOST = 100_000  # runs of a block
 
 
 def refuse(complaint):
-    """Returns None if there is nothing to complain about, else raises ValueError with that line."""
+    """Returns None if there is nothing to complain about, else raises UserError with that line."""
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
 
 
 def check_changes(changes, where, methods):

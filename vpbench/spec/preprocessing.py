@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
 
 # Pillow would also read formats for which it starts another program, as Ghostscript for EPS.
@@ -49,11 +50,11 @@ def preprocess(image, preprocessing):
 def open_image(path):
     """Returns the image file as a PIL image in RGB, whatever its mode.
 
-    Raises ValueError, in one line, if it is none, or one that would take the machine's memory.
+    Raises UserError, in one line, if it is none, or one that would take the machine's memory.
     """
     where = one_line(path)
     if not os.path.isfile(path):  # of a pipe Pillow would wait for the end
-        raise ValueError(f"{where}: the image is missing")
+        raise UserError(f"{where}: the image is missing")
     try:
         with Image.open(path, formats=FORMATS) as file:
             # Pillow warns when it goes from a palette with transparency straight to RGB.
@@ -61,11 +62,11 @@ def open_image(path):
             image = image.convert("RGB")
     except Exception as error:  # readers of damaged files raise anything at all
         reason = first_line(error)
-        raise ValueError(
+        raise UserError(
             f"{where}: the image cannot be read ({reason}); replace or remove it"
         ) from None
     if file.mode.startswith(("I", "F")):
-        raise ValueError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
+        raise UserError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
     if max(image.size) > SLENDER * min(image.size):
-        raise ValueError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
+        raise UserError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
     return image

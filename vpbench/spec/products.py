@@ -9,7 +9,7 @@ from vpbench.spec.grid import job_files, measurement_files, selection
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
 
 
-PAGE_AROUND = "results/methods.html"  # of the methods around the paper
+EXTENSIONS_PAGE = "results/methods.html"  # of the methods around the paper
 
 
 def digests(grid, name, slice_):

@@ -1,5 +1,6 @@
 """Recipes: the settings of a method for a backbone, as a configuration file gives them."""
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 from vpbench.common.strict_yaml import read_config
 from vpbench.spec import schema_check
@@ -16,7 +17,7 @@ def read_configs(configs):
     for config in configs[1:]:
         changes = read_config(config)
         if not (isinstance(merged, dict) and isinstance(changes, dict)):
-            raise ValueError(f"{one_line(config)}: only mappings can be put together")
+            raise UserError(f"{one_line(config)}: only mappings can be put together")
         merged = changed(merged, changes)
     return merged, ", ".join(map(str, configs))
 
@@ -33,18 +34,18 @@ def changed(document, changes):
 def load_recipe(config, method, backbone, **changes):
     """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
 
-    Raises ValueError in one line if the file, a key or a value is not legal.
+    Raises UserError in one line if the file, a key or a value is not legal.
     """
     document = read_config(config)
     complaint = schema_check.complaint(document, config_schema(), str(config))
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     if method not in document["recipes"]:
-        raise ValueError(f"{config} has no recipe for {method!r}")
+        raise UserError(f"{config} has no recipe for {method!r}")
     settings = merge_settings(document["recipes"], method, backbone) | changes
     complaint = schema_check.complaint(
         settings, settings_schema(method, complete=True), f"{method} on {backbone}"
     )
     if complaint:
-        raise ValueError(complaint)
+        raise UserError(complaint)
     return settings

@@ -32,6 +32,6 @@ def warm_up_length(settings, steps):
 
 def looked_at(epoch, settings):
     """Returns whether validation and test are looked at after `epoch`; after the last always."""
-    wanted = settings["evaluate_at"]
+    wanted = settings["eval_epochs"]
     chosen = epoch % wanted == 0 if isinstance(wanted, int) else epoch in wanted
     return chosen or epoch == settings["epochs"]

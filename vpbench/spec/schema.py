@@ -210,7 +210,7 @@ def config_schema():
                 "propertyNames": plain,
                 "additionalProperties": closed_schema(reading, False),
             },
-            "around_the_paper": names | {"items": plain},  # those that `snakemake methods` makes
+            "extensions": names | {"items": plain},  # those that `snakemake methods` makes
         },
         [
             *("schema", "scale", "granularity", "data", "engine", "tasks", "backbones", "recipes"),

@@ -20,7 +20,7 @@ LABEL_MAPS = (  # those of section 3.3, then others' for each modality
 TRAINED_MAPS = ("learned_classifier", "linear")  # by steps, together with the prompt
 
 
-INPUT_DIVERSITY = ("none", "flip", "flip_crop", "resized_crop")  # of training images
+AUGMENTATIONS = ("none", "flip", "flip_crop", "resized_crop")  # of training images
 
 
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")  # auto: what the machine is fastest in
@@ -49,7 +49,7 @@ _OPTIMISER = {
     "warm_up": _SHARE,  # as a share of all steps ...
     "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
     # Epochs with a look at validation and test, or a number n: each n-th. The last always has one.
-    "evaluate_at": {"type": ["array", "integer"], "items": _COUNT, "minimum": 1},
+    "eval_epochs": {"type": ["array", "integer"], "items": _COUNT, "minimum": 1},
 }
 
 
@@ -68,7 +68,7 @@ _TOKENS = _OPTIMISER | {  # of learned tokens, by SGD
     "weight_decay": {"type": "number", "minimum": 0},
     "warm_up_lr": {"type": ["number", "null"], "minimum": 0},  # constant; null: linear up to lr
     "rate_changes": {"enum": ["step", "epoch"]},  # how often
-    "input_diversity": {"enum": list(INPUT_DIVERSITY)},
+    "augmentation": {"enum": list(AUGMENTATIONS)},
     "class_names": _WORDS["class_names"],
 }
 
@@ -94,13 +94,13 @@ _PROMPT = (
         # prompt's mask; of low_rank its rank
         "size": _COUNT,
         "init": {"enum": ["normal", "zeros"]},
-        "squash": {"enum": ["none", "tanh", "sigmoid"]},  # what bounds the prompt
+        "bound": {"enum": ["none", "tanh", "sigmoid"]},  # what bounds the prompt
         "operation": {"enum": ["add", "multiply"]},
-        "members": _COUNT,  # prompts whose answers are averaged
-        "placement": {"enum": ["after_normalization", "before_normalization"]},
+        "ensemble_size": _COUNT,  # prompts whose answers are averaged
+        "prompt_space": {"enum": ["normalized", "pixel"]},
         # The image is shrunk to so many pixels, in the middle of black; null: it is not
         "image_side": {"type": ["integer", "null"], "minimum": 1},
-        "input_diversity": {"enum": list(INPUT_DIVERSITY)},  # of the training images
+        "augmentation": {"enum": list(AUGMENTATIONS)},  # of the training images
         "optimiser": {"enum": ["sgd", "nesterov", "adam"]},
         "momentum": _SHARE,  # of adam: its first beta
         # As it is, divided by its L2 norm, or by that of the whole image's gradient (EVP)
@@ -109,7 +109,7 @@ _PROMPT = (
         "map_lr": _POSITIVE | {"type": ["number", "null"]},  # of a label map that is trained
         "source_classes": _NAMES,  # of a hard-coded map, one per class; null: the first ones
         # Of a semantic map: the vision-language backbone that compares the names of classes
-        "reader": {"type": ["string", "null"]},
+        "text_encoder": {"type": ["string", "null"]},
         # Random patch: may it reach the last row and column (the official code's never does),
         # and is it drawn anew at test time (as there) or put in the middle of its range?
         "position_range": {"enum": ["official", "full"]},

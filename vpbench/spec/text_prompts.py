@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from vpbench.common.errors import UserError
 from vpbench.spec.class_names import read_manifest
 
 
@@ -13,7 +14,7 @@ def refine_class_name(name):
 def text_prompts(template, class_names):
     """Returns one text per class: `template` with its {} replaced by the refined class name."""
     if template.count("{}") != 1:
-        raise ValueError(f"the text prompt {template!r} must contain {{}} exactly once")
+        raise UserError(f"the text prompt {template!r} must contain {{}} exactly once")
     return [template.replace("{}", refine_class_name(name)) for name in class_names]
 
 
@@ -30,7 +31,7 @@ def worded(task, settings):
     """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
     names = said_class_names(task.class_names, settings)
     if len(names) != len(task.class_names):
-        raise ValueError(
+        raise UserError(
             f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"
         )
     template = settings["text_prompt"] or task.template

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import RecordError, UserError
 from vpbench.compute import distributed
 from vpbench.compute.distributed import SIGNALS
 from vpbench.records.schema import difference
@@ -144,18 +144,18 @@ class Checkpoint:
 def load(path, about):
     """Returns (seconds, state) of the checkpoint `path` of the run `about`, on the CPU.
 
-    Raises ValueError with the reason if it is not sound or of another run. Nothing is unpickled
+    Raises UserError with the reason if it is not sound or of another run. Nothing is unpickled
     before its checksum is right and the run is this one, and then no more than plain values.
     """
     with open(path, "rb") as file:
         head = file.readline(200)
         found = re.fullmatch(HEAD.format(r"(\d+)", "([0-9a-f]{64})").encode(), head)
         if not found:
-            raise ValueError("it is no checkpoint of this version of vpbench")
+            raise UserError("it is no checkpoint of this version of vpbench")
         if int(found[1]) != FORMAT:
-            raise ValueError(f"its format is {int(found[1])}, this version reads {FORMAT}")
+            raise UserError(f"its format is {int(found[1])}, this version reads {FORMAT}")
         if hashlib.file_digest(file, "sha256").hexdigest() != found[2].decode():
-            raise ValueError("it is broken: its checksum is not that of its content")
+            raise UserError("it is broken: its checksum is not that of its content")
         file.seek(len(head))
         try:
             differing = difference(json.loads(file.readline()), about)
@@ -163,9 +163,9 @@ def load(path, about):
                 kept = torch.load(file, "cpu", weights_only=True)
                 return kept["seconds"], kept["state"]
         except Exception:  # whatever torch says of a state that `write` did not make
-            raise ValueError("it is broken: it holds no state of a run") from None
+            raise UserError("it is broken: it holds no state of a run") from None
     key, its, mine = differing
-    raise ValueError(f"its {key} is {its!r}, the run's is {mine!r}")
+    raise UserError(f"its {key} is {its!r}, the run's is {mine!r}")
 
 
 def put_aside(path, reason):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from vpbench.common.errors import UserError
 from vpbench.compute import distributed
 from vpbench.compute.engine import Engine, until_it_fits
 from vpbench.data.augmentation import changed, draw
@@ -44,7 +45,7 @@ def optimise(
     per split). Ties go to the earlier epoch. A batch is passed through `micro_batch` images at a
     time: as `engine` says, or fewer if memory is short; the gradients are those of the batch.
     (Only batch norm in training sees the images of a pass.) From a `checkpoint` the training goes
-    on where it was. Raises ValueError if the loss is not finite, Stopped after a signal to end.
+    on where it was. Raises UserError if the loss is not finite, Stopped after a signal to end.
     """
     engine, checkpoint = engine or Engine(), checkpoint or Checkpoint()
     device, batch_size = next(module.parameters()).device, settings["batch_size"]
@@ -57,7 +58,7 @@ def optimise(
     progress = Progress(min(engine.micro_batch or batch_size, batch_size))
     held = getattr(module, "held", nullcontext)  # what is drawn at random for a batch
     begin_epoch = getattr(module, "begin_epoch", lambda *_: None)  # what is counted for an epoch
-    diversity = settings.get("input_diversity", "none")
+    diversity = settings.get("augmentation", "none")
     by_epoch = settings.get("rate_changes") == "epoch"  # as in schedulers that step once an epoch
 
     parts = {"module": module, "optimiser": optimiser, "scaler": scaler}
@@ -91,7 +92,7 @@ def optimise(
         def check(value, kind):
             if not math.isfinite(value):
                 bar.close()  # the message gets a line of its own
-                raise ValueError(
+                raise UserError(
                     f"{description}: the {kind} loss is {value} after {taken()} of {steps} steps; "
                     "choose a smaller lr"
                 )

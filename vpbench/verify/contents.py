@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
 from vpbench.prompts import pixel
 from vpbench.prompts.files import load_prompt
@@ -44,7 +45,7 @@ SHAPE = {  # what the checks read of a run, beside what every reader needs; see 
 
 
 def read(path):
-    """Returns the record in the file `path`, with its `file`; raises ValueError in one line."""
+    """Returns the record in the file `path`, with its `file`; raises UserError in one line."""
     record = reading.read(path)
     if "measurement" not in record["spec"]:
         schema.shaped(record, SHAPE, path)
@@ -54,7 +55,7 @@ def read(path):
 def check_run(record):
     """Returns None if a loaded record of a run agrees with its side files and with itself.
 
-    Raises ValueError, in one line, at the first thing that does not.
+    Raises UserError, in one line, at the first thing that does not.
     """
     check_facts(record)
     predictions = reading.arrays(record, "predictions")
@@ -77,11 +78,11 @@ def check_measurement(record):
     path, rows = side_file(record, "arrays"), record["rows"]
     arrays = reading.arrays(record, "arrays")
     if "correct" not in arrays:
-        raise ValueError(f"{path}: lacks the array correct")
+        raise UserError(f"{path}: lacks the array correct")
     for name, values in arrays.items():
         key = {"correct": "accuracy"}.get(name, name)
         if values.dtype != bool or values.ndim != 2 or len(values) != len(rows):
-            raise ValueError(f"{path}: {name} is {described(values)}, not {len(rows)} rows of bool")
+            raise UserError(f"{path}: {name} is {described(values)}, not {len(rows)} rows of bool")
         for number, (row, hits) in enumerate(zip(rows, values, strict=True)):
             same(record, f"rows.{number}.images", row.get("images"), len(hits))
             close(record, f"rows.{number}.{key}", row.get(key), 100 * hits.mean(), path)
@@ -90,7 +91,7 @@ def check_measurement(record):
 def same(record, name, found, expected, source="expected"):
     """Returns None if a value of a record is what it should be."""
     if found != expected:
-        raise ValueError(f"{record['file']}: {name} is {brief(found)}, {source} {brief(expected)}")
+        raise UserError(f"{record['file']}: {name} is {brief(found)}, {source} {brief(expected)}")
 
 
 def close(record, name, found, expected, source, tolerance=ROUNDING):
@@ -100,7 +101,7 @@ def close(record, name, found, expected, source, tolerance=ROUNDING):
     else:
         right = math.isclose(found, expected, rel_tol=1e-5, abs_tol=tolerance)
     if not right:
-        raise ValueError(f"{record['file']}: {name} is {found}, but {source} gives {expected}")
+        raise UserError(f"{record['file']}: {name} is {found}, but {source} gives {expected}")
 
 
 def side_file(record, name, suffix=".npz"):
@@ -143,12 +144,12 @@ def check_predictions(record, arrays):
     for name, kinds in ARRAYS.items():
         values = arrays.get(name)
         if values is None:
-            raise ValueError(f"{path}: lacks the array {name}")
+            raise UserError(f"{path}: lacks the array {name}")
         if values.shape != (count,) or values.dtype.kind not in kinds:
-            raise ValueError(f"{path}: {name} is {described(values)}, not {count} of kind {kinds}")
+            raise UserError(f"{path}: {name} is {described(values)}, not {count} of kind {kinds}")
     values, times = np.unique(arrays["id"], return_counts=True)
     if len(values) < count:
-        raise ValueError(f"{path}: the id {values[times.argmax()]} is there {times.max()} times")
+        raise UserError(f"{path}: the id {values[times.argmax()]} is there {times.max()} times")
     for name in ("label", "prediction"):
         outside = (arrays[name] < 0) | (arrays[name] >= classes)
         first(path, arrays, outside, f"{name} is not one of {classes} classes")
@@ -166,7 +167,7 @@ def check_predictions(record, arrays):
 def first(path, arrays, wrong, reason):
     """Returns None if no image is `wrong` [N]; else the first one is named."""
     if wrong.any():
-        raise ValueError(f"{path}: image {arrays['id'][wrong.argmax()]}: {reason}")
+        raise UserError(f"{path}: image {arrays['id'][wrong.argmax()]}: {reason}")
 
 
 def check_metrics(record, arrays):
@@ -275,7 +276,7 @@ def check_card(record):
         differing = difference(card.get(key), value, key)
         if differing:
             name, found, wanted = differing
-            raise ValueError(f"{path}: {name} is {brief(found)}, its record says {brief(wanted)}")
+            raise UserError(f"{path}: {name} is {brief(found)}, its record says {brief(wanted)}")
     of_map = 0
     if settings["label_map"] in TRAINED_MAPS:
         of_map = sum(tensor.numel() for tensor in card["label_map"].values())
@@ -283,7 +284,7 @@ def check_card(record):
     same(record, "trained_parameters", found, count, "the prompt and its map have")
     if settings["template"] in PAPER_TEMPLATES:
         formula = pixel.parameter_count(settings["template"], card["image_size"], settings["size"])
-        formula = settings["members"] * formula + of_map
+        formula = settings["ensemble_size"] * formula + of_map
         same(record, "trained_parameters", found, formula, "section 3.2.2 gives")
 
 
@@ -292,12 +293,12 @@ def check_examples(record):
     path, arrays = side_file(record, "examples"), reading.arrays(record, "examples")
     for name in ("images", "prompted", "canvas", "labels"):
         if name not in arrays:
-            raise ValueError(f"{path}: lacks the array {name}")
+            raise UserError(f"{path}: lacks the array {name}")
     images, canvas = arrays["images"].astype(float), arrays["canvas"].astype(float)
     if arrays["prompted"].shape != images.shape or canvas.shape != images.shape[:0:-1]:
-        raise ValueError(f"{path}: images, prompted and canvas are of different shapes")
+        raise UserError(f"{path}: images, prompted and canvas are of different shapes")
     if not pixel.adds_one_canvas(record["spec"]["settings"]):
         return
     expected = 255 * np.clip(images / 255 + canvas.transpose(1, 2, 0), 0, 1)
     if np.abs(arrays["prompted"] - expected).max() > 0.51:  # rounded to whole numbers
-        raise ValueError(f"{path}: prompted is not images with the canvas added")
+        raise UserError(f"{path}: prompted is not images with the canvas added")

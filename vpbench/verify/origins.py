@@ -33,7 +33,7 @@ def known_weights(backbone):
 
 
 def check_weights(record):
-    """Returns whether the weights are here; raises ValueError if the run had others."""
+    """Returns whether the weights are here; raises UserError if the run had others."""
     spec, found = record["spec"], record["hashes"]["weights"]
     expected = known_weights(spec["backbone"])
     if expected is not None:

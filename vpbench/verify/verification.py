@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
 from vpbench.records import reading
 from vpbench.records.paths import MANIFEST, record_path
@@ -55,17 +56,17 @@ def verify(results, wanted, where, deep=False, device="cpu"):
     `where` names the configuration. Every record is compared with the spec that is asked for, with
     its side files and with the other records, every table is made again. With `deep` the images
     are loaded or painted again too, and the visual and text prompts evaluated on `device`. Nothing
-    in the folder is changed. Raises ValueError, in one line, if it has no run of this scale.
+    in the folder is changed. Raises UserError, in one line, if it has no run of this scale.
     """
     results, scale = Path(results), wanted.config["scale"]
     if not (results / "runs" / scale).is_dir():
         there = ", ".join(sorted(path.name for path in results.glob("runs/*"))) or "none"
-        raise ValueError(
+        raise UserError(
             f"{results}: has no runs of the scale {scale} of {where} (but of: {there}); "
             "choose the configuration that made it with --configfile"
         )
     if wanted.config["analyses"] and not Path("analysis").is_dir():
-        raise ValueError("analysis: not there; call verify in the folder of the suite")
+        raise UserError("analysis: not there; call verify in the folder of the suite")
     report, asked = Report([], [], Counter()), specs_by_path(wanted, results)
     found = read_records(report, results)
     compare_specs(report, found, asked, results, where)
@@ -231,17 +232,17 @@ def check_manifest(path, specs, where):
     """Returns None if a manifest lists exactly these specs, each where its record is."""
     listed = reading.read_manifest(path)["records"]
     if len(listed) != len(specs):
-        raise ValueError(f"{path}: lists {len(listed)} records, {where} asks for {len(specs)}")
+        raise UserError(f"{path}: lists {len(listed)} records, {where} asks for {len(specs)}")
     for entry, spec in zip(listed, specs, strict=True):
         place = record_path(spec, "").as_posix()
         differing = difference(entry["spec"], spec)
         if differing:
             key, found, expected = differing
-            raise ValueError(
+            raise UserError(
                 f"{path}: {key} of {place} is {brief(found)}, but {brief(expected)} in {where}"
             )
         if not str(entry["path"]).endswith(place):
-            raise ValueError(f"{path}: gives {brief(entry['path'])} as the path of {place}")
+            raise UserError(f"{path}: gives {brief(entry['path'])} as the path of {place}")
 
 
 def recompute_tables(report, wanted, results):

@@ -153,20 +153,20 @@ def every_product(wildcards):
     return own + list(products.PAGES)
 
 
-def products_around():
+def extension_products():
     """Returns the tables and figures about the methods around the paper, if there are any."""
-    names = config.get("around_the_paper", [])
+    names = config.get("extensions", [])
     return [path for name in names for path in products.products(name).values()]
 
 
-def every_product_around(wildcards):
+def every_extension_product(wildcards):
     """Returns the same and their page."""
-    if "around_the_paper" not in config:
+    if "extensions" not in config:
         sys.exit(
-            f"{configuration()} has nothing around the paper; the target methods needs "
+            f"{configuration()} has no extensions of the paper; the target methods needs "
             "config/methods/lab.yaml, or --configfile config/paper.yaml config/methods/paper.yaml"
         )
-    return [*products_around(), products.PAGE_AROUND]
+    return [*extension_products(), products.EXTENSIONS_PAGE]
 
 
 def every_smoke_product(wildcards):

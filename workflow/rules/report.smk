@@ -66,11 +66,11 @@ rule report:
     params:
         names=list(config["analyses"]),
         config=[str(path) for path in workflow.configfiles],
-        around="",
+        extensions="",
     shell:
         "PYTHONPATH=. python -m analysis report --results results --names {params.names}"
         " --runs {input.runs} {input.measurements} --config {params.config} --captions workflow/report"
-        " {params.around} --out {output} > {log} 2>&1"
+        " {params.extensions} --out {output} > {log} 2>&1"
 
 
 # The page of the methods around the paper: their tables and figures alone, and no claims.
@@ -79,20 +79,20 @@ use rule report as methods_report with:
         library=library(PAGES["report"]),
         page=files("analysis/report/page", "*"),
         captions=files("workflow/report", "*.rst"),
-        products=products_around(),
+        products=extension_products(),
         runs=list(
             dict.fromkeys(
                 path
-                for name in config.get("around_the_paper", [])
+                for name in config.get("extensions", [])
                 for path in grid.job_files(GRID, config["analyses"][name])
             )
         ),
         measurements=[],
     output:
-        products.PAGE_AROUND,
+        products.EXTENSIONS_PAGE,
     log:
         "results/logs/methods_report.log",
     params:
-        names=config.get("around_the_paper", []),
+        names=config.get("extensions", []),
         config=[str(path) for path in workflow.configfiles],
-        around="--around",
+        extensions="--extensions",

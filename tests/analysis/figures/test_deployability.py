@@ -35,10 +35,10 @@ def gray():
     )
 
 
-def first_values(level, prompt, placement, qualities=()):
+def first_values(level, prompt, prompt_space, qualities=()):
     """Returns condition -> the first value that the model sees of a picture of one grey level."""
     images = torch.full((1, 8, 8, 3), level, dtype=torch.uint8)
-    how = placement, None, qualities
+    how = prompt_space, None, qualities
     conditions = measured.seen(images, prompt, gray(), torch.nn.Flatten(), *how)
     return {condition: values[0, 0].item() for condition, _, values in conditions}
 
@@ -54,17 +54,17 @@ def prompted(tmp_path_factory, clip, task):
 
 def test_a_picture_is_clamped_and_rounded_and_the_prompt_is_not_added_again():
     # 204 of 255 is 0.8, so 1.2 normalised; half a unit more is 0.925 or 235.875 of 255.
-    values = first_values(204, lambda x: x + 0.5, "after_normalization")
+    values = first_values(204, lambda x: x + 0.5, "normalized")
     assert values["unprompted"] == pytest.approx(1.2, abs=1e-6)
     assert values["unbounded"] == values["clamped"] == pytest.approx(1.7, abs=1e-6)
     assert values["8_bit"] == pytest.approx((236 / 255 - 0.5) / 0.25, abs=1e-6)
-    values = first_values(204, lambda x: x + 3, "after_normalization")
+    values = first_values(204, lambda x: x + 3, "normalized")
     assert values["unbounded"] == pytest.approx(4.2, abs=1e-6)
     assert values["clamped"] == values["8_bit"] == pytest.approx(2.0, abs=1e-6)
 
 
 def test_a_prompt_before_normalisation_is_in_pixel_units():
-    values = first_values(51, lambda pixels: pixels - 0.3, "before_normalization")
+    values = first_values(51, lambda pixels: pixels - 0.3, "pixel")
     assert values["unbounded"] == pytest.approx((0.2 - 0.3 - 0.5) / 0.25, abs=1e-6)
     assert values["8_bit"] == pytest.approx(-2.0, abs=1e-6)
 
@@ -72,7 +72,7 @@ def test_a_prompt_before_normalisation_is_in_pixel_units():
 def test_every_quality_is_tried_with_and_without_the_prompt():
     images, qualities = NOISE, [95, 50]
     prompt, head = (lambda x: x + 0.1), torch.nn.Flatten()
-    how = "after_normalization", None, qualities
+    how = "normalized", None, qualities
     seen = list(measured.seen(images, prompt, gray(), head, *how))
     assert [condition for condition, *_ in seen[4:]] == [
         *("jpeg_95", "unprompted_jpeg_95", "jpeg_50", "unprompted_jpeg_50")
@@ -99,7 +99,7 @@ def test_a_random_patch_stays_where_it_is_from_one_condition_to_the_next():
     def restless(x):
         return x + 0.01 * torch.randn((), generator=generator)
 
-    values = first_values(128, restless, "after_normalization")
+    values = first_values(128, restless, "normalized")
     assert values["unbounded"] == pytest.approx(values["clamped"], abs=1e-6)
 
 
@@ -140,7 +140,7 @@ def test_a_shrunk_image_and_a_learned_map_have_the_accuracy_of_their_run(written
 
 
 def test_an_ensemble_of_prompts_is_refused_by_its_file(written, task, clip):
-    one = written(spec(members=2, epochs=1, evaluate_at=[]), task, clip)
+    one = written(spec(ensemble_size=2, epochs=1, eval_epochs=[]), task, clip)
     settings = {"images": 10, "jpeg_qualities": []}
     with pytest.raises(ValueError, match=r"seed0.json: an ensemble of prompts is several pictures"):
         measured.measure(lambda _: task, settings, [one], torch.device("cpu"))

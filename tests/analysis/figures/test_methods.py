@@ -70,14 +70,17 @@ def test_images_are_those_of_the_training_and_unknown_without_a_speed():
 
 def test_passes_are_those_of_the_recipe_and_of_all_prompts_of_an_ensemble():
     # 500 images there and back in 2 epochs, and one look at 300 and 1,000
-    made = [run("visual_prompt", 50.0), run("visual_prompt", 50.0, variant="three", members=3)]
+    made = [
+        run("visual_prompt", 50.0),
+        run("visual_prompt", 50.0, variant="three", ensemble_size=3),
+    ]
     assert row(made, "visual_prompt", "svhn").passes == 2 * 2 * 500 + 1300
     assert row(made, "visual_prompt", "svhn", "three").passes == 3 * 3300
     assert row([run("linear_probe", 50.0)], "linear_probe", "svhn").passes == 1800
 
 
 def test_what_trains_nothing_only_looks_whatever_its_recipe_says():
-    made = run("visual_prompt", 50.0, variant="text", parameters=0, members=3)
+    made = run("visual_prompt", 50.0, variant="text", parameters=0, ensemble_size=3)
     made["spec"]["settings"] |= {"template": "none", "label_map": "ensemble"}
     assert row([made], "visual_prompt", "svhn", "text").passes == 3 * (500 + 300 + 1000)
     made["spec"]["settings"]["label_map"] = "learned_classifier"  # which is trained

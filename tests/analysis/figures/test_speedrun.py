@@ -19,7 +19,7 @@ from vpbench.spec.grid import expand
 from vpbench.spec.recipes import read_configs
 from vpbench.spec.settings import merge_settings
 
-SETTINGS = {"init": "normal", "gradient": "plain", "lr": 10, "batch_size": 100, "evaluate_at": 1}
+SETTINGS = {"init": "normal", "gradient": "plain", "lr": 10, "batch_size": 100, "eval_epochs": 1}
 TASK = "svhn_twin"
 
 
@@ -242,7 +242,7 @@ def test_the_length_is_that_of_all_parts_of_a_prompt_together():
 
 @pytest.mark.parametrize("gradient", ["unit", "unit_image"])
 def test_every_prompt_of_an_ensemble_has_a_length_of_its_own(gradient):
-    ensemble = build_prompt("fixed_patch", 1, 1, init="zeros", members=2, gradient=gradient)
+    ensemble = build_prompt("fixed_patch", 1, 1, init="zeros", ensemble_size=2, gradient=gradient)
     for part, slope in zip(ensemble.parameters(), ([3.0, 0.0, 4.0], [0.0, 0.5, 0.0]), strict=True):
         part.grad = torch.tensor(slope).view(1, 3, 1, 1)
     settings = {"optimiser": "sgd", "momentum": 0.0, "gradient": gradient, "lr": 2.0}
@@ -315,7 +315,7 @@ def test_the_study_starts_from_the_recipe_of_the_lab():
         one, other = (
             merge_settings(recipes, "visual_prompt", backbone) for recipes in (lab, study)
         )
-        assert one | {"evaluate_at": 1} == other
+        assert one | {"eval_epochs": 1} == other
 
 
 def test_the_study_on_real_images_starts_from_the_recipe_of_the_desk():
@@ -326,7 +326,7 @@ def test_the_study_on_real_images_starts_from_the_recipe_of_the_desk():
     usual = {run["task"]: run for run in desk.specs.values() if is_prompt_of(run, official[0])}
     assert set(usual) == {run["task"] for run in official}
     for run in official:
-        settings = usual[run["task"]]["settings"] | {"evaluate_at": 1}
+        settings = usual[run["task"]]["settings"] | {"eval_epochs": 1}
         assert run == usual[run["task"]] | {"scale": "desk-speedrun", "settings": settings}
 
 

@@ -26,7 +26,7 @@ def prompted(tmp_path_factory, clip, resnet, task):
     folder, paths = tmp_path_factory.mktemp("runs"), []
     specs = (
         spec(lr=20.0),
-        spec(backbone="rn50_micro", placement="before_normalization", **VISION),
+        spec(backbone="rn50_micro", prompt_space="pixel", **VISION),
     )
     for one, backbone in zip(specs, (clip, resnet)):
         path = record_path(one, folder)

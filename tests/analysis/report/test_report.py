@@ -369,7 +369,7 @@ def test_the_page_of_the_methods_around_the_paper_judges_none_of_its_claims(tmp_
     one = record("svhn_twin", "clip_micro", "visual_prompt", 50.0)
     manifests, out = write_all([one], tmp_path / "runs"), tmp_path / "methods.html"
     runs = ["--results", str(tmp_path), "--runs", *map(str, manifests), "--out", str(out)]
-    assert report.main([*runs, "--around"]) == 0  # though there is no claims.csv
+    assert report.main([*runs, "--extensions"]) == 0  # though there is no claims.csv
     text = out.read_text()
     assert "The methods around" in text and "scorecard" not in text.partition("<style>")[0]
     assert 'id="scorecard"' not in text and 'href="#scorecard"' not in text

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.data.datasets import archives
 from vpbench.data.datasets.coop import beside, drawn_split, image_folders, stored_as
 from vpbench.data.datasets.image_files import find_folder
@@ -32,7 +33,7 @@ def regenerate_split(name, root, seed):
     """
     root, stored = Path(root), stored_as(name)
     if stored not in RULES:
-        raise ValueError(f"{name}: no split can be drawn anew; only those of {', '.join(RULES)}")
+        raise UserError(f"{name}: no split can be drawn anew; only those of {', '.join(RULES)}")
     (published,) = SPLIT_FILES[stored]
     there = find_split_file(published, root, beside(stored, root))
     if there:

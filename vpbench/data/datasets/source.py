@@ -9,18 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpbench.common.messages import one_line
+from vpbench.common.errors import UserError
 from vpbench.spec.class_names import MANIFESTS, read_manifest
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.tasks import TASKS
 from vpbench.spec.text_prompts import refine_class_name
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A dataset that cannot be used; its message is one line that says what to do."""
-
-    def __init__(self, message):
-        super().__init__(one_line(message))
 
 
 class MissingDataset(DatasetError):
@@ -88,7 +85,7 @@ def download_dataset(name, root):
 def known_dataset(name):
     """Returns `name` if it is that of a real dataset."""
     if name not in FACTS:
-        raise ValueError(f"{name!r} is not a real dataset; they are: {', '.join(FACTS)}")
+        raise UserError(f"{name!r} is not a real dataset; they are: {', '.join(FACTS)}")
     return name
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vpbench.common import strict_json
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.common.messages import brief, first_line, one_line
 from vpbench.data.datasets.archives import fetch
@@ -138,7 +139,7 @@ def parse_split(path):
                         raise TypeError(f"{brief(text)} is no path or name in one line")
                 entries.append((file, int(label)))
                 if named.setdefault(int(label), class_name) != class_name:
-                    raise ValueError(f"class {label} has two names, {named[label]}, {class_name}")
+                    raise UserError(f"class {label} has two names, {named[label]}, {class_name}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptDataset(
             f"{path} is not a split file ({type(error).__name__}: {first_line(error)}); "

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from vpbench.common.errors import UserError
 from vpbench.data.datasets import archives, wilds_repairs
 from vpbench.data.datasets.image_files import list_images
 from vpbench.data.datasets.source import Source
@@ -39,7 +40,7 @@ def open_source(name, root):
         labels = dataset.y_array.tolist()
         rows = {ours: dataset.get_subset(theirs).indices for ours, theirs in SPLITS.items()}
         if min(labels) < 0 or max(labels) >= len(class_names):
-            raise ValueError(
+            raise UserError(
                 f"labels from {min(labels)} to {max(labels)}, but {len(class_names)} classes"
             )
     entries = {
@@ -64,7 +65,7 @@ def iwildcam(dataset):
     # Categories without an image have the label 99999. Two species have the same name.
     table = table[table["y"] < dataset.n_classes].sort_values("y")
     if table["y"].tolist() != list(range(dataset.n_classes)):
-        raise ValueError("categories.csv does not name every class once")
+        raise UserError("categories.csv does not name every class once")
     files = [f"train/{file}" for file in dataset._input_array]  # all of them are in there
     return tuple(table["name"]), files, named(dataset, "location", "camera {}")
 

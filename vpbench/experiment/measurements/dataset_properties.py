@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vpbench.common.errors import UserError
 from vpbench.data.image_folder import EXTENSIONS, read_image
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.models import lpips_weights
@@ -36,20 +37,20 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 def measure(load, settings, runs, device):
     """Returns one row: how far the training images of `task` are from the reference, how diverse.
 
-    The names of the networks are part of the keys. Raises ValueError where weights are missing or
+    The names of the networks are part of the keys. Raises UserError where weights are missing or
     not the published ones. `runs` is not read.
     """
     extractor = settings["extractor"]
     preprocessing = PHOTOGRAPH if extractor in FILES else load_backbone(extractor).preprocessing
     task = load(preprocessing)
     if settings["reference"] is None and not is_twin(task.name):
-        raise ValueError(
+        raise UserError(
             f"dataset_properties: {task.name} is no twin, and the reference is the lab's world, "
             "which says nothing about photographs; give a folder of photographs as `reference`"
         )
     images = drawn(task.splits["train"].images, settings["images"], settings["seed"])
     if len(images) < 2:
-        raise ValueError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
+        raise UserError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
     varied = diversity(images, settings, device)  # first, because its complaints come at once
     row = distance(images, settings, preprocessing, device) | varied
     return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
@@ -89,7 +90,7 @@ def diversity(images, settings, device):
     """Returns the mean distance between the two images of a pair, with its 95 % interval."""
     name = settings["diversity"]
     if name == "features" and settings["extractor"] in FILES:
-        raise ValueError(
+        raise UserError(
             f"the diversity `features` is that of a backbone, not of {settings['extractor']}; "
             "choose lpips_alex or lpips_vgg"
         )
@@ -141,14 +142,14 @@ def weights_file(network, weights):
         return None
     if weights is None:
         made = "`vpbench lpips-weights` makes it" if network != "inception_v3" else "of 2015"
-        raise ValueError(
+        raise UserError(
             f"{network} needs its published weights, a random network measures nothing: give the "
             f"path of {FILES[network]} ({made}) as `weights`"
         )
     path = Path(weights)
     path = path / FILES[network] if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"{path} is missing; {network} needs it")
+        raise UserError(f"{path} is missing; {network} needs it")
     return str(path)
 
 
@@ -181,13 +182,13 @@ def world(count):
 def photographs(folder, count, preprocessing):
     """Returns a function from a slice to those of `count` photographs, in an order that is fixed.
 
-    They are read when they are asked for. Raises ValueError if there are fewer in the folder.
+    They are read when they are asked for. Raises UserError if there are fewer in the folder.
     """
     if not folder.is_dir():
-        raise ValueError(f"dataset_properties: the reference {folder} is not a folder")
+        raise UserError(f"dataset_properties: the reference {folder} is not a folder")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
     if len(files) < count:
-        raise ValueError(
+        raise UserError(
             f"dataset_properties: {folder} has {len(files)} images, {count} are needed: "
             f"reference_images and {DRAWS} times the images of a dataset; ask for fewer"
         )
@@ -208,12 +209,10 @@ def load_metric(extractor, weights, size):
             input_img_size=(3, size, size),
         )
     if find_spec("torch_fidelity") is None:
-        raise ValueError(
-            "inception_v3 needs the package torch-fidelity: pip install torch-fidelity"
-        )
+        raise UserError("inception_v3 needs the package torch-fidelity: pip install torch-fidelity")
     found = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     if found != INCEPTION_SHA256:  # also because loading it could run what is in it
-        raise ValueError(
+        raise UserError(
             f"{weights} has the SHA-256 {found[:12]}..., {FILES[extractor]} has "
             f"{INCEPTION_SHA256[:12]}...; give that file"
         )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vpbench.common.errors import UserError
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.methods import visual_prompt
 from vpbench.models.backbone import load_backbone
@@ -38,12 +39,12 @@ def measure(load, settings, runs, device):
         images = backbone.pictures(images).cpu()  # what is sent: not the small original
         prompt, card = load_run_prompt(run, backbone)
         if prompt.copies > 1:
-            raise ValueError(
+            raise UserError(
                 f"deployability: {run['file']}: an ensemble of prompts is several pictures for an "
                 "image; leave it out of the measurement's runs"
             )
         head = visual_prompt.head(backbone, task, spec["settings"], state=card["label_map"])
-        how = spec["settings"]["placement"], spec["settings"]["image_side"]
+        how = spec["settings"]["prompt_space"], spec["settings"]["image_side"]
         for condition, quality, logits in seen(
             images, prompt, backbone, head, *how, settings["jpeg_qualities"]
         ):
@@ -57,7 +58,7 @@ def measure(load, settings, runs, device):
     return Measured(task, rows, {"correct": np.array(correct)})
 
 
-def seen(images, prompt, backbone, head, placement, side, qualities):
+def seen(images, prompt, backbone, head, prompt_space, side, qualities):
     """Yields (condition, JPEG quality or None, logits [N, K]) of uint8 images [N, S, S, C].
 
     unprompted and unbounded are the image without and with the prompt, as it was learned; clamped
@@ -73,7 +74,7 @@ def seen(images, prompt, backbone, head, placement, side, qualities):
         return x
 
     # Prompted once: a random patch would be elsewhere the next time.
-    x = predict(visual_prompt.prompted(prompt, backbone, same, placement, side), images)
+    x = predict(visual_prompt.prompted(prompt, backbone, same, prompt_space, side), images)
     clamped = (x * backbone.std.cpu() + backbone.mean.cpu()).clamp(0, 1)
     pictures = clamped.mul(255).round().byte().permute(0, 2, 3, 1)
     yield "unprompted", None, predict(api, images)

@@ -9,6 +9,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from vpbench.common.errors import UserError
 from vpbench.data.load import load_task
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.methods.visual_prompt import head
@@ -33,7 +34,7 @@ def measure(load, settings, runs, device):
     """
     for run in runs:
         if not adds_one_canvas(run["spec"]["settings"]):
-            raise ValueError(
+            raise UserError(
                 f"transfer: {run['file']}: only a prompt that is the same for every image and is "
                 "added to it as it is can be moved; leave other forms out of the measurement's runs"
             )
@@ -114,5 +115,5 @@ def pixel_canvas(run, device):
     """Returns the prompt of a run [1, C, S, S] in pixel units, 1 being a pixel's full range."""
     backbone = backbone_of(run["spec"]["backbone"], str(device))
     prompt, _ = load_run_prompt(run, backbone)
-    scale = backbone.std if run["spec"]["settings"]["placement"] == "after_normalization" else 1
+    scale = backbone.std if run["spec"]["settings"]["prompt_space"] == "normalized" else 1
     return prompt.canvas().detach() * scale

@@ -53,7 +53,7 @@ BLOCK = {  # in every block but the first, which does not expand
 
 
 def load(name):
-    """Returns the classifier `name` with its weights; ValueError if its package is missing."""
+    """Returns the classifier `name` with its weights; UserError if its package is missing."""
     return backbone_of(name, load_model(name), WEIGHTS[name].sha256)
 
 

@@ -9,7 +9,7 @@ WEIGHTS = (
 
 
 def load():
-    """Returns the encoder, sentence_transformers' own; ValueError if its package is missing.
+    """Returns the encoder, sentence_transformers' own; UserError if its package is missing.
 
     It maps texts to unit vectors of 384 numbers: the mean over the tokens of six layers.
     """

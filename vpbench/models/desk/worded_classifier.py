@@ -69,7 +69,7 @@ class WordedClassifier(nn.Module):
 
 
 def load(name):
-    """Returns the backbone; ValueError if one of its packages is missing. Takes some seconds."""
+    """Returns the backbone; UserError if one of its packages is missing. Takes some seconds."""
     encoder, classifier = sentences.load(), efficientnets.load_model(CLASSIFIER)
     centre, rows = fit_rows(
         embed(encoder, class_texts()),

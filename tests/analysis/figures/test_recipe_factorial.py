@@ -8,23 +8,23 @@ import pytest
 from matplotlib import pyplot
 from scipy.stats import t
 
-from analysis.figures import peculiarities
+from analysis.figures import recipe_factorial
 from tests.helpers.fake_designs import check_products, figure_text, prompt, row_of
 from vpbench.common.errors import RecordError
 
 OFFICIAL = {
-    "placement": "after_normalization",
+    "prompt_space": "normalized",
     "init": "normal",
     "warm_up": 0.05,
-    "input_diversity": "none",
+    "augmentation": "none",
     "momentum": 0.9,
     "gradient": "plain",
 }
 CHANGED = {
-    "placement": "before_normalization",
+    "prompt_space": "pixel",
     "init": "zeros",
     "warm_up": 0,
-    "input_diversity": "flip_crop",
+    "augmentation": "flip_crop",
     "momentum": 0,
     "gradient": "unit",
 }
@@ -57,14 +57,14 @@ def square(tasks=TASKS[:1], **fixed):
 
 def rows_of(made):
     """Returns the table of these runs."""
-    return peculiarities.effects(peculiarities.factorial(made))
+    return recipe_factorial.effects(recipe_factorial.factorial(made))
 
 
 def drawn(made):
     """Returns all that the figure of these runs says."""
-    found = peculiarities.factorial(made)
-    frame, missing = peculiarities.effects(found), peculiarities.gaps_of(found)
-    said = figure_text(peculiarities.draw(frame, found, "lab", missing))
+    found = recipe_factorial.factorial(made)
+    frame, missing = recipe_factorial.effects(found), recipe_factorial.gaps_of(found)
+    said = figure_text(recipe_factorial.draw(frame, found, "lab", missing))
     pyplot.close("all")
     return said
 
@@ -96,7 +96,7 @@ def test_an_average_is_over_the_datasets_and_so_are_its_pairs():
 
 
 def test_the_effects_of_four_factors_are_those_of_a_regression():
-    factors = ("placement", "warm_up", "momentum", "gradient")
+    factors = ("prompt_space", "warm_up", "momentum", "gradient")
     generator = np.random.default_rng(0)
     table = generator.uniform(20, 80, (2, 2, 2, 2, 2)).round(3)  # a dataset first
     frame = rows_of(design(factors, lambda *at: table[at]))
@@ -149,20 +149,20 @@ def test_the_official_recipe_and_the_cell_nearest_to_evp_are_named():
 
 
 def test_a_factor_with_one_level_is_left_out_and_said_so():
-    found = peculiarities.factorial(square(momentum=0))
+    found = recipe_factorial.factorial(square(momentum=0))
     assert found.varied == ["init", "gradient"]
-    missing = peculiarities.gaps_of(found)
-    assert "momentum other than 0" in missing and "placement other than after norm" in missing[0]
-    frame = peculiarities.effects(found)
+    missing = recipe_factorial.gaps_of(found)
+    assert "momentum other than 0" in missing and "prompt_space other than after norm" in missing[0]
+    frame = recipe_factorial.effects(found)
     assert row_of(frame, task="average", factor="momentum").kind == "left out"
-    assert "Not run: placement other than after normalization" in drawn(square())
+    assert "Not run: prompt_space other than after normalization" in drawn(square())
 
 
 def test_a_missing_cell_is_one_line_that_names_it():
     made = square(TASKS)
     with pytest.raises(RecordError, match="1 of 8 cells .* init zeros, .*gradient unit was not "
                                           "run on dtd with lr 10") as error:  # fmt: skip
-        peculiarities.factorial(made[:-1])
+        recipe_factorial.factorial(made[:-1])
     assert "\n" not in str(error.value)
 
 
@@ -172,32 +172,32 @@ def test_a_missing_rate_is_a_missing_cell_but_gradients_may_have_rates_of_their_
     made = [*square(), *unit]
     assert len(rows_of(made))
     with pytest.raises(RecordError, match="gradient unit was not run on eurosat with lr 4"):
-        peculiarities.factorial(made[:-1])
+        recipe_factorial.factorial(made[:-1])
 
 
 def test_levels_that_are_no_choice_between_the_two_recipes_are_refused():
-    three = [run(1, input_diversity=level) for level in ("none", "flip", "flip_crop")]
-    with pytest.raises(RecordError, match="input_diversity has the levels none, flip, flip_crop"):
-        peculiarities.factorial(three)
+    three = [run(1, augmentation=level) for level in ("none", "flip", "flip_crop")]
+    with pytest.raises(RecordError, match="augmentation has the levels none, flip, flip_crop"):
+        recipe_factorial.factorial(three)
     with pytest.raises(RecordError, match="momentum has the levels 0.5, 0.9; expected two"):
-        peculiarities.factorial([run(1), run(1, momentum=0.5)])
+        recipe_factorial.factorial([run(1), run(1, momentum=0.5)])
 
 
 def test_runs_that_differ_in_anything_else_are_refused():
     with pytest.raises(RecordError, match="differ in settings.epochs too"):
-        peculiarities.factorial([run(1), run(2, init="zeros", epochs=9)])
+        recipe_factorial.factorial([run(1), run(2, init="zeros", epochs=9)])
 
 
 def test_a_dataset_without_validation_is_refused():
     made = [run(1), run(2, init="zeros")]
     made[0]["selection"]["best_validation"]["validation"] = None
     with pytest.raises(RecordError, match="chosen on validation.* has no validation split"):
-        peculiarities.factorial(made)
+        recipe_factorial.factorial(made)
 
 
 def test_steps_of_a_warm_up_count_before_its_share():
     made = [run(40, warm_up_steps=1000), run(41, warm_up_steps=0)]
-    assert peculiarities.factorial(made).levels["warm_up"] == [1000, 0]
+    assert recipe_factorial.factorial(made).levels["warm_up"] == [1000, 0]
 
 
 def test_the_figure_shows_the_largest_effect_first_and_the_strongest_interaction():
@@ -218,11 +218,11 @@ def test_accuracies_that_are_all_alike_have_no_shares():
 
 
 def test_nothing_varied_is_said_in_the_figure():
-    assert "Not run: placement other than" in drawn([run(50)])
+    assert "Not run: prompt_space other than" in drawn([run(50)])
 
 
 @pytest.mark.parametrize("some", [True, False])
-def test_peculiarities_is_a_csv_and_a_figure_with_or_without_records(tmp_path, capsys, some):
+def test_recipe_factorial_is_a_csv_and_a_figure_with_or_without_records(tmp_path, capsys, some):
     made = square(TASKS) if some else []
-    assert bool(len(check_products(peculiarities, made, tmp_path))) == some
+    assert bool(len(check_products(recipe_factorial, made, tmp_path))) == some
     assert capsys.readouterr().err.startswith("warning: not run: ")

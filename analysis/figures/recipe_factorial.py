@@ -1,4 +1,4 @@
-"""Peculiarities: which of the silent choices of two recipes, the official one and EVP's, counts.
+"""Recipe factorial: which of the silent choices of two recipes, the official one and EVP's, counts.
 
 Every choice is a factor of two levels, and every combination of them a cell that is trained on
 every dataset. The effect of a factor is the mean accuracy at EVP's level minus that at the
@@ -20,10 +20,10 @@ from analysis.common.runs import run, scale_of, write_csv
 from vpbench.common.errors import RecordError
 
 FACTORS = {  # setting -> name, and the levels that are not the official recipe's
-    "placement": ("Placement", ("before_normalization",)),
+    "prompt_space": ("Placement", ("pixel",)),
     "init": ("Start", ("zeros",)),
     "warm_up": ("Warm-up", (0,)),
-    "input_diversity": ("Input diversity", ("flip", "flip_crop", "resized_crop")),
+    "augmentation": ("Input diversity", ("flip", "flip_crop", "resized_crop")),
     "momentum": ("Momentum", (0,)),
     "gradient": ("Gradient", ("unit", "unit_image")),
 }
@@ -392,7 +392,7 @@ def write_figure(records, out, figures):
     frame, missing = effects(design), gaps.warn(gaps_of(design))
     write_csv(frame, out)
     figure = draw(frame, design, scale_of(records), missing)
-    return style.save(figure, figures, "peculiarities")
+    return style.save(figure, figures, "recipe_factorial")
 
 
 def main(argv=None):
