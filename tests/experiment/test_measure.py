@@ -38,7 +38,7 @@ def counting(tmp_path, monkeypatch):
     monkeypatch.setitem(MEASUREMENTS, "counting", entry)
 
     def made(*read, **settings):
-        facts = {"scale": "lab", "measurement": "counting", "task": "eurosat_twin"}
+        facts = {"scale": "lab", "kind": "twins", "measurement": "counting", "task": "eurosat_twin"}
         return facts | {"data": DATA, "settings": {"weight": 3} | settings, "runs": list(read)}
 
     return made

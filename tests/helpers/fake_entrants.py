@@ -2,7 +2,7 @@
 
 from tests.helpers.fake_records import record
 from tests.helpers.tiny import TWINS
-from vpbench.spec.settings import SETTINGS
+from vpbench.spec.methods import METHODS
 from vpbench.spec.tasks import TASKS
 
 PUBLISHED = [name for name in TWINS if TASKS[name].published]
@@ -16,7 +16,7 @@ def run(method, accuracy, task="svhn_twin", variant="default", seed=0, **changes
     seconds, images = changes.get("seconds", 2.0), changes.get("images", 4000)
     made["measured"] = {"seconds": seconds, "images_per_second": images and images / seconds}
     made["measured"]["peak_memory_mb"] = changes.get("memory", 300.0)
-    if "epochs" in SETTINGS[method]:
+    if "epochs" in METHODS[method].settings:
         made["spec"]["settings"] = {"epochs": 2, "batch_size": 10, "eval_epochs": []}
         made["spec"]["settings"] |= {"ensemble_size": changes.get("ensemble_size", 1)}
     made["trained_parameters"] = changes.get("parameters", 100)

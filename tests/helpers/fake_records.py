@@ -6,9 +6,8 @@ from tests.helpers.tiny import MICRO, TWINS
 from vpbench.common import atomic_files
 from vpbench.records.paths import manifest, record_path
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import METHODS, PAPER_METHODS
+from vpbench.spec.methods import METHODS, PAPER_METHODS, selection_rule
 from vpbench.spec.schema import SCHEMA
-from vpbench.spec.settings import selection_rule
 from vpbench.spec.tasks import TASKS
 
 SIZES = {"train": 500, "validation": 300, "test": 1000}
@@ -19,7 +18,7 @@ def spec(task, backbone, method, seed=0, variant="default", **settings):
     cell = {"task": task, "backbone": backbone, "method": method, "variant": variant}
     engine = {"precision": "fp32", "compile": False, "micro_batch": None}
     how = {"data": SIZES | {"resolution": "backbone"}, "engine": engine, "settings": settings}
-    return {"scale": "lab"} | cell | {"seed": seed} | how
+    return {"scale": "lab", "kind": "twins"} | cell | {"seed": seed} | how
 
 
 def sha256(text):

@@ -69,7 +69,7 @@ def write_results(folder):
         write_csv(results / f"{name}.csv", ("task", "measured"), [("dtd", 1.5), ("svhn", 2)])
         (captions / f"{name}.rst").write_text(f"What {name} shows. {HOSTILE}\n")
     config = folder / "made_up.yaml"
-    config.write_text(f"scale: lab # {HOSTILE}\n")
+    config.write_text(f"scale: lab # {HOSTILE}\nkind: twins\n")
     return [
         *("--results", str(results), "--captions", str(captions), "--config", str(config)),
         *("--names", *NAMES, "--runs", *map(str, manifests)),

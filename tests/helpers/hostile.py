@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from vpbench.common.errors import UserError
+
 FACTOR = int(os.environ.get("HOSTILE_EXAMPLES", 1))
 LONGEST = 1500  # characters that a person reads of a complaint, without the names of its files
 HARM = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "os.remove", "os.rename")
@@ -71,13 +73,12 @@ def only_reads_below(folder, found):
 def value_or_line(read, *names):
     """Returns what `read()` returns, or None after one line that has one of `names` in it.
 
-    Any other exception than a ValueError, or one that a library raised, is a failure.
+    Any other exception than a UserError, or one that a library raised, is a failure.
     """
     try:
         return read()
-    except ValueError as error:
-        line, kind = str(error), type(error)
-        assert kind is ValueError or kind.__module__.startswith("vpbench"), repr(error)
+    except UserError as error:
+        line = str(error)
         assert len(line.splitlines()) == 1, repr(line)
         assert line.isprintable() or all(ord(letter) >= 32 for letter in line), repr(line)
         assert any(str(name) in line for name in names), repr(line)

@@ -125,6 +125,7 @@ def spec(method="visual_prompt", backbone="clip_micro", task="eurosat_twin", see
     """Returns the spec of a tiny run, its settings with `changes`."""
     return {
         "scale": "lab",
+        "kind": "twins",
         "task": task,
         "backbone": backbone,
         "method": method,

@@ -12,7 +12,7 @@ from tests.helpers.checkout import (
     write_config,
 )
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import MODALITIES
+from vpbench.spec.modalities import MODALITIES
 from vpbench.spec.tasks import TASKS
 
 METHODS = {"text_prompt", "visual_prompt", "linear_probe", "fine_tune"}

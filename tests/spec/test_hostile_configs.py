@@ -14,12 +14,12 @@ from tests.helpers.refused import refused
 from tests.helpers.tiny import spec
 from vpbench.cli import arguments
 from vpbench.common import strict_yaml
+from vpbench.common.errors import UserError
 from vpbench.spec import grid, recipes
 from vpbench.spec.grid_checks import refuse
 from vpbench.spec.methods import METHODS
 from vpbench.spec.schema import spec_schema
 from vpbench.spec.schema_check import complaint
-from vpbench.spec.settings import SETTINGS
 
 PATH = ROOT / "config" / "smoke.yaml"
 TEXT = PATH.read_bytes()
@@ -63,7 +63,7 @@ def test_a_recipe_is_complete_or_refused_in_a_line(tmp_path, config, method):
     path = tmp_path / "config.yaml"
     path.write_bytes(as_json(config))
     settings = value_or_line(lambda: recipes.load_recipe(path, method, "clip_micro"), path, method)
-    assert settings is None or settings.keys() == SETTINGS[method].keys()
+    assert settings is None or settings.keys() == METHODS[method].settings.keys()
 
 
 @given(changed(SPEC))
@@ -123,7 +123,7 @@ def test_yaml_that_would_mislead_or_overwhelm_is_refused_by_its_reason(tmp_path,
     path = tmp_path / "config.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with watched():
-        message = refused(ValueError, strict_yaml.read_config, path)
+        message = refused(UserError, strict_yaml.read_config, path)
     assert message.startswith(f"{path}: ") and reason in message
 
 
@@ -133,7 +133,7 @@ def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(tmp_pat
         lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
     path = tmp_path / "config.yaml"
     path.write_text("\n".join(lines))
-    assert "more than 1,000,000 values" in refused(ValueError, strict_yaml.read_config, path)
+    assert "more than 1,000,000 values" in refused(UserError, strict_yaml.read_config, path)
 
 
 def test_aliases_and_merged_keys_are_no_mistake(tmp_path):
@@ -153,14 +153,14 @@ def test_every_configuration_of_the_suite_says_each_thing_once():
 def test_a_number_that_cannot_be_computed_with_is_refused_by_its_place(value):
     config = json.loads(json.dumps(CONFIG))
     config["recipes"]["visual_prompt"]["every_backbone"]["lr"] = value
-    message = refused(ValueError, grid.expand, config, "config.yaml")
+    message = refused(UserError, grid.expand, config, "config.yaml")
     assert message.startswith("config.yaml at recipes.visual_prompt.every_backbone.lr: ")
     assert message.endswith(" is too large a number, or none") and len(message) < 200
 
 
 def test_a_name_that_ends_with_a_line_break_is_refused():
     config = CONFIG | {"folders": {"pets\n": {"path": "pets"}}}
-    assert "pets" in refused(ValueError, grid.expand, config, "config.yaml")
+    assert "pets" in refused(UserError, grid.expand, config, "config.yaml")
 
 
 def test_a_sweep_that_nobody_could_list_is_refused_with_its_number():
@@ -168,12 +168,12 @@ def test_a_sweep_that_nobody_could_list_is_refused_with_its_number():
     block = {"methods": ["visual_prompt"], "backbones": ["clip_micro"], "tasks": ["svhn_twin"]}
     block |= {"seeds": [0], "sweep": dict.fromkeys(("lr", "size", "epochs", "batch_size"), values)}
     config = CONFIG | {"grid": CONFIG["grid"] | {"huge": block}}
-    message = refused(ValueError, grid.expand, config, "config.yaml")
+    message = refused(UserError, grid.expand, config, "config.yaml")
     assert message == (
         "config.yaml at grid.huge: it asks for 100,000,000 runs; at most 100,000 can be listed"
     )
 
 
 def test_lists_in_lists_without_end_are_no_spec():
-    message = refused(ValueError, arguments.read_specs, json.dumps(deep(60)))
+    message = refused(UserError, arguments.read_specs, json.dumps(deep(60)))
     assert message == "the spec is not JSON: it is nested more than 50 levels deep"

@@ -11,8 +11,7 @@ from vpbench.experiment import run as run_module
 from vpbench.models.backbone import load_backbone
 from vpbench.spec import costs, recipes
 from vpbench.spec.grid import expand, job_files, sliced
-from vpbench.spec.methods import METHODS
-from vpbench.spec.settings import merge_settings
+from vpbench.spec.methods import METHODS, merge_settings
 
 LAB = ("lab", "methods/lab")
 SEARCH = (*LAB, "methods/search")

@@ -20,14 +20,17 @@ from tests.helpers.checkout import (
 )
 from vpbench.spec import schema_check
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.config_schema import config_schema
 from vpbench.spec.methods import METHODS
-from vpbench.spec.schema import config_schema, spec_schema
+from vpbench.spec.schema import spec_schema
+from vpbench.spec.settings import REQUIRED
 from vpbench.spec.tasks import TASKS
 
 CONFIGS = sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))
 PLAIN = str.maketrans(".-", "__")  # 0.5 and 1e-05 in the name of a variant
 DATA = {"train": 20, "validation": 20, "test": 20, "resolution": "backbone"}
 TRANSFER = {"runs": {}, "data": DATA, "settings": {"images": 20}}
+ENGINE = {"precision": "fp32", "compile": False, "micro_batch": None}
 PROBES = {"methods": ["linear_probe"], "seeds": [0]}
 VARIED = PROBES | {"variants": ["v"]}
 PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
@@ -57,7 +60,8 @@ def expand(config):
                         continue
                     recipe = config["recipes"][method]
                     for variant, changes in expand_variants(name, block, config):
-                        settings = {**recipe["every_backbone"], **recipe.get(backbone, {})}
+                        settings = {**given_by_default(method), **recipe.get("every_backbone", {})}
+                        settings |= recipe.get(backbone, {})
                         for key, value in block.get("settings", {}).items():
                             if key in settings:
                                 settings[key] = value
@@ -66,12 +70,21 @@ def expand(config):
                             spec = {"scale": config["scale"], "data": data}
                             spec |= {"task": task, "backbone": backbone, "method": method}
                             spec |= {"variant": variant, "seed": seed, "settings": settings}
-                            spec |= {"engine": config["engine"]}
+                            spec |= {"engine": ENGINE | config.get("engine", {}), "kind": config["kind"]}
                             if task in config.get("folders", {}):
                                 spec["folder"] = config["folders"][task]
                             specs.append(spec)
     # A run that two blocks ask for is one run.
     return list({json.dumps(spec, sort_keys=True): spec for spec in specs}.values())
+
+
+def given_by_default(method):
+    """Returns the settings of a method that a configuration need not give."""
+    return {
+        name: setting.default
+        for name, setting in METHODS[method].settings.items()
+        if setting.default is not REQUIRED
+    }
 
 
 def expand_variants(name, block, config):
@@ -138,8 +151,9 @@ def refusal(suite, path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, around"),
-        ({"scale": "labb"}, "at scale: 'labb' is not legal; choose one of: lab, smoke"),
+        ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, back"),
+        ({"scale": "my lab"}, "at scale: 'my lab' does not match"),
+        ({"kind": "twin"}, "at kind: 'twin' is not legal; choose one of: twins, real, paper"),
         ({"tasks": ["euro"]}, "'euro' is not in the catalogue or folders: cifar100_twin, "),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
         ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
@@ -202,9 +216,9 @@ def test_a_mistake_in_a_configuration_is_named_in_one_line(suite, tmp_path, chan
 
 def test_a_setting_that_no_recipe_gives_is_missed(suite, tmp_path):
     config = read_config("smoke")
-    del config["recipes"]["linear_probe"]["every_backbone"]["max_iter"]
+    del config["recipes"]["fine_tune"]["every_backbone"]["batch_size"]
     complaint = refusal(suite, write_config(tmp_path, config))
-    assert "linear_probe on clip_micro (default): 'max_iter' is a required property" in complaint
+    assert "fine_tune on clip_micro (default): 'batch_size' is a required property" in complaint
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
@@ -246,10 +260,11 @@ def test_the_citation_names_the_version_that_is_installed():
     assert citation["references"][0]["url"] == "https://arxiv.org/abs/2203.17274"
 
 
-def test_the_catalogue_and_the_grid_import_neither_torch_nor_numpy():
+def test_the_schemas_and_the_grid_import_neither_torch_nor_numpy():
     code = (
-        "import sys; from vpbench import catalogue, grid; catalogue.config_schema();"
-        "catalogue.complaint({}, catalogue.spec_schema(), 'x');"
+        "import sys; from vpbench.spec import config_schema, grid, schema, schema_check;"
+        "schema_check.complaint({}, config_schema.config_schema(), 'x');"
+        "schema_check.complaint({}, schema.spec_schema(), 'x');"
         "print({'torch', 'numpy', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

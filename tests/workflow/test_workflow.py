@@ -20,7 +20,7 @@ from tests.helpers.checkout import (
 )
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.grid import expand
-from vpbench.spec.methods import MODALITIES
+from vpbench.spec.modalities import MODALITIES
 
 TRANSFER = "results/transfer.csv"
 

@@ -9,7 +9,7 @@ from vpbench.common import atomic_files
 from vpbench.methods.visual_prompt import prompted
 from vpbench.prompts.files import prompt_card, save_prompt
 from vpbench.prompts.pixel import part, restore_prompt
-from vpbench.spec.settings import is_prompt
+from vpbench.spec.methods import METHODS
 
 EXAMPLES = 4  # test images kept with every prompt, for people to look at
 
@@ -59,7 +59,7 @@ def write_run(path, record, predictions, fit, task, backbone):
     """Returns `path` once the record and its side files are there; the record comes last."""
     path, spec = Path(path), record["spec"]
     atomic_files.write_arrays(path.with_suffix(".predictions.npz"), predictions)
-    if is_prompt(spec["method"]):
+    if METHODS[spec["method"]].keeps_prompt:
         settings = spec["settings"]
         _, state, evaluations = fit.selection[record["rule"]]
         own = part(state, "prompt")

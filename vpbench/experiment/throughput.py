@@ -4,7 +4,8 @@ import importlib
 from functools import partial
 
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.costs import BATCH, PASSES
+from vpbench.spec.costs import BATCH
+from vpbench.spec.methods import METHODS
 
 
 def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
@@ -23,4 +24,4 @@ def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
     model = model.to(device, memory_format=torch.channels_last)
     forward = partial(Engine(precision).forward, model)
     per_second = timed(forward, entry.preprocessing[1], device, seconds, batch)
-    return per_second * PASSES["visual_prompt"]
+    return per_second * METHODS["visual_prompt"].passes

@@ -11,8 +11,9 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
 from vpbench.prompts.pixel import part, restore_prompt
 from vpbench.spec import schema_check
+from vpbench.spec.methods import METHODS
 from vpbench.spec.schema import SCHEMA, closed_schema
-from vpbench.spec.settings import SETTINGS
+from vpbench.spec.settings import legal
 from vpbench.spec.text_prompts import worded
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
@@ -34,7 +35,7 @@ LEGAL = {
         **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
         "image_size": {"type": "integer", "minimum": 1},
         "class_names": {"type": "array", "items": _TEXT},
-        "settings": closed_schema(SETTINGS["visual_prompt"], list(_USED)),
+        "settings": closed_schema(legal(METHODS["visual_prompt"].settings), list(_USED)),
     },
 }
 

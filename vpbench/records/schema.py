@@ -6,10 +6,9 @@ from vpbench.common.errors import RecordError
 from vpbench.common.messages import brief, one_line
 from vpbench.records.paths import record_path
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import METHODS
-from vpbench.spec.scales import SCALES
-from vpbench.spec.schema import PLAIN
-from vpbench.spec.settings import SELECTIONS
+from vpbench.spec.methods import METHODS, SELECTIONS
+from vpbench.spec.scales import KINDS as SCALE_KINDS
+from vpbench.spec.schema import PLAIN, SCALE
 
 # What is in a record: a dict says which keys an object must have, a list what all its items are
 # like, and a word the kind of a value.
@@ -25,7 +24,7 @@ KINDS = {
 
 
 SPEC = {
-    **dict.fromkeys(("scale", "task", "backbone", "method", "variant"), "a text"),
+    **dict.fromkeys(("scale", "kind", "task", "backbone", "method", "variant"), "a text"),
     "seed": "a whole number",
     **dict.fromkeys(("data", "engine", "settings"), "an object"),
 }
@@ -69,7 +68,7 @@ REQUIRED = {
 
 
 MEASUREMENT_SPEC = {
-    **dict.fromkeys(("scale", "measurement", "task"), "a text"),
+    **dict.fromkeys(("scale", "kind", "measurement", "task"), "a text"),
     **dict.fromkeys(("data", "settings"), "an object"),
     "runs": [SPEC],
 }
@@ -132,8 +131,10 @@ def known(spec, path):
                 raise RecordError(f"{path}: {key} {brief(run[key])} is not in the catalogue")
         if not re.search(PLAIN, run["variant"]):
             raise RecordError(f"{path}: variant {brief(run['variant'])} is not a plain name")
-    if spec["scale"] not in SCALES:
-        raise RecordError(f"{path}: scale {brief(spec['scale'])} is not in the catalogue")
+    if not re.search(SCALE["pattern"], spec["scale"]):
+        raise RecordError(f"{path}: scale {brief(spec['scale'])} is not a plain name")
+    if spec["kind"] not in SCALE_KINDS:
+        raise RecordError(f"{path}: kind {brief(spec['kind'])} is none of a scale")
     if not re.search(PLAIN, spec.get("measurement", "none")):
         raise RecordError(f"{path}: measurement {brief(spec['measurement'])} is not a plain name")
     try:

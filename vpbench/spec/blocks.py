@@ -4,8 +4,8 @@ import re
 from itertools import product
 
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import METHODS
-from vpbench.spec.settings import SETTINGS, merge_settings
+from vpbench.spec.methods import METHODS, merge_settings
+from vpbench.spec.settings import ENGINE, defaults
 from vpbench.spec.tasks import TASKS
 
 
@@ -54,13 +54,14 @@ def block_specs(config, name, block):
     return [
         {
             "scale": config["scale"],
+            "kind": config["kind"],
             "task": task,
             "backbone": backbone,
             "method": method,
             "variant": variant,
             "seed": seed,
             "data": data_of(config, task, config["data"]) | block.get("data", {}),
-            "engine": config["engine"],
+            "engine": defaults(ENGINE) | config.get("engine", {}),
             "settings": settings_of(config, method, backbone, block, changes),
         }
         | folder_of(config, task)
@@ -85,7 +86,7 @@ def settings_of(config, method, backbone, block, changes):
     """Returns the settings of a run: the recipe, what its backbone changes, then what the block
     changes of this method's settings, then its variant."""
     recipe = merge_settings(config["recipes"], method, backbone)
-    known = SETTINGS[method]
+    known = METHODS[method].settings
     own = {key: value for key, value in block.get("settings", {}).items() if key in known}
     return recipe | own | changes
 

@@ -8,61 +8,20 @@ import importlib
 
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec.methods import METHODS, nothing_to_train
 from vpbench.spec.schedules import looked_at
-from vpbench.spec.settings import nothing_to_train
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
-
-PASSES = {  # method -> passes per training image and epoch; looks are one pass per image
-    "text_prompt": 0,
-    "visual_prompt": 2,
-    "evp": 2,
-    "adversarial_reprogramming": 2,
-    "linear_probe": 1,  # its features; the logistic regression itself runs on the CPU
-    "fine_tune": 3,
-    "prompted_fine_tune": 3,
-    "coop": 1,  # only the texts are gone back to
-    "cocoop": 1,
-    "vpt": 2,
-    "upt": 2,
-}
-
 
 # Passes of a text of 20 tokens: by FLOPs 0.17 of an image of CLIP's ViT-B/32, 0.04 of a ViT-B/16.
 # The methods whose texts are learned send all classes through the text tower, there and back.
 TEXT = 0.1
-
-
-TEXTS = {"coop": "a batch", "upt": "a batch", "cocoop": "an image"}
-
-
 # TFLOP/s of an A100, from its data sheet; fp32 is TF32, auto would choose bf16
 PEAK = {"bf16": 312, "fp16": 312, "fp32": 156, "auto": 312}
-
-
-# The share of that peak which a training step reaches. From the images per second that timm gives
-# for an RTX 3090 in mixed precision and channels last (results/benchmark-train-amp-nhwc-pt112-
-# cu113-rtx3090.csv; BiT's at 448 pixels, times 4), times 3 passes and the FLOPs of the catalogue,
-# times 2.13 for an A100: a ResNet-50 there makes 2,600 images per second (timm, issue 1491).
-SHARES = {
-    "clip_vit_b32": 0.31,
-    "clip_vit_b16": 0.28,
-    "clip_vit_l14": 0.28,
-    "instagram_32x8d": 0.21,
-    "instagram_32x16d": 0.10,
-    "bit_m_r50x1": 0.10,
-    "bit_m_r101x1": 0.11,
-    "bit_m_r50x3": 0.21,
-    "bit_m_r101x3": 0.21,
-    "rn18": 0.26,
-    "rn50": 0.20,
-    "rn101": 0.24,
-    "rn152": 0.24,
-}
-
-
-OTHER_SHARE = 0.20  # assumed of models that are not in that list: that of a ResNet-50
-
-
+# The share of that peak which a training step reaches is `gpu_share` of a backbone, from the images
+# per second that timm gives for an RTX 3090 in mixed precision and channels last
+# (results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv; BiT's at 448 pixels, times 4), times 3
+# passes and the backbone's FLOPs, times 2.13 for an A100: a ResNet-50 there makes 2,600 images per
+# second (timm, issue 1491). Where timm gives none, that of a ResNet-50 is assumed.
 BATCH = 64  # images of a measured step
 
 
@@ -90,14 +49,13 @@ def passes_of(spec):
     settings = spec["settings"]
     epochs, looks = settings.get("epochs", 1), 1
     if nothing_to_train(settings):
-        return settings["ensemble_size"] * sum(
-            images.values()
-        )  # its label map may be counted on train
+        # Its label map may be counted on the training images.
+        return settings["ensemble_size"] * sum(images.values())
     if "epochs" in settings:
         looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
     held_out = sum(images.values()) - images["train"]
     there_and_back = texts_of(spec, settings.get("batch_size")) * 2
-    per_image = PASSES[spec["method"]] + there_and_back
+    per_image = METHODS[spec["method"]].passes + there_and_back
     passes = epochs * per_image * images["train"]
     passes += looks * held_out * (1 + texts_of(spec, BATCH))
     return settings.get("ensemble_size", 1) * passes
@@ -105,9 +63,10 @@ def passes_of(spec):
 
 def texts_of(spec, batch):
     """Returns what an image's share of the texts of its batch costs, in passes of images."""
-    if spec["method"] not in TEXTS:
+    sent = METHODS[spec["method"]].texts
+    if sent is None:
         return 0
-    return TEXT * classes_of(spec) / (1 if TEXTS[spec["method"]] == "an image" else batch)
+    return TEXT * classes_of(spec) / (1 if sent == "image" else batch)
 
 
 def classes_of(spec):
@@ -125,4 +84,4 @@ def stated(backbone, precision):
     entry = BACKBONES[backbone]
     if entry.hub is None:
         return None
-    return SHARES.get(backbone, OTHER_SHARE) * PEAK[precision] * 1000 / entry.gflops
+    return entry.gpu_share * PEAK[precision] * 1000 / entry.gflops

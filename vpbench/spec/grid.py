@@ -20,6 +20,7 @@ from vpbench.spec.blocks import (
     modality,
     variants,
 )
+from vpbench.spec.config_schema import config_schema
 from vpbench.spec.grid_checks import (
     check_changes,
     check_conflicts,
@@ -29,10 +30,9 @@ from vpbench.spec.grid_checks import (
     refuse,
 )
 from vpbench.spec.measurements import MEASUREMENTS
-from vpbench.spec.methods import METHODS, MODALITIES
+from vpbench.spec.methods import METHODS
+from vpbench.spec.modalities import MODALITIES
 from vpbench.spec.result_files import ALL_MEASURED, MANIFEST, MEASURED, RECORD
-from vpbench.spec.schema import config_schema
-from vpbench.spec.settings import SETTINGS
 from vpbench.spec.tasks import TASKS
 
 
@@ -60,7 +60,7 @@ def expand(config, where):
     for variant, changes in variants(config).items():
         if variant == "default":
             refuse(f"{where} at variants: 'default' is the recipe itself; rename it")
-        check_changes(changes, f"{where} at variants.{variant}", SETTINGS)
+        check_changes(changes, f"{where} at variants.{variant}", METHODS)
     blocks = {}
     for name, block in config["grid"].items():
         check_names(config, block | {"grid": [name]}, f"{where} at grid.{name}")
@@ -171,6 +171,7 @@ def measurement_specs(grid, name):
     return [
         {
             "scale": grid.config["scale"],
+            "kind": grid.config["kind"],
             "measurement": name,
             "task": task,
             "data": data_of(grid.config, task, measurement["data"]),

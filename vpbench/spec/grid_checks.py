@@ -4,25 +4,24 @@ import math
 from itertools import combinations
 
 from vpbench.common.errors import UserError
-from vpbench.spec import methods as methods_module
 from vpbench.spec import schema_check
 from vpbench.spec.blocks import variants
+from vpbench.spec.methods import METHODS, misfit
 from vpbench.spec.schema import settings_schema
-from vpbench.spec.settings import SETTINGS
 from vpbench.spec.tasks import TASKS
 
 MOST = 100_000  # runs of a block
 
 
-def refuse(complaint):
-    """Returns None if there is nothing to complain about, else raises UserError with that line."""
+def refuse(complaint: str | None) -> None:
+    """Raises UserError with the line of a complaint, if there is one."""
     if complaint:
         raise UserError(complaint)
 
 
 def check_changes(changes, where, methods):
     """Returns None if each change is a setting of one of the methods."""
-    legal = sorted(set().union(*(SETTINGS[method] for method in methods)))
+    legal = sorted(set().union(*(METHODS[method].settings for method in methods)))
     unknown = sorted(set(changes) - set(legal))
     if unknown:
         refuse(f"{where}: unknown setting {unknown[0]!r}; the settings are: {', '.join(legal)}")
@@ -66,8 +65,8 @@ def check_settings(runs, where):
         schema = settings_schema(run["method"], complete=True)
         whose = f"{where}, {run['method']} on {run['backbone']} ({run['variant']})"
         refuse(schema_check.complaint(run["settings"], schema, whose))
-        misfit = methods_module.misfit(run["method"], run["backbone"])
-        refuse(misfit and f"{where}: {misfit}")
+        reason = misfit(run["method"], run["backbone"])
+        refuse(reason and f"{where}: {reason}")
 
 
 def check_conflicts(blocks, where):

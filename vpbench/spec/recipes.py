@@ -4,8 +4,9 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 from vpbench.common.strict_yaml import read_config
 from vpbench.spec import schema_check
-from vpbench.spec.schema import config_schema, settings_schema
-from vpbench.spec.settings import merge_settings
+from vpbench.spec.config_schema import config_schema
+from vpbench.spec.methods import merge_settings
+from vpbench.spec.schema import settings_schema
 
 
 def read_configs(configs):

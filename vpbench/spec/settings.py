@@ -1,194 +1,209 @@
-"""The settings of every method: what is legal, as JSON schema."""
+"""The settings that methods share: what is legal, the default, what it means and where it is from.
 
-SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read
+A configuration gives what has no default and what differs. Sources: "paper" is Bahng et al. (arXiv
+2203.17274) by section, "code" its released program.
+"""
 
+from typing import Any, NamedTuple
 
-# Section 3.2.2 of the paper, then others': a product of factors, a picture that a network weights
-# for each image, and no prompt at all
-PAPER_TEMPLATES = ("padding", "fixed_patch", "random_patch")
+from vpbench.spec.label_maps import LABEL_MAPS
+from vpbench.spec.prompt_forms import PROMPT_FORMS
 
+Settings = dict[str, Any]  # of a run: every setting of its method, by name
 
-TEMPLATES = (*PAPER_TEMPLATES, "low_rank", "conditional", "none")
-
-
-LABEL_MAPS = (  # those of section 3.3, then others' for each modality
-    *("text", "hard_coded", "names", "ensemble", "learned_classifier"),
-    *("random", "semantic", "frequency", "iterative", "bayesian", "bayesian_plus", "linear"),
-)
-
-
-TRAINED_MAPS = ("learned_classifier", "linear")  # by steps, together with the prompt
-
-
-AUGMENTATIONS = ("none", "flip", "flip_crop", "resized_crop")  # of training images
-
+REQUIRED = ...  # the default of a setting that every configuration has to give
 
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")  # auto: what the machine is fastest in
-
-
+AUGMENTATIONS = ("none", "flip", "flip_crop", "resized_crop")  # of training images
 SCHEDULES = ("cosine", "linear", "constant")  # what the learning rate does after its warm-up
 
-
-FIXED_TEMPLATES = ("padding", "fixed_patch", "low_rank")  # nothing is drawn, no network
-
-
-_COUNT = {"type": "integer", "minimum": 1}
-
-
-_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
-
-
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-
-
-_OPTIMISER = {
-    "epochs": _COUNT,
-    "batch_size": _COUNT,
-    "lr": _POSITIVE,
-    "schedule": {"enum": list(SCHEDULES)},
-    "warm_up": _SHARE,  # as a share of all steps ...
-    "warm_up_steps": {"type": ["integer", "null"], "minimum": 0},  # ... or in steps, if not null
-    # Epochs with a look at validation and test, or a number n: each n-th. The last always has one.
-    "eval_epochs": {"type": ["array", "integer"], "items": _COUNT, "minimum": 1},
-}
-
-
+COUNT = {"type": "integer", "minimum": 1}
+POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+NOT_NEGATIVE = {"type": "number", "minimum": 0}
+_STEPS = {"type": ["integer", "null"], "minimum": 0}
+_EPOCHS = {"type": ["array", "integer"], "items": COUNT, "minimum": 1}
+_TEXT = {"type": ["string", "null"]}
 _NAMES = {"type": ["array", "null"], "items": {"type": "string"}, "minItems": 2}
+_LAYERS = {"type": ["integer", "null"], "minimum": 1}
 
 
-_WORDS = {  # what is said to a model that reads; null: what the task says
-    "text_prompt": {"type": ["string", "null"]},
-    # a list, or the name of one in vpbench/datasets/class_names, e.g. svhn.words
-    "class_names": _NAMES | {"type": ["array", "string", "null"]},
+class Setting(NamedTuple):
+    """A setting of a method."""
+
+    legal: dict[str, Any]  # as JSON schema
+    default: Any = REQUIRED
+    meaning: str = ""
+    source: str = ""  # of the default
+
+
+def one_of(*values: str) -> dict[str, Any]:
+    """Returns the JSON schema of a text that is one of `values`."""
+    return {"enum": list(values)}
+
+
+def changed(settings: dict[str, Setting], **defaults: Any) -> dict[str, Setting]:
+    """Returns `settings` with other defaults."""
+    return settings | {
+        name: settings[name]._replace(default=value, source="") for name, value in defaults.items()
+    }
+
+
+TRAINING = {  # of every method that is trained by steps
+    "epochs": Setting(COUNT, REQUIRED, "passes through the training images"),
+    "batch_size": Setting(COUNT, REQUIRED, "training images of a step"),
+    "lr": Setting(POSITIVE, REQUIRED, "learning rate, the highest of the schedule"),
+    "schedule": Setting(
+        one_of(*SCHEDULES), "cosine", "what the rate does after its warm-up", "code, utils.py"
+    ),
+    "warm_up": Setting(SHARE, 0, "share of all steps in which the rate rises to lr"),
+    "warm_up_steps": Setting(_STEPS, None, "the same in steps; null: the share counts"),
+    "eval_epochs": Setting(
+        _EPOCHS,
+        [],
+        "epochs with an evaluation on validation and test, or a number n: every n-th; the last "
+        "epoch always has one",
+    ),
 }
+TEXT_PROMPT = Setting(
+    _TEXT, None, "what CLIP reads, {} for the name of the class; null: the task's", "paper, Table 6"
+)
+CLASS_NAMES = Setting(
+    _NAMES | {"type": ["array", "string", "null"]},
+    None,
+    "names of the classes: a list, or a list of vpbench/spec/manifests by name, e.g. svhn.words; "
+    "null: the task's",
+)
+WORDS = {"text_prompt": TEXT_PROMPT, "class_names": CLASS_NAMES}
+AUGMENTATION = Setting(one_of(*AUGMENTATIONS), "none", "of the training images", "code")
+MOMENTUM = Setting(SHARE, 0.9, "of SGD; of Adam its first beta", "code, --momentum")
+WEIGHT_DECAY = Setting(NOT_NEGATIVE, 0, "of every step")
 
-
-_TOKENS = _OPTIMISER | {  # of learned tokens, by SGD
-    "momentum": _SHARE,
-    "weight_decay": {"type": "number", "minimum": 0},
-    "warm_up_lr": {"type": ["number", "null"], "minimum": 0},  # constant; null: linear up to lr
-    "rate_changes": {"enum": ["step", "epoch"]},  # how often
-    "augmentation": {"enum": list(AUGMENTATIONS)},
-    "class_names": _WORDS["class_names"],
-}
-
-
-_CONTEXT = _TOKENS | {
-    "context_tokens": _COUNT,
-    "context_words": {"type": ["string", "null"]},  # to start from, as many tokens; null: random
-}
-
-
-_NAME_AT = {"enum": ["end", "middle", "front"]}  # of the context
-
-
-_LAYERS = {"type": ["integer", "null"], "minimum": 1}  # that have tokens; 1: shallow, null: all
-
-
-_PROMPT = (
-    _OPTIMISER
-    | _WORDS
+PROMPT = (  # of every method that learns a prompt in the image
+    TRAINING
+    | WORDS
     | {
-        "template": {"enum": list(TEMPLATES)},
-        # Pixels: the width of the border, the side of the patch or of the squares of a conditional
-        # prompt's mask; of low_rank its rank
-        "size": _COUNT,
-        "init": {"enum": ["normal", "zeros"]},
-        "bound": {"enum": ["none", "tanh", "sigmoid"]},  # what bounds the prompt
-        "operation": {"enum": ["add", "multiply"]},
-        "ensemble_size": _COUNT,  # prompts whose answers are averaged
-        "prompt_space": {"enum": ["normalized", "pixel"]},
-        # The image is shrunk to so many pixels, in the middle of black; null: it is not
-        "image_side": {"type": ["integer", "null"], "minimum": 1},
-        "augmentation": {"enum": list(AUGMENTATIONS)},  # of the training images
-        "optimiser": {"enum": ["sgd", "nesterov", "adam"]},
-        "momentum": _SHARE,  # of adam: its first beta
-        # As it is, divided by its L2 norm, or by that of the whole image's gradient (EVP)
-        "gradient": {"enum": ["plain", "unit", "unit_image"]},
-        "label_map": {"enum": list(LABEL_MAPS)},
-        "map_lr": _POSITIVE | {"type": ["number", "null"]},  # of a label map that is trained
-        "source_classes": _NAMES,  # of a hard-coded map, one per class; null: the first ones
-        # Of a semantic map: the vision-language backbone that compares the names of classes
-        "text_encoder": {"type": ["string", "null"]},
-        # Random patch: may it reach the last row and column (the official code's never does),
-        # and is it drawn anew at test time (as there) or put in the middle of its range?
-        "position_range": {"enum": ["official", "full"]},
-        "test_position": {"enum": ["random", "centre"]},
+        "template": Setting(
+            one_of(*PROMPT_FORMS), "padding", "the form of the prompt", "paper, section 3.4"
+        ),
+        "size": Setting(
+            COUNT,
+            REQUIRED,
+            "pixels: the width of a padding, the side of a patch, of the squares of a conditional "
+            "prompt's mask; the rank of a low-rank prompt",
+        ),
+        "init": Setting(one_of("normal", "zeros"), "normal", "the start: N(0, 1) or 0", "code"),
+        "bound": Setting(one_of("none", "tanh", "sigmoid"), "none", "what bounds the values"),
+        "operation": Setting(
+            one_of("add", "multiply"), "add", "how the prompt acts on an image", "paper, 3.2"
+        ),
+        "ensemble_size": Setting(COUNT, 1, "prompts whose answers are averaged"),
+        "prompt_space": Setting(
+            one_of("normalized", "pixel"),
+            "normalized",
+            "is the prompt added to the normalised image, or to the pixels before",
+            "code, main_clip.py",
+        ),
+        "image_side": Setting(
+            _LAYERS,
+            None,
+            "pixels that the image is shrunk to, in the middle of black; null: it is not",
+        ),
+        "augmentation": AUGMENTATION,
+        "optimiser": Setting(one_of("sgd", "nesterov", "adam"), "sgd", "", "code"),
+        "momentum": MOMENTUM,
+        "gradient": Setting(
+            one_of("plain", "unit", "unit_image"),
+            "plain",
+            "as it is, divided by its L2 norm, or by that of the whole image's gradient (EVP)",
+            "code",
+        ),
+        "label_map": Setting(
+            one_of(*LABEL_MAPS), "hard_coded", "how outputs become classes", "paper, section 3.3"
+        ),
+        "map_lr": Setting(
+            POSITIVE | {"type": ["number", "null"]}, None, "rate of a label map that is trained"
+        ),
+        "source_classes": Setting(
+            _NAMES,
+            None,
+            "of a hard-coded map: a class of the backbone for every class; null: the first ones",
+            "code",
+        ),
+        "text_encoder": Setting(
+            _TEXT, None, "of a semantic map: the backbone that compares the names of classes"
+        ),
+        "position_range": Setting(
+            one_of("official", "full"),
+            "official",
+            "may a random patch reach the last row and column; the official one never does",
+            "code, models/prompters.py",
+        ),
+        "test_position": Setting(
+            one_of("random", "centre"),
+            "random",
+            "is a random patch drawn anew at test time, or put in the middle of its range",
+            "code",
+        ),
     }
 )
-
-
-_FINE_TUNE = _OPTIMISER | {
-    "weight_decay": {"type": "number", "minimum": 0},
-    "decay_gains_and_biases": {"type": "boolean"},  # or only matrices, as open_clip does
-    "betas": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
-    "eps": _POSITIVE,
-    "head": {"enum": ["text", "new"]},  # initialised from the text features, or at random
+TOKENS = TRAINING | {  # of learned tokens, by SGD
+    "momentum": MOMENTUM,
+    "weight_decay": WEIGHT_DECAY._replace(default=5.0e-4, source="CoOp, Dassl's default"),
+    "warm_up_lr": Setting(
+        NOT_NEGATIVE | {"type": ["number", "null"]},
+        None,
+        "constant rate of the warm-up; null: it rises to lr",
+    ),
+    "rate_changes": Setting(one_of("step", "epoch"), "step", "how often the rate changes"),
+    "augmentation": AUGMENTATION,
+    "class_names": CLASS_NAMES,
+}
+CONTEXT_TOKENS = Setting(COUNT, REQUIRED, "learned tokens beside the class name")
+CLASS_NAME_AT = Setting(one_of("end", "middle", "front"), "end", "place of the name in the context")
+IMAGE_TOKENS = Setting(COUNT, REQUIRED, "learned tokens of the image tower, in every layer")
+DEPTH = Setting(_LAYERS, None, "layers that have tokens: 1 is shallow, null all")
+CONTEXT = TOKENS | {
+    "context_tokens": CONTEXT_TOKENS,
+    "context_words": Setting(
+        _TEXT, None, "text of as many tokens to start from; null: a random start"
+    ),
+}
+ADAMW = {
+    "weight_decay": WEIGHT_DECAY,
+    "decay_gains_and_biases": Setting(
+        {"type": "boolean"}, False, "or only matrices", "open_clip, main.py"
+    ),
+    "betas": Setting(
+        {"type": "array", "items": SHARE, "minItems": 2, "maxItems": 2}, [0.9, 0.999], "of AdamW"
+    ),
+    "eps": Setting(POSITIVE, 1.0e-8, "of AdamW"),
+}
+FINE_TUNE = (
+    TRAINING
+    | ADAMW
+    | {
+        "head": Setting(
+            one_of("text", "new"), "new", "starts as the text features (CLIP), or at random"
+        )
+    }
+)
+ENGINE = {  # how the numbers of a run are computed
+    "precision": Setting(one_of(*PRECISIONS), "fp32", "of forward and backward passes"),
+    "compile": Setting({"type": "boolean"}, False, "is torch.compile used?"),
+    "micro_batch": Setting(
+        {"type": ["integer", "null"], "minimum": 1},
+        None,
+        "images per pass, the gradients of a batch are added up; null: the whole batch",
+    ),
 }
 
 
-SETTINGS = {  # method -> setting -> what is legal, as JSON schema; every setting must be given
-    "text_prompt": _WORDS,
-    "visual_prompt": _PROMPT,
-    "evp": _PROMPT,
-    "adversarial_reprogramming": _PROMPT,
-    "linear_probe": {
-        "C": {"type": "array", "items": _POSITIVE, "minItems": 1},  # one: fixed; many: validation
-        "max_iter": _COUNT,
-        "standardize": {"type": "boolean"},
-    },
-    "fine_tune": _FINE_TUNE,
-    "prompted_fine_tune": _FINE_TUNE
-    | {
-        "template": {"enum": list(FIXED_TEMPLATES)},
-        "size": _COUNT,
-        "init": _PROMPT["init"],
-        "prompt_lr": _POSITIVE,
-    },
-    "coop": _CONTEXT | {"class_specific": {"type": "boolean"}, "class_name_at": _NAME_AT},
-    "cocoop": _CONTEXT | {"hidden_width": _COUNT},  # of the network that sees the image
-    "vpt": _TOKENS
-    | _WORDS
-    | {
-        "image_tokens": _COUNT,
-        "depth": _LAYERS,
-        "init": {"enum": ["uniform", "normal"]},  # VPT's, or N(0, 0.02^2)
-        "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},  # of tokens
-        "head": {"enum": ["text", "linear"]},  # the text features, or a linear one that is learned
-    },
-    "upt": _TOKENS
-    | {
-        "context_tokens": _COUNT,
-        "class_name_at": _NAME_AT,
-        "image_tokens": _COUNT,
-        "depth": _LAYERS,
-        "width": _COUNT,  # of the transformer that both kinds of tokens go through
-        "layers": _COUNT,
-        "heads": _COUNT,
-    },
-}
+def defaults(settings: dict[str, Setting]) -> Settings:
+    """Returns name -> default of those settings that have one."""
+    return {name: each.default for name, each in settings.items() if each.default is not REQUIRED}
 
 
-def is_prompt(method):
-    """Returns whether `method` learns a prompt in the image, which is kept beside its record."""
-    return SETTINGS[method] is _PROMPT
-
-
-def nothing_to_train(settings):
-    """Returns whether a run only looks: no prompt, and a label map that is not trained."""
-    return settings.get("template") == "none" and settings["label_map"] not in TRAINED_MAPS
-
-
-def merge_settings(recipes, method, backbone):
-    """Returns the settings of `method`: those for every backbone, then what `backbone` changes."""
-    return recipes[method]["every_backbone"] | recipes[method].get(backbone, {})
-
-
-def selection_rule(method, paper_validation, shift):
-    """Returns the selection whose accuracy the tables show.
-
-    Trained methods are selected on validation where the paper's Table 6 has a validation split
-    (the shifts: their OOD validation split) and read at the last epoch elsewhere.
-    """
-    trained = "epochs" in SETTINGS[method]
-    return "best_validation" if trained and (paper_validation or shift) else "last"
+def legal(settings: dict[str, Setting]) -> dict[str, Any]:
+    """Returns name -> what is legal, as JSON schema."""
+    return {name: each.legal for name, each in settings.items()}

@@ -1,6 +1,6 @@
 """The datasets: where each is read or painted, and the facts of the paper's Table 6."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SPLITS = ("train", "validation", "test")
 
@@ -15,15 +15,15 @@ class Task(NamedTuple):
     paper_validation: bool  # does Table 6 list a validation split?
     shift: bool = False  # one of the three WILDS shifts (Tables 2 and 5)
     metric: str = "accuracy"  # the dataset's own headline metric
+    painted: bool = True  # a twin; else a dataset on disk
 
 
 _PHOTO = "This is a photo of a {}"
-
-
 _TWIN = "vpbench.twins."
 
 
-_DATA = "vpbench.data.datasets."
+def _real(module: str, *facts: Any) -> Task:
+    return Task("vpbench.data.datasets." + module, *facts, painted=False)
 
 
 TASKS = {  # in the order of Table 6
@@ -52,38 +52,38 @@ TASKS = {  # in the order of Table 6
     # The toy dataset of section 6.3
     "cats_dogs_twin": Task(_TWIN + "cats_dogs", "Cats and dogs twin", "", _PHOTO, True),
     # The real ones, read from disk
-    "cifar100": Task(_DATA + "cifar", "CIFAR100", "cifar100", _PHOTO, False),
-    "cifar10": Task(_DATA + "cifar", "CIFAR10", "cifar10", _PHOTO, False),
-    "flowers102": Task(_DATA + "coop", "Flowers102", "flowers102", _PHOTO, True),
-    "food101": Task(_DATA + "coop", "Food101", "food101", _PHOTO, True),
-    "eurosat": Task(_DATA + "coop", "EuroSAT", "eurosat", _PHOTO, True),
-    "sun397": Task(_DATA + "coop", "SUN397", "sun397", _PHOTO, True),
-    "ucf101": Task(_DATA + "coop", "UCF101", "ucf101", _PHOTO, True),
-    "svhn": Task(_DATA + "svhn", "SVHN", "svhn", _PHOTO, False),
-    "oxfordpets": Task(_DATA + "coop", "OxfordPets", "oxfordpets", _PHOTO, True),
-    "dtd": Task(_DATA + "coop", "DTD", "dtd", _PHOTO, True),
-    "resisc45": Task(_DATA + "resisc45", "Resisc45", "resisc45", _PHOTO, True),
-    "clevr": Task(
-        _DATA + "clevr", "CLEVR/count", "clevr", "This is a photo of {} objects", False
+    "cifar100": _real("cifar", "CIFAR100", "cifar100", _PHOTO, False),
+    "cifar10": _real("cifar", "CIFAR10", "cifar10", _PHOTO, False),
+    "flowers102": _real("coop", "Flowers102", "flowers102", _PHOTO, True),
+    "food101": _real("coop", "Food101", "food101", _PHOTO, True),
+    "eurosat": _real("coop", "EuroSAT", "eurosat", _PHOTO, True),
+    "sun397": _real("coop", "SUN397", "sun397", _PHOTO, True),
+    "ucf101": _real("coop", "UCF101", "ucf101", _PHOTO, True),
+    "svhn": _real("svhn", "SVHN", "svhn", _PHOTO, False),
+    "oxfordpets": _real("coop", "OxfordPets", "oxfordpets", _PHOTO, True),
+    "dtd": _real("coop", "DTD", "dtd", _PHOTO, True),
+    "resisc45": _real("resisc45", "Resisc45", "resisc45", _PHOTO, True),
+    "clevr": _real(
+        "clevr", "CLEVR/count", "clevr", "This is a photo of {} objects", False
     ),
-    "iwildcam": Task(_DATA + "wilds_sets", "iWildCam", "iwildcam", _PHOTO, True, True, "macro_f1"),
-    "fmow": Task(_DATA + "wilds_sets", "FMoW", "fmow", _PHOTO, True, True, "worst_group"),
-    "camelyon17": Task(
-        _DATA + "wilds_sets", "Camelyon17", "camelyon17", "a tissue region {} tumor", True, True
+    "iwildcam": _real("wilds_sets", "iWildCam", "iwildcam", _PHOTO, True, True, "macro_f1"),
+    "fmow": _real("wilds_sets", "FMoW", "fmow", _PHOTO, True, True, "worst_group"),
+    "camelyon17": _real(
+        "wilds_sets", "Camelyon17", "camelyon17", "a tissue region {} tumor", True, True
     ),
-    "cats_dogs": Task(_DATA + "coop", "Cats and dogs", "", _PHOTO, True),
+    "cats_dogs": _real("coop", "Cats and dogs", "", _PHOTO, True),
     # Not the paper's: handwritten digits in Python packages
-    "digits": Task(_DATA + "digits", "Digits", "", _PHOTO, True),
-    "mnist_5k": Task(_DATA + "digits", "MNIST, 5,000 images", "", _PHOTO, True),
+    "digits": _real("digits", "Digits", "", _PHOTO, True),
+    "mnist_5k": _real("digits", "MNIST, 5,000 images", "", _PHOTO, True),
 }  # fmt: skip
 
 
-def is_twin(task):
+def is_twin(task: str) -> bool:
     """Returns whether `task` is a painted twin of a dataset."""
-    return task in TASKS and not TASKS[task].module.startswith(_DATA)
+    return task in TASKS and TASKS[task].painted
 
 
-def task_facts(name):
+def task_facts(name: str) -> dict[str, Any]:
     """Returns the facts that a record keeps of the task `name` of catalogue.TASKS."""
     keys = ("published", "metric", "shift", "paper_validation")
     return {key: getattr(TASKS[name], key) for key in keys}

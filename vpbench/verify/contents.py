@@ -14,16 +14,11 @@ from vpbench.prompts.files import load_prompt
 from vpbench.records import reading, schema
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.methods import METHODS, SELECTIONS, nothing_to_train, selection_rule
 from vpbench.spec.preprocessing import Preprocessing
-from vpbench.spec.settings import (
-    PAPER_TEMPLATES,
-    SELECTIONS,
-    TRAINED_MAPS,
-    is_prompt,
-    nothing_to_train,
-    selection_rule,
-)
+from vpbench.spec.prompt_forms import PAPER_TEMPLATES
 from vpbench.spec.tasks import TASKS
 from vpbench.spec.text_prompts import said_class_names
 from vpbench.training.metrics import BINS, prediction_metrics
@@ -62,7 +57,7 @@ def check_run(record):
     check_predictions(record, predictions)
     check_metrics(record, predictions)
     check_selection(record)
-    if is_prompt(record["spec"]["method"]):
+    if METHODS[record["spec"]["method"]].keeps_prompt:
         check_card(record)
         check_examples(record)
     if record["spec"]["method"] == "text_prompt":
@@ -278,7 +273,7 @@ def check_card(record):
             name, found, wanted = differing
             raise UserError(f"{path}: {name} is {brief(found)}, its record says {brief(wanted)}")
     of_map = 0
-    if settings["label_map"] in TRAINED_MAPS:
+    if LABEL_MAPS[settings["label_map"]].trained:
         of_map = sum(tensor.numel() for tensor in card["label_map"].values())
     found, count = record["trained_parameters"], prompt.trained + of_map
     same(record, "trained_parameters", found, count, "the prompt and its map have")

@@ -12,7 +12,7 @@ from vpbench.spec import blocks, grid, products, result_files, tasks
 from vpbench.spec.analyses import ANALYSES, PAGES
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.measurements import MEASUREMENTS
-from vpbench.spec.methods import MODALITIES
+from vpbench.spec.modalities import MODALITIES
 from vpbench.spec.preprocessing import Preprocessing
 
 
@@ -56,7 +56,9 @@ def configuration():
 
 def measured_specs(wildcards):
     """Returns the specs of a measuring job: its only parameter."""
-    path = result_files.ALL_MEASURED if config["granularity"] == "per_task" else result_files.MEASURED
+    path = (
+        result_files.ALL_MEASURED if config["granularity"] == "per_task" else result_files.MEASURED
+    )
     found = grid.measurement_files(GRID, wildcards.measurement)
     return hashing.canonical(found[path.format(**wildcards)])
 

@@ -16,8 +16,8 @@ from vpbench.common.errors import RecordError
 from vpbench.methods import visual_prompt
 from vpbench.prompts.pixel import build_prompt
 from vpbench.spec.grid import expand
+from vpbench.spec.methods import merge_settings
 from vpbench.spec.recipes import read_configs
-from vpbench.spec.settings import merge_settings
 
 SETTINGS = {"init": "normal", "gradient": "plain", "lr": 10, "batch_size": 100, "eval_epochs": 1}
 TASK = "svhn_twin"

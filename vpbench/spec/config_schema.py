@@ -1,0 +1,137 @@
+"""The JSON schema of a configuration file; each key says what it means."""
+
+from vpbench.spec.analyses import ANALYSES
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.methods import METHODS
+from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.scales import KINDS
+from vpbench.spec.schema import (
+    PLAIN,
+    SCALE,
+    SCHEMA,
+    Schema,
+    closed_schema,
+    data_schema,
+    engine_schema,
+    folder_schema,
+    settings_schema,
+)
+
+REQUIRED = (
+    *("schema", "scale", "kind", "granularity", "data", "tasks", "backbones", "recipes"),
+    *("grid", "analyses"),
+)
+_NAMES = {"type": "array", "minItems": 1, "uniqueItems": True}
+_PLAIN = {"type": "string", "pattern": PLAIN}
+
+
+def config_schema() -> Schema:
+    """Returns the JSON schema of a configuration."""
+    return closed_schema(about_machine() | about_data() | about_runs(), list(REQUIRED))
+
+
+def said(schema: Schema, meaning: str) -> Schema:
+    """Returns `schema` with what it means."""
+    return schema | {"description": meaning}
+
+
+def mapping(values: Schema) -> Schema:
+    """Returns the JSON schema of plain names with `values`."""
+    return {"type": "object", "propertyNames": _PLAIN, "additionalProperties": values}
+
+
+def about_machine() -> Schema:
+    """Returns the keys that say which scale it is and how jobs are cut."""
+    return {
+        "schema": said({"const": SCHEMA}, "version of the configuration's form"),
+        "scale": said(SCALE, "a name of its own, part of the path of every record"),
+        "kind": said({"enum": list(KINDS)}, "what the data and models are"),
+        "granularity": said(
+            {"enum": ["per_task", "per_run"]}, "what a job does: all runs of a task, or one run"
+        ),
+        "tasks_per_job": said(
+            {"type": "integer", "minimum": 1}, "tasks that a per_task job does; absent: 1"
+        ),
+        "data_dir": said({"type": "string"}, "datasets; absent: VPBENCH_DATA, or data/"),
+        "weights_dir": said({"type": "string"}, "weight files; absent: VPBENCH_WEIGHTS, weights/"),
+        "engine": said(engine_schema(complete=False), "how numbers are computed"),
+    }
+
+
+def about_data() -> Schema:
+    """Returns the keys that say on which images runs are."""
+    return {
+        "data": said(data_schema(), "images of each split (null: all), and their resolution"),
+        "task_data": said(mapping(data_schema(complete=False)), "task -> what differs in `data`"),
+        "folders": said(mapping(folder_schema()), "task -> the folder of images that it is"),
+        "tasks": said(_NAMES | {"items": _PLAIN}, "datasets, twins, or names of `folders`"),
+        "backbones": said(_NAMES | {"items": {"enum": list(BACKBONES)}}, "frozen models"),
+    }
+
+
+def about_runs() -> Schema:
+    """Returns the keys that say which runs, measurements and analyses there are."""
+    recipes = {
+        method: closed_schema(
+            dict.fromkeys(["every_backbone", *BACKBONES], settings_schema(method)), False
+        )
+        for method in METHODS
+    }
+    measurements = {
+        name: closed_schema(
+            {
+                "runs": closed_schema(reading(), False),
+                "data": data_schema(),
+                "settings": closed_schema(measurement.settings, True),
+            },
+            True,
+        )
+        for name, measurement in MEASUREMENTS.items()
+    }
+    return {
+        "recipes": said(
+            closed_schema(recipes, False),
+            "method -> settings that have no default or differ from it, for every backbone, then "
+            "what single backbones change",
+        ),
+        "variants": said(mapping({"type": "object"}), "name -> settings that differ"),
+        "grid": said(mapping(block()) | {"minProperties": 1}, "blocks of runs"),
+        "measurements": said(closed_schema(measurements, False), "what is measured beside runs"),
+        "analyses": said(
+            closed_schema(dict.fromkeys(ANALYSES, closed_schema(reading(), False)), False),
+            "table or figure -> the slice of the grid that it reads",
+        ),
+        "extensions": said(_NAMES | {"items": _PLAIN}, "analyses that `snakemake methods` makes"),
+    }
+
+
+def slice_() -> Schema:
+    """Returns the keys of a slice of the runs; a key that is absent means all."""
+    return {
+        "tasks": _NAMES | {"items": _PLAIN},
+        "backbones": _NAMES | {"items": {"enum": list(BACKBONES)}},
+        "methods": _NAMES | {"items": {"enum": list(METHODS)}},
+        "modality": {"enum": list(MODALITIES)},
+        "shift": {"type": "boolean"},
+    }
+
+
+def reading() -> Schema:
+    """Returns the keys of a slice that is read: also the blocks; absent: main."""
+    return slice_() | {"grid": _NAMES | {"items": _PLAIN}}
+
+
+def block() -> Schema:
+    """Returns the JSON schema of a block of the grid."""
+    keys = slice_() | {
+        "variants": _NAMES | {"items": _PLAIN},
+        "seeds": _NAMES | {"items": {"type": "integer", "minimum": 0}},
+        "settings": said({"type": "object"}, "what the block changes in the recipes"),
+        "data": said(data_schema(complete=False, of_run=True), "what it changes in the data"),
+        "sweep": said(
+            {"type": "object", "minProperties": 1, "additionalProperties": _NAMES},
+            "setting -> values; each combination is a variant",
+        ),
+    }
+    return closed_schema(keys, ["methods", "seeds"])
