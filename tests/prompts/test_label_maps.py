@@ -6,17 +6,14 @@ import torch
 from tests.helpers.tiny import PADDING
 from vpbench.data import load
 from vpbench.prompts.label_maps import (
-    VISION,
-    VISION_LANGUAGE,
     Bayesian,
     BayesianPlus,
     Frequency,
-    count_pairs,
-    ensemble,
     label_map,
-    mixture,
-    one_to_one,
+    templates_read,
 )
+from vpbench.prompts.pair_counts import count_pairs, mixture, one_to_one
+from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.text_prompts import text_prompts
 
 
@@ -64,7 +61,7 @@ def test_the_names_map_says_only_the_names(clip, task, pixels):
 
 
 def test_an_ensemble_points_where_the_mean_of_its_unit_texts_points(clip, task):
-    texts = ensemble(clip, task)
+    texts = templates_read(clip, task)
     assert len(texts) > 5 and len({each[0] for each in texts}) == len(texts)
     mean = sum(clip.text_features(each) for each in texts)
     expected = torch.stack([row / (row @ row).sqrt() for row in mean]).t()
@@ -183,9 +180,10 @@ def test_updated_maps_answer_with_what_was_counted(resnet, pixels):
 def test_only_maps_that_cannot_be_made_again_are_part_of_a_state(clip, resnet, task):
     kept = {
         name
-        for maps, backbone in ((VISION_LANGUAGE, clip), (VISION, resnet))
-        for name in maps
-        if of(name, backbone, task, text_encoder={"semantic": "clip_micro"}.get(name)).state_dict()
+        for backbone in (clip, resnet)
+        for name in LABEL_MAPS
+        if LABEL_MAPS[name].modality == backbone.modality
+        and of(name, backbone, task, text_encoder={"semantic": "clip_micro"}.get(name)).state_dict()
     }
     assert kept == {
         *("learned_classifier", "linear", "random"),

@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from vpbench.common.errors import UserError
+from vpbench.common.implementations import implementation
 from vpbench.models.backbone import load_backbone
+from vpbench.prompts.pair_counts import count_pairs, mixture, one_to_one
+from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.text_prompts import text_prompts
 
 MANY = 1000  # source classes that a complaint does not list
-SMOOTHING = 1.0  # of the Bayesian maps: lambda
 TOP_SHARE = 0.15  # of the classes of a task: how many source classes of an image BLM+ counts
 
 
@@ -142,39 +144,6 @@ class Linear(LabelMap):
         return self.source(x) @ self.weights + self.bias
 
 
-def count_pairs(source_logits, labels, classes):
-    """Returns how many images of each class are taken for each source class, [S, K]."""
-    taken = F.one_hot(source_logits.argmax(1), source_logits.shape[1]).double()
-    return taken.t() @ F.one_hot(labels, classes).double()
-
-
-def one_to_one(scores):
-    """Returns the number of the source class of every class [K], none used twice.
-
-    Greedy, as in ILM's code: the largest of the scores [S, K] first, of equal ones the first in
-    the order of the source classes; so a class that has no images gets the first that is free.
-    """
-    scores, classes = scores.clone().double(), scores.shape[1]
-    numbers = torch.zeros(classes, dtype=torch.long)
-    for _ in range(classes):
-        best = scores.flatten().argmax().item()
-        source, label = divmod(best, classes)
-        numbers[label] = source
-        scores[source], scores[:, label] = -torch.inf, -torch.inf
-    return numbers
-
-
-def mixture(counts):
-    """Returns the mixtures [S, K] of counts [S, K]: each column sums to 1.
-
-    A source class counts for a class by its share of all its images (BLM's equations, with lambda
-    = SMOOTHING). A class without images is an even mixture.
-    """
-    shares = counts / (counts.sum(1, keepdim=True) + SMOOTHING)
-    sums = shares.sum(0, keepdim=True)
-    return torch.where(sums > 0, shares / sums.clamp(min=1e-30), 1 / len(counts)).float()
-
-
 def class_weights(backbone, texts):
     """Returns unit text features [D, K]; of several texts of a class, the direction of their mean.
 
@@ -184,7 +153,7 @@ def class_weights(backbone, texts):
     return F.normalize(features, dim=-1).t().contiguous()
 
 
-def ensemble(backbone, task):
+def templates_read(backbone, task):
     """Returns the texts of CLIP's 80 templates for ImageNet, as far as the backbone reads them."""
     from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
@@ -260,28 +229,68 @@ def source_numbers(backbone, task, source_classes):
     return [known.index(name) for name in source_classes]
 
 
-VISION_LANGUAGE = {  # label map -> function of a backbone and a task
-    "text": lambda backbone, task: Text(backbone, [texts_of(task)]),
-    "names": lambda backbone, task: Text(backbone, [text_prompts("{}", task.class_names)]),
-    "ensemble": lambda backbone, task: Text(backbone, ensemble(backbone, task)),
-    "learned_classifier": lambda backbone, task: LearnedClassifier(backbone, [texts_of(task)]),
-}
-VISION = {  # label map -> function of a backbone, a task, settings and a seed
-    "hard_coded": lambda backbone, task, settings, seed: Chosen(
-        backbone, named_or_first(backbone, task, settings["source_classes"])
-    ),
-    "random": lambda backbone, task, settings, seed: Drawn(backbone, drawn(backbone, task, seed)),
-    "semantic": lambda backbone, task, settings, seed: Chosen(
-        backbone, nearest(backbone, task, settings["text_encoder"])
-    ),
-    "frequency": lambda backbone, task, settings, seed: Frequency(backbone, first(backbone, task)),
-    "iterative": lambda backbone, task, settings, seed: Iterative(backbone, first(backbone, task)),
-    "bayesian": lambda backbone, task, settings, seed: Bayesian(backbone, classes_of(task)),
-    "bayesian_plus": lambda backbone, task, settings, seed: BayesianPlus(
-        backbone, classes_of(task)
-    ),
-    "linear": lambda backbone, task, settings, seed: Linear(backbone, classes_of(task)),
-}
+# What the descriptions of label maps name (spec.label_maps): functions of a backbone, a task, the
+# settings of a prompt and a seed.
+
+
+def text(backbone, task, settings, seed):
+    """Returns the map to the task's texts."""
+    return Text(backbone, [texts_of(task)])
+
+
+def names(backbone, task, settings, seed):
+    """Returns the map to the bare names of the classes."""
+    return Text(backbone, [text_prompts("{}", task.class_names)])
+
+
+def ensemble(backbone, task, settings, seed):
+    """Returns the map to the names in all of ImageNet's templates that the backbone reads."""
+    return Text(backbone, templates_read(backbone, task))
+
+
+def learned_classifier(backbone, task, settings, seed):
+    """Returns a linear classifier that starts as the task's texts."""
+    return LearnedClassifier(backbone, [texts_of(task)])
+
+
+def hard_coded(backbone, task, settings, seed):
+    """Returns the map to the named source classes, or to the first ones."""
+    return Chosen(backbone, named_or_first(backbone, task, settings["source_classes"]))
+
+
+def random(backbone, task, settings, seed):
+    """Returns the map to source classes that `seed` draws."""
+    return Drawn(backbone, drawn(backbone, task, seed))
+
+
+def semantic(backbone, task, settings, seed):
+    """Returns the map to the source classes whose names are nearest."""
+    return Chosen(backbone, nearest(backbone, task, settings["text_encoder"]))
+
+
+def frequency(backbone, task, settings, seed):
+    """Returns the map that is counted once (FLM)."""
+    return Frequency(backbone, first(backbone, task))
+
+
+def iterative(backbone, task, settings, seed):
+    """Returns the map that is counted in every epoch (ILM)."""
+    return Iterative(backbone, first(backbone, task))
+
+
+def bayesian(backbone, task, settings, seed):
+    """Returns the map of class weights by Bayes' rule (BLM)."""
+    return Bayesian(backbone, classes_of(task))
+
+
+def bayesian_plus(backbone, task, settings, seed):
+    """Returns the same from probabilities (BLM+)."""
+    return BayesianPlus(backbone, classes_of(task))
+
+
+def linear(backbone, task, settings, seed):
+    """Returns a linear map of the source logits, which is trained."""
+    return Linear(backbone, classes_of(task))
 
 
 def texts_of(task):
@@ -309,7 +318,7 @@ def label_map(backbone, task, settings, seed=0):
     map does not fit the backbone.
     """
     name = settings["label_map"]
-    fitting = VISION_LANGUAGE if backbone.modality == "vision_language" else VISION
+    fitting = [each for each in LABEL_MAPS if LABEL_MAPS[each].modality == backbone.modality]
     if name not in fitting:
         raise UserError(
             f"the label map {name!r} does not fit {backbone.name}; use {', '.join(fitting)}"
@@ -320,6 +329,4 @@ def label_map(backbone, task, settings, seed=0):
         raise UserError(
             "text_encoder, a vision-language backbone, is for the label map semantic alone"
         )
-    if backbone.modality == "vision_language":
-        return fitting[name](backbone, task)
-    return fitting[name](backbone, task, settings, seed)
+    return implementation(LABEL_MAPS[name].implementation)(backbone, task, settings, seed)

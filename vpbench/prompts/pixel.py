@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from vpbench.common.errors import UserError
+from vpbench.common.implementations import implementation
+from vpbench.spec.prompt_forms import PROMPT_FORMS
 
 BOUNDS = {"none": lambda x: x, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 LOW_RANK_STD = 0.01  # of the second factor at the start, as in LoR-VP
@@ -277,29 +279,18 @@ class Ensemble(nn.Module):
         return torch.cat([member(x) for member in self.members])
 
 
-PROMPTS = {
-    "padding": Padding,
-    "fixed_patch": FixedPatch,
-    "random_patch": RandomPatch,
-    "low_rank": LowRank,
-    "conditional": Conditional,
-    "none": Nothing,
-}
-
-
 def build_prompt(
     template, image_size, size, *, init="normal", generator=None, position_range="full",
     test_position="centre", bound="none", operation="add", ensemble_size=1, gradient="plain",
 ):  # fmt: skip
     """Returns an untrained prompt of the given template and size."""
-    if template not in PROMPTS:
-        raise UserError(f"unknown template {template!r}; choose one of: {', '.join(PROMPTS)}")
+    if template not in PROMPT_FORMS:
+        raise UserError(f"unknown template {template!r}; choose one of: {', '.join(PROMPT_FORMS)}")
     form = {"bound": bound, "operation": operation}
     if template == "random_patch":
         form |= {"position_range": position_range, "test_position": test_position}
-    built = [
-        PROMPTS[template](image_size, size, init, generator, **form) for _ in range(ensemble_size)
-    ]
+    form_of = implementation(PROMPT_FORMS[template].implementation)
+    built = [form_of(image_size, size, init, generator, **form) for _ in range(ensemble_size)]
     if gradient == "unit_image":
         built = [Whole(prompt) for prompt in built]
     return built[0] if ensemble_size == 1 else Ensemble(built)
