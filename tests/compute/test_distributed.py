@@ -1,12 +1,11 @@
 import json
-import socket
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from tests.helpers.processes import run_as_member, start
+from tests.helpers.processes import free_port, run_as_member, start
 from tests.helpers.tiny import ENGINE, spec
 from vpbench.compute import distributed
 from vpbench.data import load
@@ -28,13 +27,6 @@ SPECS = {
 }
 for one in SPECS.values():
     one["data"] = LARGE
-
-
-def free_port():
-    """Returns a port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from vpbench.cli.device import check_device, limit_threads
 from vpbench.cli.main import main
 from vpbench.compute import gpu
 
-HOLD = "from vpbench import gpu; print(*gpu.claim({count}, 0.05), flush=True); input()"
+HOLD = "from vpbench.compute import gpu; print(*gpu.claim({count}, 0.05), flush=True); input()"
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 FREED_AND_TAKEN_AGAIN = """
 import resource
 import torch
-from vpbench import memory
+from vpbench.compute import memory
 
 print(memory.keep_freed())
 for _ in range(20):

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.datasets.test_cifar import no_checksums, write_cifar10  # noqa: F401 (a fixture)
-from tests.helpers import fake_dataset
+from tests.helpers import fake_build, fake_dataset
+from tests.helpers.fake_cifar import without_checksums, write_cifar10
 from tests.helpers.fake_dataset import NAME, SIZES, times_opened
 from tests.helpers.refused import refused
 from tests.helpers.tiny import spec
 from vpbench.cli.main import main
 from vpbench.common import atomic_files, locks, paths
-from vpbench.common.errors import RecordError
+from vpbench.common.errors import RecordError, UserError
 from vpbench.data import cache, cache_files, preparation
 from vpbench.data.dataset import load_dataset
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset, WrongSize
@@ -70,8 +70,7 @@ def decoded(dots, ids, preprocessing=SMALL):
 def start_build(root, *seconds):
     """Returns a process that makes the cache."""
     return subprocess.Popen(
-        [sys.executable, "fake_build.py", *map(str, seconds)],
-        cwd=Path(__file__).parent,
+        [sys.executable, fake_build.__file__, *map(str, seconds)],
         env=os.environ | {"VPBENCH_DATA": str(root), "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -200,7 +199,7 @@ def test_native_images_are_kept_as_they_are_and_resized_on_the_device(
 
 def test_native_needs_a_dataset_whose_images_all_have_one_size(dots, monkeypatch):
     data = ALL | {"resolution": "native"}
-    assert "its images are of many sizes" in refused(ValueError, load, data)
+    assert "its images are of many sizes" in refused(UserError, load, data)
     fake_dataset.register(monkeypatch.setitem, native_size=4)
     line = refused(CorruptDataset, load, data)
     assert line == "dots: train0.png is uint8 (20, 30, 3), expected uint8 (4, 4, 3)"
@@ -208,7 +207,7 @@ def test_native_needs_a_dataset_whose_images_all_have_one_size(dots, monkeypatch
 
 def test_native_is_for_images_smaller_than_the_backbones(dots, monkeypatch):
     fake_dataset.register(monkeypatch.setitem, native_size=8)
-    line = refused(ValueError, load, ALL | {"resolution": "native"})
+    line = refused(UserError, load, ALL | {"resolution": "native"})
     assert line.startswith(
         "dots: its images of 8 pixels are not smaller than the 8 of the backbone"
     )
@@ -240,7 +239,7 @@ def test_the_cache_of_camelyon17_at_224_pixels_would_be_64_gb(monkeypatch):
 
 def test_a_disk_with_less_free_is_refused_before_anything_is_written(dots, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(9e9, 9e9, 4000))
-    line = refused(ValueError, load)
+    line = refused(UserError, load)
     assert line == (
         f"dots: its cache needs 0.0 MB, {folder_of()} has 0.0 MB free; "
         "choose another disk with --data-dir"
@@ -253,7 +252,7 @@ def test_a_disk_that_gets_full_leaves_nothing_behind(dots, monkeypatch):
         raise OSError(28, "in other words")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    assert "train.npy: not written, the disk is full" in refused(RecordError, load)
+    assert "train.npy: not written, the disk is full" in refused(UserError, load)
     assert list(folder_of().iterdir()) == []
 
 
@@ -276,7 +275,7 @@ def test_a_cache_of_another_size_is_refused_even_without_the_dataset(dots, monke
 
 def test_an_image_that_cannot_be_read_is_named(dots):
     (dots / "test5.png").write_bytes((dots / "test5.png").read_bytes()[:100])
-    assert "test5.png: the image cannot be read" in refused(ValueError, load)
+    assert "test5.png: the image cannot be read" in refused(UserError, load)
     assert {path.name for path in folder_of().iterdir()} == {
         f"{split}{suffix}"
         for split in ("train", "validation")
@@ -465,7 +464,8 @@ def test_a_mistake_is_one_line(dots, arguments, words, capsys):
     assert capsys.readouterr().err.startswith(f"vpbench: {words}")
 
 
-def test_cifar10_goes_through_its_cache(tmp_path, no_checksums, monkeypatch):  # noqa: F811
+def test_cifar10_goes_through_its_cache(tmp_path, monkeypatch):
+    without_checksums(monkeypatch)
     write_cifar10(tmp_path)
     monkeypatch.setitem(FACTS, "cifar10", Facts10)
     task = load_task("cifar10", None, Preprocessing(16, 16))

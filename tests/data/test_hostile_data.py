@@ -17,7 +17,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.data.datasets.test_coop import official
+from tests.helpers.fake_coop import official
 from tests.helpers.hostile import (
     WAYS,
     as_json,
@@ -30,6 +30,7 @@ from tests.helpers.hostile import (
     watched,
 )
 from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.data import image_folder
 from vpbench.data.datasets import archives, cifar, coop, coop_rule, image_files
 from vpbench.data.datasets.source import CorruptDataset
@@ -97,7 +98,7 @@ def test_a_list_of_the_suite_that_was_changed_is_refused(tmp_path, data):
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(class_names, "FOLDER", tmp_path)
-        assert str(path) in refused(ValueError, class_names.read_manifest, "svhn")
+        assert str(path) in refused(UserError, class_names.read_manifest, "svhn")
 
 
 ROWS = [[f"{name}/{number}.png", label, name] for label, name in enumerate(CLASSES)
@@ -220,7 +221,7 @@ def linked(root, link, target):
 )
 def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(tmp_path, link, target):
     folder = linked(tmp_path, link, target)
-    message = refused(ValueError, image_folder.load_folder, folder, SMALL)
+    message = refused(UserError, image_folder.load_folder, folder, SMALL)
     assert message == (
         f"{folder}/{link} is a link that leads out of {folder}; put what it leads to in its place"
     )
@@ -234,7 +235,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path):
 
 def test_a_link_to_itself_is_a_missing_image(tmp_path):
     folder = linked(tmp_path, "train/ant/1.png", "1.png")
-    message = refused(ValueError, image_folder.load_folder, folder, SMALL)
+    message = refused(UserError, image_folder.load_folder, folder, SMALL)
     assert message == f"{folder}/train/ant/1.png: the image is missing"
 
 
@@ -297,13 +298,13 @@ def test_an_image_that_would_fill_the_memory_or_start_a_program_is_refused(
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with watched():
-        message = refused(ValueError, open_image, path)
+        message = refused(UserError, open_image, path)
     assert message.startswith(f"{path}: the image ") and reason in message
 
 
 def test_a_pipe_with_the_name_of_an_image_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    assert refused(ValueError, open_image, tmp_path / "a.png").endswith(": the image is missing")
+    assert refused(UserError, open_image, tmp_path / "a.png").endswith(": the image is missing")
 
 
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["../a", "/etc/passwd", "ant/0.png"])))

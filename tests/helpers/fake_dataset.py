@@ -22,7 +22,7 @@ OPENED = "opened"  # a line in this file for each time that the dataset was open
 def register(set_item, sizes=SIZES, native_size=None):
     """Returns the name of the dataset once `set_item(table, name, row)` has entered it."""
     set_item(sys.modules, MODULE, sys.modules[__name__])
-    row = Task(MODULE, "Dots", "", "a {}", True, metric="macro_f1")
+    row = Task(MODULE, "Dots", "", "a {}", True, metric="macro_f1", painted=False)
     set_item(TASKS, NAME, row)
     facts = Facts(
         len(CLASS_NAMES), sizes, "made up", "CC0", "manual", "paint them", 0.001, native_size

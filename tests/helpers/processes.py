@@ -3,21 +3,24 @@
 import json
 import multiprocessing
 import os
+import socket
 import sys
 
 _context = multiprocessing.get_context("forkserver")  # imports torch once for all of them
 _context.set_forkserver_preload(
     [
-        *(
-            "vpbench.experiment.run",
-            "vpbench.lab.micro_backbones",
-            "vpbench.training.trainer",
-            "open_clip",
-            "timm",
-        ),
+        *("vpbench.experiment.run", "vpbench.lab.micro_backbones", "vpbench.training.trainer"),
+        *("open_clip", "timm"),
         *("torchmetrics.functional.classification", "sklearn.linear_model"),
     ]
 )
+
+
+def free_port():
+    """Returns a port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def start(function, *arguments, log=os.devnull):

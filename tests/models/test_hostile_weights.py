@@ -29,6 +29,7 @@ from tests.helpers.hostile import (
     watched,
 )
 from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.models import lpips_weights, weight_files
 from vpbench.prompts.official import load_checkpoint
 
@@ -138,13 +139,13 @@ def test_a_pickle_of_strange_tensors_is_read_or_refused_in_a_line(tmp_path, docu
 
 def test_weights_that_are_not_finite_are_refused_by_name():
     state = STATE | {"bias": torch.tensor([1.0, float("nan")])}
-    message = refused(ValueError, weight_files.fill, nn.Linear(3, 2), state, "file")
+    message = refused(UserError, weight_files.fill, nn.Linear(3, 2), state, "file")
     assert message == "file is damaged: bias holds values that are not finite"
 
 
 def test_one_number_where_many_belong_is_refused_by_its_shape():
     state = STATE | {"bias": torch.ones(1)}
-    message = refused(ValueError, weight_files.fill, nn.Linear(3, 2), state, "file")
+    message = refused(UserError, weight_files.fill, nn.Linear(3, 2), state, "file")
     assert message == "file is of another model: bias is [1], expected [2]"
 
 
@@ -208,7 +209,7 @@ def test_code_among_the_networks_of_lpips_is_refused_and_nothing_of_it_runs(
     payload = holding(way, tmp_path / "ran", protocol)
     with watched():
         assert "only numpy arrays are read" in refused(
-            ValueError, lpips_weights.read_arrays, payload
+            UserError, lpips_weights.read_arrays, payload
         )
     assert not (tmp_path / "ran").exists()
 

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.helpers.refused import refused
 from tests.helpers.tiny import spec
-from tests.models.test_weight_files import complaint
+from vpbench.common.errors import UserError
 from vpbench.data.task import Split, Task
 from vpbench.experiment import run as run_module
 from vpbench.methods.visual_prompt import head
@@ -309,7 +310,7 @@ def test_source_classes_of_bit_m_go_by_name(backbone, small_task):
     numbers = [backbone.source_classes.index(name) for name in names]
     torch.testing.assert_close(found, backbone.logits(x)[:, numbers])
     misspelt = settings | {"source_classes": ["Siamese cat", "Chihuahu"]}
-    message = complaint(head, backbone, small_task, misspelt)
+    message = refused(UserError, head, backbone, small_task, misspelt)
     assert "has no class 'Chihuahu'" in message and "Chihuahua" in message and len(message) < 400
 
 
@@ -344,7 +345,7 @@ def test_without_its_tokenizer_a_siglip_reads_nothing_and_one_line_says_why(weig
         raise OSError("the hub does not answer\nand more")
 
     monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", missing)
-    message = complaint(hub_backbones.tokenizer("siglip_vit_b16"), ["a cat"])
+    message = refused(UserError, hub_backbones.tokenizer("siglip_vit_b16"), ["a cat"])
     assert message.startswith(
         "siglip_vit_b16 cannot read text, its tokenizer is missing (the hub does not answer); "
     )
@@ -379,6 +380,6 @@ def test_the_tokenizer_of_a_siglip_is_taken_from_the_weights_folder_if_it_is_the
 
 def test_weights_of_another_model_are_refused_before_they_are_used(weights):
     torch.save(hub_backbones.build("rn18").state_dict(), weights / "rn50.pth")
-    message = complaint(load_backbone, "rn50")
+    message = refused(UserError, load_backbone, "rn50")
     (weights / "rn50.pth").unlink()
     assert message.startswith(f"{weights}/rn50.pth is of another model: it lacks layer1.0.conv3")

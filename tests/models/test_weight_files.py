@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.models import weight_files
 
@@ -22,15 +24,6 @@ def weights(tmp_path, monkeypatch):
     return folder
 
 
-def complaint(function, *arguments):
-    """Returns the message of the ValueError that a call raises, which must be one line."""
-    with pytest.raises(ValueError) as error:
-        function(*arguments)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
-
-
 @pytest.mark.parametrize(
     "name", ["rn18.safetensors", "rn18.pt", "rn18.pth", "rn18/model.safetensors"]
 )
@@ -44,7 +37,7 @@ def test_a_file_in_the_weights_folder_is_found_by_its_backbone_or_its_own_name(w
 def test_of_two_files_none_is_taken(weights):
     (weights / "rn18.pt").write_bytes(b"x")
     (weights / "rn18.safetensors").write_bytes(b"x")
-    message = complaint(weight_files.find, "rn18")
+    message = refused(UserError, weight_files.find, "rn18")
     assert message == (
         f"rn18: {weights}/rn18.safetensors and {weights}/rn18.pt are both there; "
         "keep the one to use"
@@ -71,7 +64,7 @@ def test_a_file_in_the_cache_of_the_hub_is_taken_without_asking_the_hub(tmp_path
 
 def test_without_file_and_network_one_line_names_the_file_and_its_place(weights):
     started = time.perf_counter()
-    message = complaint(weight_files.find, "clip_vit_b32")
+    message = refused(UserError, weight_files.find, "clip_vit_b32")
     assert time.perf_counter() - started < 2
     assert message.startswith("clip_vit_b32: no weights here, and none from the hub (")
     assert message.endswith(
@@ -89,7 +82,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
         raise ConnectionError("no route to host\nand a traceback")
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
-    assert "(no route to host)" in complaint(weight_files.find, "rn18")
+    assert "(no route to host)" in refused(UserError, weight_files.find, "rn18")
     ((url, timeout),) = asked
     assert url.endswith("timm/resnet18.tv_in1k/resolve/main/model.safetensors") and timeout == 5
 
@@ -127,14 +120,14 @@ def test_half_of_a_safetensors_file_is_refused(tmp_path):
     save_file(STATE, tmp_path / "a.safetensors")
     data = (tmp_path / "a.safetensors").read_bytes()
     (tmp_path / "a.safetensors").write_bytes(data[: len(data) // 2])
-    message = complaint(weight_files.read, tmp_path / "a.safetensors")
+    message = refused(UserError, weight_files.read, tmp_path / "a.safetensors")
     assert "is not a whole safetensors file" in message and "download it again" in message
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 def test_a_torchscript_archive_is_refused(tmp_path):
     torch.jit.save(torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), tmp_path / "a.pt")
-    message = complaint(weight_files.read, tmp_path / "a.pt")
+    message = refused(UserError, weight_files.read, tmp_path / "a.pt")
     assert message.startswith(f"{tmp_path}/a.pt is a TorchScript archive, which is a program")
 
 
@@ -146,7 +139,7 @@ def test_a_pickle_with_a_class_in_it_is_refused_and_nothing_of_it_runs(tmp_path)
             return open, (str(ran), "w")
 
     torch.save({"state_dict": STATE, "args": Touch()}, tmp_path / "a.pt")
-    message = complaint(weight_files.read, tmp_path / "a.pt")
+    message = refused(UserError, weight_files.read, tmp_path / "a.pt")
     assert "it is not a file of plain tensors" in message and "open" in message
     assert not ran.exists()
 
@@ -154,13 +147,13 @@ def test_a_pickle_with_a_class_in_it_is_refused_and_nothing_of_it_runs(tmp_path)
 @pytest.mark.parametrize("document", [{"epoch": 1}, {}, [torch.ones(1)], torch.ones(1)])
 def test_a_pickle_without_a_state_dict_is_refused(tmp_path, document):
     torch.save(document, tmp_path / "a.pt")
-    assert "is not a state dict" in complaint(weight_files.read, tmp_path / "a.pt")
+    assert "is not a state dict" in refused(UserError, weight_files.read, tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"PK\x03\x04 half an archive"])
 def test_what_is_no_file_of_torch_is_refused(tmp_path, data):
     (tmp_path / "a.pt").write_bytes(data)
-    assert "is not opened" in complaint(weight_files.read, tmp_path / "a.pt")
+    assert "is not opened" in refused(UserError, weight_files.read, tmp_path / "a.pt")
 
 
 def test_a_model_is_filled_with_the_tensors_of_the_file(tmp_path):
@@ -192,5 +185,5 @@ def test_old_files_without_batch_counters_and_with_a_temperature_in_a_vector_are
 )
 def test_tensors_of_another_model_are_refused_by_name(changes, problem):
     state = {key: value for key, value in (STATE | changes).items() if value is not None}
-    message = complaint(weight_files.fill, nn.Linear(3, 2), state, "file")
+    message = refused(UserError, weight_files.fill, nn.Linear(3, 2), state, "file")
     assert message == f"file is of another model: {problem}"

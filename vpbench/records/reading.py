@@ -24,8 +24,8 @@ from vpbench.records.schema import (
     shaped,
 )
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import SELECTIONS
 from vpbench.spec.schema import SCHEMA
-from vpbench.spec.settings import SELECTIONS
 from vpbench.spec.tasks import TASKS
 
 ALIGNED = {"predictions": ("id", "label", "prediction")}  # arrays [N] of a side file

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.data.datasets import clevr
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
 
@@ -63,7 +64,7 @@ def test_opening_decodes_no_image_and_a_broken_one_is_named(tmp_path):
     file.write_bytes(file.read_bytes()[:60])
     test = clevr.open_source("clevr", tmp_path).splits["test"]
     assert test.read(0).size == (480, 320)
-    assert str(file) in refused(ValueError, test.read, 1)
+    assert str(file) in refused(UserError, test.read, 1)
 
 
 def test_the_hashes_are_those_of_the_scenes(tmp_path):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.data.datasets import wilds_repairs, wilds_sets
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
 from vpbench.training.metrics import classification_metrics
@@ -256,7 +257,7 @@ def test_opening_decodes_no_image_and_a_broken_one_is_named(tmp_path, name):
         if file.suffix in (".jpg", ".png"):
             file.write_bytes(b"no image")
     listing = wilds_sets.open_source(name, tmp_path).splits["test"]
-    assert listing.ids[0] in refused(ValueError, listing.read, 0)
+    assert listing.ids[0] in refused(UserError, listing.read, 0)
 
 
 @pytest.mark.parametrize(
