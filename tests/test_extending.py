@@ -8,7 +8,7 @@ from vpbench.experiment import run
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES, Backbone
 from vpbench.spec.methods import METHODS, Method
-from vpbench.spec.settings import SETTINGS
+from vpbench.spec.settings import Setting
 from vpbench.spec.tasks import TASKS, Task
 
 DATASET = '''
@@ -138,8 +138,8 @@ def test_a_backbone_is_one_module_and_one_line(module, tmp_path, monkeypatch):
 
 def test_a_method_is_one_module_and_one_line_with_its_settings(module, tmp_path, monkeypatch):
     name = module("class_means", METHOD)
-    monkeypatch.setitem(METHODS, name, Method(name, "NCM"))
-    monkeypatch.setitem(SETTINGS, name, {"sharpness": {"type": "number"}})
+    entry = Method(name, "NCM", {"sharpness": Setting({"type": "number"}, 1.0)})
+    monkeypatch.setitem(METHODS, name, entry)
     one = spec("text_prompt") | {"method": name, "settings": {"sharpness": 2.0}}
     record = record_of(one, tmp_path)
     assert record["trained_parameters"] == 640 and record["rule"] == "last"

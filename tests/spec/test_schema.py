@@ -154,7 +154,7 @@ def refusal(suite, path):
         ({"sedes": [0]}, "unknown key 'sedes'; the legal keys are: analyses, back"),
         ({"scale": "my lab"}, "at scale: 'my lab' does not match"),
         ({"kind": "twin"}, "at kind: 'twin' is not legal; choose one of: twins, real, paper"),
-        ({"tasks": ["euro"]}, "'euro' is not in the catalogue or folders: cifar100_twin, "),
+        ({"tasks": ["euro"]}, "'euro' is not in the datasets or folders: cifar100_twin, "),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, "at data.train: 0 is less than"),
         ({"variants": {"big": {"sise": 9}}}, "unknown setting 'sise'; the settings are: C, "),
         ({"variants": {"default": {"size": 9}}}, "'default' is the recipe itself"),

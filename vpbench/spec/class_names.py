@@ -1,7 +1,7 @@
-"""Lists of class names, one text file each in datasets/class_names: a name per line, by label.
+"""Lists of class names, one text file each in manifests/: a name per line, by label.
 
 A list has the name of its dataset; another reading of the same classes, where the paper does not
-say which it took, is DATASET.READING. Names are spelled as on disk, see text.refine_class_name.
+say which it took, is DATASET.READING. Names are spelled as on disk, see text_prompts.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ MANIFESTS = {  # name -> SHA-256 of the file
 }
 
 
-def read_manifest(name):
+def read_manifest(name: str) -> tuple[str, ...]:
     """Returns the class names of the list `name`, in the order of the labels.
 
     Raises UserError in one line for an unknown list or a file that was changed.
@@ -51,10 +51,10 @@ def read_manifest(name):
         )
     path = FOLDER / f"{name}.txt"
     data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != MANIFESTS[name]:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != MANIFESTS[name]:
         raise UserError(
-            f"{path} was changed: its SHA-256 is {found}, expected {MANIFESTS[name]}; restore it, "
+            f"{path} was changed: its SHA-256 is {digest}, expected {MANIFESTS[name]}; restore it, "
             "or give other names in the settings"
         )
     return tuple(data.decode().splitlines())

@@ -6,6 +6,7 @@ much again, going back to the weights a third time. No torch before something is
 
 import importlib
 
+from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.methods import METHODS, nothing_to_train
@@ -25,7 +26,7 @@ PEAK = {"bf16": 312, "fp16": 312, "fp32": 156, "auto": 312}
 BATCH = 64  # images of a measured step
 
 
-def images_of(spec):
+def images_of(spec: Spec) -> dict[str, int] | None:
     """Returns split -> number of images of a run, None if only the images themselves can tell."""
     facts = FACTS.get(spec["task"])
     counts = {split: spec["data"][split] for split in SPLITS}
@@ -41,7 +42,7 @@ def images_of(spec):
     return counts
 
 
-def passes_of(spec):
+def passes_of(spec: Spec) -> float | None:
     """Returns the number of passes of a run, None if its number of images is not known."""
     images = images_of(spec)
     if images is None:
@@ -61,7 +62,7 @@ def passes_of(spec):
     return settings.get("ensemble_size", 1) * passes
 
 
-def texts_of(spec, batch):
+def texts_of(spec: Spec, batch: int) -> float:
     """Returns what an image's share of the texts of its batch costs, in passes of images."""
     sent = METHODS[spec["method"]].texts
     if sent is None:
@@ -69,19 +70,19 @@ def texts_of(spec, batch):
     return TEXT * classes_of(spec) / (1 if sent == "image" else batch)
 
 
-def classes_of(spec):
+def classes_of(spec: Spec) -> int:
     """Returns the number of classes of a run's task, a dataset or a twin."""
     if spec["task"] in FACTS:
         return FACTS[spec["task"]].classes
     return len(importlib.import_module(TASKS[spec["task"]].module).CLASS_NAMES)
 
 
-def stated(backbone, precision):
+def stated(backbone: str, precision: str) -> float | None:
     """Returns the passes per second of an A100, from FLOPs.
 
     None for the small models of lab and desk: they are for CPUs, and could not fill a GPU.
     """
     entry = BACKBONES[backbone]
-    if entry.hub is None:
+    if entry.hub is None or entry.gflops is None:
         return None
     return entry.gpu_share * PEAK[precision] * 1000 / entry.gflops

@@ -17,12 +17,12 @@ class Facts(NamedTuple):
     remark: str = ""  # where Table 6 and the dataset disagree
 
     @property
-    def chance(self):
+    def chance(self) -> float:
         """The accuracy of guessing, in percent."""
         return 100 / self.classes
 
 
-def _sizes(train, test, validation=None):
+def _sizes(train: int, test: int, validation: int | None = None) -> dict[str, int]:
     return {"train": train} | ({"validation": validation} if validation else {}) | {"test": test}
 
 

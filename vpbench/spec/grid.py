@@ -4,11 +4,13 @@ A run is described by its spec. A slice says which runs: of which blocks, tasks,
 on; a key that it lacks means all.
 """
 
+from collections.abc import Iterable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vpbench.common.hashing import digest
 from vpbench.spec import schema_check
+from vpbench.spec.aliases import Config, Slice, Spec
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import (
@@ -47,12 +49,12 @@ class Grid(NamedTuple):
     job_digests: dict[str, str]  # file that a job makes -> SHA-256 of its specs
 
 
-def expand(config, where):
+def expand(config: Config, where: str) -> Grid:
     """Returns the `Grid` of a configuration, which comes from the file(s) `where`.
 
     Raises UserError, in one line, if something in it is not legal.
     """
-    refuse(schema_check.complaint(config, config_schema(), where))
+    schema_check.check(config, config_schema(), where)
     check_names(config, {"tasks": config["tasks"], "grid": []}, where)
     for name in config.get("folders", {}):
         if name in TASKS:
@@ -87,9 +89,11 @@ def expand(config, where):
     return grid
 
 
-def assigned(config, blocks):
+def assigned(config: Config, blocks: dict[str, dict[str, Spec]]) -> Grid:
     """Returns the `Grid` of blocks: a run that two of them ask for is in the job of the first."""
-    specs, job_of, jobs = {}, {}, {}
+    specs: dict[str, Spec] = {}
+    job_of: dict[str, str] = {}
+    jobs: dict[str, list[Spec]] = {}
     for block, runs in blocks.items():
         ordered = sorted(runs.items(), key=lambda item: catalogue_order(config, item[1]))
         new = {path: run for path, run in ordered if path not in specs}
@@ -102,7 +106,7 @@ def assigned(config, blocks):
     return Grid(config, blocks, specs, job_of, jobs, job_digests)
 
 
-def catalogue_order(config, run):
+def catalogue_order(config: Config, run: Spec) -> tuple[Any, ...]:
     """Returns the place of a spec in the catalogue, so that the order of the grid is no matter."""
     places = [
         list(names).index(run[key])
@@ -115,7 +119,7 @@ def catalogue_order(config, run):
     return *places, run["variant"] != "default", run["variant"], run["seed"]
 
 
-def first_tasks(config, runs):
+def first_tasks(config: Config, runs: Iterable[Spec]) -> dict[tuple[str, str], str]:
     """Returns (modality, task) -> the first task of the job that does the task's `runs`.
 
     A job does `tasks_per_job` tasks of a modality, one after another, since a process that is
@@ -123,14 +127,15 @@ def first_tasks(config, runs):
     """
     first, count = {}, config.get("tasks_per_job", 1)
     for each in MODALITIES:
-        own = [run["task"] for run in runs if modality(run["backbone"]) == each]
-        tasks = list(dict.fromkeys(own))
+        tasks = list(
+            dict.fromkeys(run["task"] for run in runs if modality(run["backbone"]) == each)
+        )
         for number, task in enumerate(tasks):
             first[each, task] = tasks[number - number % count]
     return first
 
 
-def job_file(config, block, run, first):
+def job_file(config: Config, block: str, run: Spec, first: dict[tuple[str, str], str]) -> str:
     """Returns the file that the job of a spec makes: a manifest, which goes by the first of its
     tasks, or the record."""
     if config["granularity"] == "per_run":
@@ -139,7 +144,7 @@ def job_file(config, block, run, first):
     return MANIFEST.format(**run | {"task": first[reads, run["task"]]}, modality=reads, block=block)
 
 
-def sliced(grid, slice_):
+def sliced(grid: Grid, slice_: Slice) -> list[Spec]:
     """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
     wanted = set().union(*(grid.blocks[name] for name in slice_.get("grid", ["main"])))
     belongs = cache(partial(inside, slice_))  # variants and seeds share a cell
@@ -150,20 +155,20 @@ def sliced(grid, slice_):
     ]
 
 
-def selection(grid, slice_):
+def selection(grid: Grid, slice_: Slice) -> dict[str, list[str]]:
     """Returns what `records.load` keeps of the files of a slice, which may hold other runs too."""
     runs = sliced(grid, slice_)
     keys = ("task", "backbone", "method", "variant")
     return {f"{key}s": sorted({run[key] for run in runs}) for key in keys}
 
 
-def job_files(grid, slice_):
+def job_files(grid: Grid, slice_: Slice) -> list[str]:
     """Returns the files that the jobs of a slice make."""
     paths = (RECORD.format(**run) for run in sliced(grid, slice_))
     return list(dict.fromkeys(grid.job_of[path] for path in paths))
 
 
-def measurement_specs(grid, name):
+def measurement_specs(grid: Grid, name: str) -> list[Spec]:
     """Returns the specs of a measurement, one per task of its slice."""
     measurement = measurements(grid.config)[name]
     runs = sliced(grid, measurement["runs"])
@@ -183,7 +188,7 @@ def measurement_specs(grid, name):
     ]
 
 
-def measurement_files(grid, name):
+def measurement_files(grid: Grid, name: str) -> dict[str, list[Spec]]:
     """Returns the files of a measurement, each with the specs of what is in it; or none."""
     if name not in measurements(grid.config):
         return {}

@@ -1,13 +1,16 @@
 """What is refused in a configuration beside what its schema says."""
 
 import math
+from collections.abc import Iterable
 from itertools import combinations
 
 from vpbench.common.errors import UserError
 from vpbench.spec import schema_check
+from vpbench.spec.aliases import Block, Config, Slice, Spec
 from vpbench.spec.blocks import variants
 from vpbench.spec.methods import METHODS, misfit
 from vpbench.spec.schema import settings_schema
+from vpbench.spec.settings import Settings
 from vpbench.spec.tasks import TASKS
 
 MOST = 100_000  # runs of a block
@@ -19,16 +22,16 @@ def refuse(complaint: str | None) -> None:
         raise UserError(complaint)
 
 
-def check_changes(changes, where, methods):
-    """Returns None if each change is a setting of one of the methods."""
+def check_changes(changes: Settings, where: str, methods: Iterable[str]) -> None:
+    """Raises UserError unless each change is a setting of one of the methods."""
     legal = sorted(set().union(*(METHODS[method].settings for method in methods)))
     unknown = sorted(set(changes) - set(legal))
     if unknown:
         refuse(f"{where}: unknown setting {unknown[0]!r}; the settings are: {', '.join(legal)}")
 
 
-def check_names(config, slice_, where):
-    """Returns None if the slice names only what the configuration has."""
+def check_names(config: Config, slice_: Slice, where: str) -> None:
+    """Raises UserError unless the slice names only what the configuration has."""
     declared = {
         "backbones": config["backbones"],
         "methods": list(config["recipes"]),
@@ -39,12 +42,12 @@ def check_names(config, slice_, where):
     for key, names in declared.items():
         for name in slice_.get(key, ["main"] if key == "grid" else []):
             if name not in names:
-                own = {"methods": "recipes", "tasks": "the catalogue or folders"}.get(key, key)
-                refuse(f"{where}.{key}: {name!r} is not in {own}: {', '.join(names)}")
+                place = {"methods": "recipes", "tasks": "the datasets or folders"}.get(key, key)
+                refuse(f"{where}.{key}: {name!r} is not in {place}: {', '.join(names)}")
 
 
-def check_count(config, block, where):
-    """Returns None if a block asks for no more runs than can be listed."""
+def check_count(config: Config, block: Block, where: str) -> None:
+    """Raises UserError if a block asks for more runs than can be listed."""
     values = (
         *block.get("sweep", {}).values(),
         *(block.get("tasks", config["tasks"]), block.get("backbones", config["backbones"])),
@@ -55,22 +58,22 @@ def check_count(config, block, where):
         refuse(f"{where}: it asks for {count:,} runs; at most {MOST:,} can be listed")
 
 
-def check_settings(runs, where):
-    """Returns None if every run of a block of the grid has legal settings and a method that its
-    backbone can do."""
+def check_settings(runs: list[Spec], where: str) -> None:
+    """Raises UserError unless every run of a block has legal settings and a method that its backbone
+    can do."""
     if not runs:
         refuse(f"{where}: it asks for no run; check its tasks, backbones, modality and shift")
     # Tasks and seeds share their settings.
     for run in {(run["backbone"], run["method"], run["variant"]): run for run in runs}.values():
         schema = settings_schema(run["method"], complete=True)
         whose = f"{where}, {run['method']} on {run['backbone']} ({run['variant']})"
-        refuse(schema_check.complaint(run["settings"], schema, whose))
+        schema_check.check(run["settings"], schema, whose)
         reason = misfit(run["method"], run["backbone"])
         refuse(reason and f"{where}: {reason}")
 
 
-def check_conflicts(blocks, where):
-    """Returns None if no two blocks ask for different runs with the same record."""
+def check_conflicts(blocks: dict[str, dict[str, Spec]], where: str) -> None:
+    """Raises UserError if two blocks ask for different runs with the same record."""
     for (name, runs), (other, others) in combinations(blocks.items(), 2):
         for path, run in runs.items():
             if others.get(path, run) != run:

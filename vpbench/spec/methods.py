@@ -37,7 +37,7 @@ COLOURS = {  # of what is learned; from seaborn's colour-blind palette
 class Method(NamedTuple):
     """A way to adapt a backbone."""
 
-    # has fit(backbone, task, settings, seed) -> vpbench.methods.fit.Fit; with epochs also checkpoint
+    # has fit(backbone, task, settings, seed) -> methods.fit.Fit; with epochs also checkpoint
     module: str
     display: str  # its name in tables
     settings: dict[str, Setting]

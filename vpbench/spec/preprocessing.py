@@ -26,13 +26,13 @@ class Preprocessing(NamedTuple):
     interpolation: str = "bicubic"  # or bilinear
 
     @property
-    def key(self):
+    def key(self) -> str:
         """The name that equal transforms share, e.g. resize256_bilinear_crop224."""
         resized = "squash" if self.resize is None else f"resize{self.resize}"
         return f"{resized}_{self.interpolation}_crop{self.crop}"
 
 
-def preprocess(image, preprocessing):
+def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """Returns a PIL image (RGB) as uint8 [crop, crop, 3].
 
     Rounded like torchvision's Resize and CenterCrop, which CLIP's and timm's transforms use.
@@ -47,7 +47,7 @@ def preprocess(image, preprocessing):
     return np.asarray(image.crop((left, top, left + crop, top + crop)))
 
 
-def open_image(path):
+def open_image(path: str | os.PathLike[str]) -> Image.Image:
     """Returns the image file as a PIL image in RGB, whatever its mode.
 
     Raises UserError, in one line, if it is none, or one that would take the machine's memory.

@@ -1,5 +1,9 @@
 """Recipes: the settings of a method for a backbone, as a configuration file gives them."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 from vpbench.common.strict_yaml import read_config
@@ -7,9 +11,10 @@ from vpbench.spec import schema_check
 from vpbench.spec.config_schema import config_schema
 from vpbench.spec.methods import merge_settings
 from vpbench.spec.schema import settings_schema
+from vpbench.spec.settings import Settings
 
 
-def read_configs(configs):
+def read_configs(configs: Sequence[str | Path]) -> tuple[Any, str]:
     """Returns (the document that YAML files make together, their names); later ones change earlier.
 
     They are put together as Snakemake does it with several --configfile.
@@ -23,7 +28,7 @@ def read_configs(configs):
     return merged, ", ".join(map(str, configs))
 
 
-def changed(document, changes):
+def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Returns a mapping with `changes`, which go into mappings within it and replace all else."""
     both = {key: document[key] for key in changes if isinstance(document.get(key), dict)}
     return document | {
@@ -32,21 +37,15 @@ def changed(document, changes):
     }
 
 
-def load_recipe(config, method, backbone, **changes):
+def load_recipe(config: str | Path, method: str, backbone: str, **changes: Any) -> Settings:
     """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
 
     Raises UserError in one line if the file, a key or a value is not legal.
     """
     document = read_config(config)
-    complaint = schema_check.complaint(document, config_schema(), str(config))
-    if complaint:
-        raise UserError(complaint)
+    schema_check.check(document, config_schema(), str(config))
     if method not in document["recipes"]:
         raise UserError(f"{config} has no recipe for {method!r}")
     settings = merge_settings(document["recipes"], method, backbone) | changes
-    complaint = schema_check.complaint(
-        settings, settings_schema(method, complete=True), f"{method} on {backbone}"
-    )
-    if complaint:
-        raise UserError(complaint)
+    schema_check.check(settings, settings_schema(method, complete=True), f"{method} on {backbone}")
     return settings

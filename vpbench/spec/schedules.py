@@ -1,15 +1,27 @@
-"""When what happens in a training: learning rates step by step, and looks at the test."""
+"""When what happens in a training: the learning rate of a step, and which epochs are evaluated."""
 
 import math
+from collections.abc import Callable
 
-FALLS = {  # schedule -> share of the rate that is left after so many of the steps it falls in
+from vpbench.spec.settings import Settings
+
+FALLS: dict[
+    str, Callable[[int, int], float]
+] = {  # schedule -> share of the rate that is left after so many of the steps it falls in
     "cosine": lambda step, steps: 0.5 * (1 + math.cos(math.pi * step / steps)),  # official code
     "linear": lambda step, steps: 1 - step / steps,
     "constant": lambda step, steps: 1.0,
 }
 
 
-def learning_rate(step, steps, lr, warm_up_steps, schedule, warm_up_lr=None):
+def learning_rate(
+    step: int,
+    steps: int,
+    lr: float,
+    warm_up_steps: int,
+    schedule: str,
+    warm_up_lr: float | None = None,
+) -> float:
     """Returns the learning rate of `step`: linear up to `lr`, then down as `schedule` says.
 
     The warm-up is not linear but at a constant `warm_up_lr`, if that is given.
@@ -21,7 +33,7 @@ def learning_rate(step, steps, lr, warm_up_steps, schedule, warm_up_lr=None):
     return lr * FALLS[schedule](step - warm_up_steps, steps - warm_up_steps)
 
 
-def warm_up_length(settings, steps):
+def warm_up_length(settings: Settings, steps: int) -> int:
     """Returns the number of warm-up steps: `warm_up_steps` if given, else a share of all steps.
 
     As in open_clip, a training shorter than its warm-up ends before it has reached `lr`.
@@ -30,8 +42,8 @@ def warm_up_length(settings, steps):
     return int(settings["warm_up"] * steps) if wanted is None else wanted
 
 
-def looked_at(epoch, settings):
-    """Returns whether validation and test are looked at after `epoch`; after the last always."""
+def looked_at(epoch: int, settings: Settings) -> bool:
+    """Returns whether `epoch` ends with an evaluation; the last always does."""
     wanted = settings["eval_epochs"]
     chosen = epoch % wanted == 0 if isinstance(wanted, int) else epoch in wanted
     return chosen or epoch == settings["epochs"]

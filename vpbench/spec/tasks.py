@@ -23,7 +23,7 @@ _TWIN = "vpbench.twins."
 
 
 def _real(module: str, *facts: Any) -> Task:
-    return Task("vpbench.data.datasets." + module, *facts, painted=False)
+    return Task("vpbench.data.datasets." + module, *facts)._replace(painted=False)
 
 
 TASKS = {  # in the order of Table 6

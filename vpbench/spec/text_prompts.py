@@ -1,24 +1,39 @@
 """Class names and text prompts, as the official code makes them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from vpbench.common.errors import UserError
 from vpbench.spec.class_names import read_manifest
+from vpbench.spec.settings import Settings
 
 
-def refine_class_name(name):
+class Worded(Protocol):
+    """A task: a dataclass with classes that have names."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    name: str
+    class_names: tuple[str, ...]
+    template: str
+
+
+T = TypeVar("T", bound=Worded)
+
+
+def refine_class_name(name: str) -> str:
     """Returns `name` in lower case with spaces for `_` and `-` (the official refine_classname)."""
     return name.lower().replace("_", " ").replace("-", " ")
 
 
-def text_prompts(template, class_names):
+def text_prompts(template: str, class_names: Sequence[str]) -> list[str]:
     """Returns one text per class: `template` with its {} replaced by the refined class name."""
     if template.count("{}") != 1:
         raise UserError(f"the text prompt {template!r} must contain {{}} exactly once")
     return [template.replace("{}", refine_class_name(name)) for name in class_names]
 
 
-def said_class_names(class_names, settings):
+def said_class_names(class_names: Sequence[str], settings: Settings) -> Sequence[str]:
     """Returns the class names of `settings`, or `class_names` of a task where they have none.
 
     They may go by the name of a list of vpbench.spec.class_names, e.g. svhn.words.
@@ -27,7 +42,7 @@ def said_class_names(class_names, settings):
     return read_manifest(names) if isinstance(names, str) else names
 
 
-def worded(task, settings):
+def worded(task: T, settings: Settings) -> T:
     """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
     names = said_class_names(task.class_names, settings)
     if len(names) != len(task.class_names):
