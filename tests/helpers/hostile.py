@@ -1,6 +1,6 @@
 """Files as nobody should hand them to us: valid ones that were damaged, and what must come of it.
 
-More examples: HOSTILE_EXAMPLES=20 pytest tests/test_hostile_*.py makes twenty times as many.
+More examples: HOSTILE_EXAMPLES=20 pytest -k hostile makes twenty times as many.
 """
 
 import copy

@@ -96,7 +96,7 @@ def test_each_method_has_its_published_recipe_at_the_scale_of_the_paper(
     assert settings[setting] == value, source
 
 
-def test_methods_trains_all_of_the_catalogue_on_all_datasets_of_the_paper_with_clip():
+def test_methods_trains_all_methods_on_all_datasets_of_the_paper_with_clip():
     config, where = read(LAB)
     wanted = sliced(expand(config, where), config["analyses"]["methods"])
     cells = {(run["method"], run["task"]) for run in wanted if run["backbone"] == "clip_micro"}

@@ -95,7 +95,7 @@ def assigned(config: Config, blocks: dict[str, dict[str, Spec]]) -> Grid:
     job_of: dict[str, str] = {}
     jobs: dict[str, list[Spec]] = {}
     for block, runs in blocks.items():
-        ordered = sorted(runs.items(), key=lambda item: catalogue_order(config, item[1]))
+        ordered = sorted(runs.items(), key=lambda item: canonical_order(config, item[1]))
         new = {path: run for path, run in ordered if path not in specs}
         first = first_tasks(config, new.values())
         for path, run in new.items():
@@ -106,8 +106,8 @@ def assigned(config: Config, blocks: dict[str, dict[str, Spec]]) -> Grid:
     return Grid(config, blocks, specs, job_of, jobs, job_digests)
 
 
-def catalogue_order(config: Config, run: Spec) -> tuple[Any, ...]:
-    """Returns the place of a spec in the catalogue, so that the order of the grid is no matter."""
+def canonical_order(config: Config, run: Spec) -> tuple[Any, ...]:
+    """Returns the place of a spec among all that there are, so that the order of the grid is no matter."""
     places = [
         list(names).index(run[key])
         for key, names in (

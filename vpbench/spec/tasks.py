@@ -84,6 +84,6 @@ def is_twin(task: str) -> bool:
 
 
 def task_facts(name: str) -> dict[str, Any]:
-    """Returns the facts that a record keeps of the task `name` of catalogue.TASKS."""
+    """Returns the facts that a record keeps of the task `name`."""
     keys = ("published", "metric", "shift", "paper_validation")
     return {key: getattr(TASKS[name], key) for key in keys}
