@@ -7,8 +7,10 @@ import json
 import math
 import os
 import platform
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,8 +21,8 @@ from vpbench.common.messages import not_written
 PART = ".part"  # how the name of a file ends that is being written
 
 
-def write(path, record):
-    """Returns `path` once `record` (or a manifest) is there, whole: never a part of it."""
+def write(path: str | Path, record: Any) -> Path:
+    """Returns `path` once `record` (or a manifest) is there as JSON, whole: never a part of it."""
     try:
         text = json.dumps(plain(record), indent=1, allow_nan=False) + "\n"
     except TypeError as error:
@@ -28,7 +30,7 @@ def write(path, record):
     return write_bytes(path, text.encode())
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | Path, data: bytes) -> Path:
     """Returns `path` once `data` is there, whole; a failure leaves nothing and gives one line."""
     with whole_file(path) as file:
         file.write(data)
@@ -36,7 +38,7 @@ def write_bytes(path, data):
 
 
 @contextmanager
-def whole_file(path, older=None):
+def whole_file(path: str | Path, older: Path | None = None) -> Iterator[BinaryIO]:
     """Yields a file to write into that becomes `path` once all is written.
 
     What was there becomes `older`, if that is given. A failure leaves nothing and gives one line;
@@ -63,16 +65,16 @@ def whole_file(path, older=None):
         raise UserError(f"{path}: not written, {not_written(error)}") from None
 
 
-def clear_parts(path):
-    """Returns None; what processes of this machine that were killed left of `path` is gone."""
+def clear_parts(path: Path) -> None:
+    """Removes what processes of this machine that were killed have left of `path`."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
         host, _, pid = part.name[len(path.name) + 2 : -len(PART)].rpartition(".")
         if host == platform.node() and pid.isdigit() and is_gone(int(pid)):
             part.unlink(missing_ok=True)
 
 
-def sync_folder(folder):
-    """Returns None once the names of the files in `folder` are on disk as they are now."""
+def sync_folder(folder: Path) -> None:
+    """Waits until the names of the files in `folder` are on disk as they are now."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -83,20 +85,20 @@ def sync_folder(folder):
         os.close(descriptor)
 
 
-def write_with(path, save):
+def write_with(path: str | Path, save: Callable[[BinaryIO], object]) -> Path:
     """Returns `path` once it holds, whole, what `save` writes into a file."""
     buffer = io.BytesIO()
     save(buffer)
     return write_bytes(path, buffer.getvalue())
 
 
-def write_arrays(path, arrays):
+def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> Path:
     """Returns `path` once it holds `arrays` (name -> values) as a compressed npz."""
-    values = {name: np.asarray(value) for name, value in arrays.items()}
+    values: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
     return write_with(path, lambda file: np.savez_compressed(file, **values))
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Returns `value` with numpy's types as Python's, and None where a number is not finite."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}

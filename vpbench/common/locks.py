@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class NoLock(ValueError):
 
 
 @contextmanager
-def hold(path):
+def hold(path: str | Path) -> Iterator[Callable[[], None]]:
     """Yields a function that raises LostLock once the lock `path` is held no more.
 
     Waits, with a line on stderr, while another process holds it; takes it over if it is stale.
@@ -46,7 +47,7 @@ def hold(path):
     heart = threading.Thread(target=_beat, args=(path, owner, ended), daemon=True)
     heart.start()
 
-    def check():
+    def check() -> None:
         if _read(path) != owner:
             raise LostLock(f"{path}: this process was silent and lost its lock; start it again")
 
@@ -60,12 +61,12 @@ def hold(path):
 
 
 @contextmanager
-def one_at_a_time(folder):
+def one_at_a_time(folder: str | Path) -> Iterator[None]:
     """Waits until no other process is in such a block for `folder`, which is made if it is missing.
 
     For moments: it is the kernel's lock, gone with its process, and nothing where there is none.
     """
-    import fcntl
+    import fcntl  # Unix has it; elsewhere the rest of this module works
 
     descriptor = None
     with suppress(OSError):  # what is wrong with the folder is said by who writes into it
@@ -79,13 +80,13 @@ def one_at_a_time(folder):
             os.close(descriptor)
 
 
-def holder(path):
+def holder(path: str | Path) -> str | None:
     """Returns who holds the lock `path`, in words, or None if nobody does."""
     text = _read(path)
     return None if text is None else _in_words(text)
 
 
-def is_gone(pid):
+def is_gone(pid: int) -> bool:
     """Returns whether this machine has no process of this number, as far as one can tell."""
     if os.name != "posix":
         return False
@@ -98,15 +99,17 @@ def is_gone(pid):
     return False
 
 
-def _acquire(path, owner):
-    seen, since, told = None, time.monotonic(), None
+def _acquire(path: Path, owner: str) -> None:
+    seen: tuple[str, int] | None = None
+    told: str | None = None
+    since = time.monotonic()
     while not _create(path, owner):
-        found = _look(path)
-        if found is None:  # released since
+        sign = _look(path)
+        if sign is None:  # released since
             continue
-        if found != seen:
-            seen, since = found, time.monotonic()
-        text, _ = found
+        if sign != seen:
+            seen, since = sign, time.monotonic()
+        text, _ = sign
         if text != told:
             print(f"{path}: waiting for {_in_words(text)}", file=sys.stderr, flush=True)
             told = text
@@ -119,7 +122,7 @@ def _acquire(path, owner):
         time.sleep(POLL)
 
 
-def _create(path, owner):
+def _create(path: Path, owner: str) -> bool:
     try:
         with open(path, "x") as file:  # fails if it exists; atomic on network file systems too
             try:
@@ -135,39 +138,40 @@ def _create(path, owner):
     return True
 
 
-def _set_aside(path, stale):
+def _set_aside(path: Path, stale: str) -> None:
     # Of several processes that rename the same file one succeeds.
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         os.rename(path, aside)
     except FileNotFoundError:
         return
-    taken = _read(aside)
+    taken = aside.read_text()
     aside.unlink()
     if taken != stale:  # another one was faster and this was its new lock: give it back
         _create(path, taken)
 
 
-def _beat(path, owner, ended):
+def _beat(path: Path, owner: str, ended: threading.Event) -> None:
     while not ended.wait(BEAT):
         with suppress(OSError):
             if _read(path) == owner:
                 os.utime(path)
 
 
-def _look(path):
+def _look(path: Path) -> tuple[str, int] | None:
+    """Returns what is in the file of a lock and its last sign of life, or None without one."""
     try:
         return path.read_text(), path.stat().st_mtime_ns
     except FileNotFoundError:
         return None
 
 
-def _read(path):
-    found = _look(Path(path))
-    return None if found is None else found[0]
+def _read(path: str | Path) -> str | None:
+    sign = _look(Path(path))
+    return None if sign is None else sign[0]
 
 
-def _parse(text):
+def _parse(text: str) -> tuple[str, int] | None:
     try:
         owner = json.loads(text)
         return owner["host"], int(owner["pid"])
@@ -175,11 +179,11 @@ def _parse(text):
         return None
 
 
-def _in_words(text):
+def _in_words(text: str) -> str:
     owner = _parse(text)
     return "process {1} on {0}".format(*owner) if owner else "an unknown process"
 
 
-def _owner_is_gone(text):
+def _owner_is_gone(text: str) -> bool:
     owner = _parse(text)
     return owner is not None and owner[0] == platform.node() and is_gone(owner[1])

@@ -3,21 +3,9 @@
 import errno
 import unicodedata
 
-
-def gigabytes(count):
-    """Returns a number of bytes for people."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
-
-
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, half characters, ends of lines
-
-
 LONGEST = 80  # characters shown of a value
-
-
 LONGEST_LINE = 300  # and of what an exception says
-
-
 WRITE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -26,15 +14,18 @@ WRITE_ERRORS = {
     errno.EPERM: "no permission to write here",
     errno.EROFS: "the disk is read-only",
 }
-
-
 NO_MEMORY = (  # in torch's words; the last ones are oneDNN's, which says no more than this
     *("out of memory", "can't allocate memory", "not enough memory"),
     "could not create a primitive",
 )
 
 
-def one_line(text):
+def gigabytes(count: float) -> str:
+    """Returns a number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def one_line(text: object) -> str:
     """Returns `text`, e.g. the name of a file, with what would break a line escaped."""
     text = str(text)
     if text.isprintable():
@@ -47,7 +38,7 @@ def one_line(text):
     )
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """Returns the first line of an exception's message, or its kind where it says nothing.
 
     It is cut where it is long: some libraries say all that they have read.
@@ -56,18 +47,18 @@ def first_line(error):
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + "..."
 
 
-def brief(value):
+def brief(value: object) -> str:
     """Returns how Python writes a value, cut where that is long."""
     text = one_line(repr(value))
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def not_written(error):
+def not_written(error: OSError) -> str:
     """Returns why an OSError says that a file cannot be written."""
-    return WRITE_ERRORS.get(error.errno, error.strerror or str(error))
+    return WRITE_ERRORS.get(error.errno or 0, error.strerror or str(error))
 
 
-def out_of_memory(error):
+def out_of_memory(error: BaseException) -> bool:
     """Returns whether an exception says that the memory of the machine or device is too small."""
     text = str(error).lower()
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's

@@ -1,6 +1,7 @@
 """YAML that people hand us, read strictly."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,9 +15,10 @@ MOST = 1_000_000  # values in a configuration or in the specs of a job
 class StrictLoader(yaml.SafeLoader):
     """YAML's safe loader, to which a key that is given twice is a mistake."""
 
-    def compose_mapping_node(self, anchor):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Returns the node of a mapping, its keys as they stand in the file."""
-        node, seen = super().compose_mapping_node(anchor), set()
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise UserError(
@@ -27,13 +29,13 @@ class StrictLoader(yaml.SafeLoader):
         return node
 
 
-def read_config(config):
+def read_config(config: str | Path) -> Any:
     """Returns the document in the YAML file `config`; whether it is legal is not looked at.
 
     Raises UserError in one line if it is no YAML, or says a thing twice.
     """
     try:
-        document = yaml.load(Path(config).read_bytes(), StrictLoader)
+        document: Any = yaml.load(Path(config).read_bytes(), StrictLoader)
         strict_json.check(document, MOST)
     except OSError as error:
         raise UserError(f"{one_line(config)}: configuration not read, {error.strerror}") from None

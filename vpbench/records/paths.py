@@ -1,6 +1,7 @@
 """Where records are, and the manifest of a job that lists them."""
 
 from pathlib import Path
+from typing import Any
 
 from vpbench.common.errors import RecordError
 from vpbench.common.hashing import digest
@@ -10,7 +11,7 @@ from vpbench.spec.schema import SCHEMA
 MANIFEST = ".manifest.json"  # how the name of a manifest ends
 
 
-def record_path(spec, runs="results/runs"):
+def record_path(spec: dict[str, Any], runs: str | Path = "results/runs") -> Path:
     """Returns where the record of `spec` is; a task that is a folder goes by its last name."""
     task = Path(spec["task"]).name
     if task in ("", ".."):
@@ -21,7 +22,7 @@ def record_path(spec, runs="results/runs"):
     return Path(runs, spec["scale"], *cell, f"seed{spec['seed']}.json")
 
 
-def manifest(specs, runs="results/runs"):
+def manifest(specs: list[dict[str, Any]], runs: str | Path = "results/runs") -> dict[str, Any]:
     """Returns the manifest of a job: the digest of its specs, and where each record is."""
     records = [{"path": record_path(spec, runs).as_posix(), "spec": spec} for spec in specs]
     return {"schema": SCHEMA, "digest": digest(specs), "records": records}

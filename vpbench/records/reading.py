@@ -1,7 +1,9 @@
-"""Records: one JSON file per run, and one manifest per job that lists its runs; no torch here."""
+"""Records and manifests, read and checked: a JSON file per run, and one per job that lists its."""
 
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -15,7 +17,7 @@ from vpbench.records.schema import (
     MEASUREMENT,
     MEASUREMENT_SPEC,
     METRICS,
-    REQUIRED,
+    RUN,
     SPEC,
     demand,
     difference,
@@ -29,12 +31,9 @@ from vpbench.spec.schema import SCHEMA
 from vpbench.spec.tasks import TASKS
 
 ALIGNED = {"predictions": ("id", "label", "prediction")}  # arrays [N] of a side file
-
-
 LARGEST = 2**32  # bytes in a side file, unpacked: the predictions of 50 million images
-
-
-SELECT = {  # key of a selection -> does the spec belong to it?
+Belongs = Callable[[dict[str, Any], Any], bool]  # a spec, what is wanted of it
+SELECT: dict[str, Belongs] = {  # by the key of a selection
     "tasks": lambda spec, wanted: spec["task"] in wanted,
     "backbones": lambda spec, wanted: spec["backbone"] in wanted,
     "methods": lambda spec, wanted: spec["method"] in wanted,
@@ -44,7 +43,7 @@ SELECT = {  # key of a selection -> does the spec belong to it?
 }
 
 
-def arrays(record, name):
+def arrays(record: dict[str, Any], name: str) -> dict[str, np.ndarray]:
     """Returns name -> array of the side file `name` of a loaded record: predictions, examples."""
     path = Path(record["file"]).with_suffix(f".{name}.npz")
     try:
@@ -53,32 +52,32 @@ def arrays(record, name):
         if size > LARGEST:
             raise UserError(f"it would take {size:,} bytes of memory")
         with np.load(path, allow_pickle=False) as file:
-            found = dict(file)
-        shapes = {found[key].shape for key in ALIGNED.get(name, ())}
+            values = dict(file)
+        shapes = {values[key].shape for key in ALIGNED.get(name, ())}
         if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
             raise UserError(f"{', '.join(ALIGNED[name])} are not lists of one length")
-        return found
+        return values
     except FileNotFoundError:
         raise RecordError(f"{path} is missing; delete its record and run it again") from None
     except Exception as error:  # numpy and zipfile raise anything at all at a damaged file
         raise RecordError(f"{path}: not read, {first_line(error)}") from None
 
 
-def holds(path, spec):
+def holds(path: str | Path, spec: dict[str, Any]) -> bool:
     """Returns whether the file `path` is a sound record of exactly this `spec`."""
     try:
-        return read(path)["spec"] == spec
+        return bool(read(path)["spec"] == spec)
     except RecordError:
         return False
 
 
-def read(path):
+def read(path: str | Path) -> dict[str, Any]:
     """Returns the record in the file `path`, of a run or a measurement, checked."""
     record = parse(path)
     demand(record, ("spec",), path)
     demand(record["spec"], (), path, "spec")
     measured = "measurement" in record["spec"]
-    shaped(record, MEASUREMENT if measured else REQUIRED, path)
+    shaped(record, MEASUREMENT if measured else RUN, path)
     known(record["spec"], path)
     if not measured:
         unknown = sorted(set(record["selection"]) - set(SELECTIONS))
@@ -93,7 +92,7 @@ def read(path):
     return record
 
 
-def read_manifest(path):
+def read_manifest(path: str | Path) -> dict[str, Any]:
     """Returns the manifest in the file `path`, checked."""
     document = parse(path)
     shaped(document, {"digest": "a text", "records": [{"path": "a text", "spec": {}}]}, path)
@@ -101,32 +100,36 @@ def read_manifest(path):
         shape = MEASUREMENT_SPEC if "measurement" in entry["spec"] else SPEC
         shaped(entry["spec"], shape, path, "records.spec.")
         known(entry["spec"], path)
-    own = digest([entry["spec"] for entry in document["records"]])
-    same_digest(document["digest"], own, path, "the specs listed in it")
+    listed = digest([entry["spec"] for entry in document["records"]])
+    same_digest(document["digest"], listed, path, "the specs listed in it")
     return document
 
 
-def parse(path):
+def parse(path: str | Path) -> dict[str, Any]:
     """Returns the JSON object in the file `path`, which must be of this schema version."""
     try:
         document = strict_json.read_json(path)
-    except ValueError as error:
-        raise RecordError(str(error)) from None
+    except UserError as error:
+        raise RecordError(error) from None
     demand(document, ("schema",), path)
     if document["schema"] != SCHEMA:
-        found = brief(document["schema"])
-        raise RecordError(f"{path}: schema is {found}, this version reads {SCHEMA}")
-    return document
+        version = brief(document["schema"])
+        raise RecordError(f"{path}: schema is {version}, this version reads {SCHEMA}")
+    return dict(document)
 
 
-def load(paths, select=None, digests=None):
+def load(
+    paths: Iterable[str | Path],
+    select: Mapping[str, Any] | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
     """Returns the records of manifests and record files, each record once.
 
     `select` keeps a slice of them; `digests` says, for every path, the digest its specs must have
     (of a single record: the digest of a list with its spec). A record that is missing is named on
     stderr and left out; one that was made from other specs is refused. Each knows its `file`.
     """
-    records = {}
+    records: dict[Path, dict[str, Any]] = {}
     for path in map(Path, paths):
         if not path.exists():
             warn_missing(path)
@@ -136,7 +139,7 @@ def load(paths, select=None, digests=None):
     return list(records.values())
 
 
-def expected_digest(path, digests):
+def expected_digest(path: Path, digests: Mapping[str, str] | None) -> str | None:
     """Returns what `digests` demands of `path`, or None where nothing is demanded."""
     if digests is None:
         return None
@@ -146,7 +149,9 @@ def expected_digest(path, digests):
     raise RecordError(f"{path}: no digest was given for it, but for others; name it too")
 
 
-def members(path, select, expected):
+def members(
+    path: Path, select: Mapping[str, Any], expected: str | None
+) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yields (file, record) of a record file or of those that a manifest lists."""
     if not path.name.endswith(MANIFEST):
         record = read(path)
@@ -179,7 +184,7 @@ def members(path, select, expected):
         yield file, record
 
 
-def selected(spec, select):
+def selected(spec: dict[str, Any], select: Mapping[str, Any]) -> bool:
     """Returns whether `spec` lies in the slice `select`."""
     unknown = sorted(set(select) - set(SELECT))
     if unknown:
@@ -190,6 +195,6 @@ def selected(spec, select):
     return all(SELECT[key](spec, wanted) for key, wanted in select.items())
 
 
-def warn_missing(path):
-    """Returns None; says on stderr that `path` is missing."""
+def warn_missing(path: Path) -> None:
+    """Says on stderr that `path` is missing."""
     print(f"warning: {path} is missing, its cells stay empty", file=sys.stderr)

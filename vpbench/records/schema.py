@@ -1,6 +1,9 @@
 """What is in a record or a manifest, and whether a file has it."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from vpbench.common.errors import RecordError
 from vpbench.common.messages import brief, one_line
@@ -10,9 +13,9 @@ from vpbench.spec.methods import METHODS, SELECTIONS
 from vpbench.spec.scales import KINDS as SCALE_KINDS
 from vpbench.spec.schema import PLAIN, SCALE
 
-# What is in a record: a dict says which keys an object must have, a list what all its items are
+# The shape of a record: a dict says which keys an object must have, a list what all its items are
 # like, and a word the kind of a value.
-KINDS = {
+KINDS: dict[str, Any] = {
     "a text": str,
     "a whole number": int,
     "a number": int | float,
@@ -21,15 +24,11 @@ KINDS = {
     "an object": dict,
     "null": type(None),
 }
-
-
 SPEC = {
     **dict.fromkeys(("scale", "kind", "task", "backbone", "method", "variant"), "a text"),
     "seed": "a whole number",
     **dict.fromkeys(("data", "engine", "settings"), "an object"),
 }
-
-
 TASK = {
     "display": "a text",
     "published": "a text, or null",
@@ -42,15 +41,9 @@ TASK = {
     "shift": "true or false",
     "paper_validation": "true or false",
 }
-
-
 METRICS = {"accuracy": "a number"} | dict.fromkeys(("macro_f1", "nll", "ece"), "a number, or null")
-
-
 SELECTION = {"epoch": "a whole number, or null", "test": METRICS}
-
-
-REQUIRED = {
+RUN = {
     "spec": SPEC,
     "task": TASK,
     "backbone": {
@@ -65,15 +58,11 @@ REQUIRED = {
     "device": "a text",
     "measured": "an object",
 }
-
-
 MEASUREMENT_SPEC = {
     **dict.fromkeys(("scale", "kind", "measurement", "task"), "a text"),
     **dict.fromkeys(("data", "settings"), "an object"),
     "runs": [SPEC],
 }
-
-
 MEASUREMENT = {  # the same of what is measured beside the runs
     "spec": MEASUREMENT_SPEC,
     "task": TASK,
@@ -84,7 +73,7 @@ MEASUREMENT = {  # the same of what is measured beside the runs
 }
 
 
-def difference(spec, other, key=""):
+def difference(spec: Any, other: Any, key: str = "") -> tuple[str, Any, Any] | None:
     """Returns (key, value, other value) of the first differing key, e.g. settings.lr, or None."""
     if not (isinstance(spec, dict) and isinstance(other, dict)):
         return None if spec == other else (key, spec, other)
@@ -92,14 +81,17 @@ def difference(spec, other, key=""):
         path = one_line(f"{key}.{name}" if key else name)
         if (name in spec) != (name in other):
             return path, spec.get(name, "absent"), other.get(name, "absent")
-        found = difference(spec[name], other[name], path)
-        if found:
-            return found
+        inner = difference(spec[name], other[name], path)
+        if inner:
+            return inner
     return None
 
 
-def shaped(value, shape, path, where=""):
-    """Returns None if `value` is like `shape`, see `KINDS`; `where` is its place, with a dot."""
+def shaped(value: Any, shape: Any, path: str | Path, where: str = "") -> None:
+    """Raises RecordError unless `value` is like `shape`, see `KINDS`.
+
+    `path` is the file and `where` the place in it, which ends with a dot.
+    """
     if isinstance(shape, dict):
         demand(value, shape, path, where)
         for key, inner in shape.items():
@@ -114,8 +106,8 @@ def shaped(value, shape, path, where=""):
             raise RecordError(f"{path}: {where.rstrip('.')} is {brief(value)}, expected {shape}")
 
 
-def demand(document, keys, path, where=""):
-    """Returns None if `document` is an object with all `keys`."""
+def demand(document: Any, keys: Iterable[str], path: str | Path, where: str = "") -> None:
+    """Raises RecordError unless `document` is an object with all `keys`."""
     if not isinstance(document, dict):
         raise RecordError(f"{path}: {where.rstrip('.') or 'the file'} is not a JSON object")
     missing = [key for key in keys if key not in document]
@@ -123,12 +115,12 @@ def demand(document, keys, path, where=""):
         raise RecordError(f"{path}: lacks the key {where}{missing[0]}")
 
 
-def known(spec, path):
-    """Returns None if the names in `spec` are in the catalogue, or fit to be those of files."""
+def known(spec: dict[str, Any], path: str | Path) -> None:
+    """Raises RecordError unless the names in `spec` are known here, or fit to be those of files."""
     for run in spec["runs"] if "measurement" in spec else [spec]:
         for key, names in (("backbone", BACKBONES), ("method", METHODS)):
             if run[key] not in names:
-                raise RecordError(f"{path}: {key} {brief(run[key])} is not in the catalogue")
+                raise RecordError(f"{path}: {key} {brief(run[key])} is not known here")
         if not re.search(PLAIN, run["variant"]):
             raise RecordError(f"{path}: variant {brief(run['variant'])} is not a plain name")
     if not re.search(SCALE["pattern"], spec["scale"]):
@@ -143,10 +135,10 @@ def known(spec, path):
         raise RecordError(f"{path}: {error}") from None
 
 
-def same_digest(found, expected, path, whose):
-    """Returns None if the two digests are equal."""
-    if found != expected:
+def same_digest(actual: str, expected: str, path: str | Path, whose: str) -> None:
+    """Raises RecordError unless the two digests are equal; `whose` says what gives `expected`."""
+    if actual != expected:
         raise RecordError(
-            f"{path}: digest is {found[:12]}, but {whose} gives {str(expected)[:12]}; "
+            f"{path}: digest is {actual[:12]}, but {whose} gives {str(expected)[:12]}; "
             "it was made from another configuration, run it again"
         )
