@@ -12,33 +12,16 @@ from vpbench.prompts.files import prompt_card
 from vpbench.prompts.pixel import restore_prompt
 from vpbench.spec import schema_check
 from vpbench.spec.class_names import read_manifest
+from vpbench.spec.methods import METHODS
 from vpbench.spec.schema import settings_schema
+from vpbench.spec.settings import defaults
 from vpbench.spec.tasks import TASKS
 
 PADDING = ("pad_up", "pad_down", "pad_left", "pad_right")
 # The recipe of main_clip.py and main_vision.py, which the checkpoint does not hold.
-RECIPE = {
-    "init": "normal",
-    "bound": "none",
-    "operation": "add",
-    "ensemble_size": 1,
-    "prompt_space": "normalized",
-    "image_side": None,
-    "augmentation": "none",
-    "optimiser": "sgd",
-    "momentum": 0.9,
-    "gradient": "plain",
-    "map_lr": None,
-    "source_classes": None,
-    "text_encoder": None,
-    "text_prompt": None,
-    "class_names": None,
-    "position_range": "official",
-    "test_position": "random",
+RECIPE = defaults(METHODS["visual_prompt"].settings) | {
     "epochs": 1000,
     "lr": 40,
-    "schedule": "cosine",
-    "warm_up": 0,
     "warm_up_steps": 1000,
     "eval_epochs": 1,
 }
