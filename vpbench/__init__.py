@@ -1,10 +1,11 @@
 """Visual prompting against text prompts, linear probes and fine-tuning (Bahng et al. 2022).
 
 The names below are the Python API. They are imported when first used, so that the torch-free
-modules (catalogue, records) stay cheap to import.
+rooms (common, spec, records) stay cheap to import.
 """
 
 from importlib import import_module
+from typing import Any
 
 _API = {
     "load_backbone": "vpbench.models.backbone",
@@ -20,7 +21,7 @@ _API = {
 __all__ = list(_API)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _API:
         raise AttributeError(f"module 'vpbench' has no attribute {name!r}")
     return getattr(import_module(_API[name]), name)

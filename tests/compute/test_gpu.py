@@ -17,11 +17,11 @@ HOLD = "from vpbench.compute import gpu; print(*gpu.claim({count}, 0.05), flush=
 def machine(tmp_path, monkeypatch):
     """Returns a function that gives the machine these GPUs; locks are in a folder of the test."""
     monkeypatch.setattr(gpu.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(gpu, "_held", held := [])
+    monkeypatch.setattr(gpu, "_locks", locks := [])
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     yield lambda ids: monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ids)
-    for lock in held:
+    for lock in locks:
         lock.close()
 
 

@@ -11,14 +11,22 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of schedulers, some time before they kill
 ALONE = "another process of this run has ended"
 
@@ -28,7 +36,7 @@ class LostProcess(ValueError):
 
 
 @contextmanager
-def together():
+def together() -> Iterator[None]:
     """Turns what torch says, when the processes cannot do something together, into one line."""
     try:
         yield
@@ -36,31 +44,27 @@ def together():
         raise LostProcess(f"{ALONE} ({first_line(error)})") from None
 
 
-def processes():
+def processes() -> int:
     """Returns the number of processes of this run."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def rank():
+def rank() -> int:
     """Returns the number of this process; 0 is the one that writes."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def launched():
+def launched() -> bool:
     """Returns whether this process is one of several that torchrun has started."""
     return int(os.environ.get("WORLD_SIZE", 1)) > 1
 
 
-def launch(count, arguments):
+def launch(count: int, arguments: Sequence[str]) -> int:
     """Returns the exit code of `vpbench` with these arguments in `count` processes.
 
     A signal to end goes on to them, so that they can write their checkpoint. Raises UserError with
     what one of them complains of, or how it ended; the others are ended then.
     """
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
     # What torchrun is made of, without what it prints about its processes: that is said below.
     command = [sys.executable, "-m", "vpbench", *arguments]
     logging.disable()
@@ -77,7 +81,7 @@ def launch(count, arguments):
         try:
             elastic_launch(config, command[0])(*command[1:])
         except SignalException as stopped:
-            return 128 + stopped.sigval
+            return 128 + int(stopped.sigval)
         except ChildFailedError as error:
             print(file=sys.stderr)  # the bar of one that was killed is still in its line
             return judge(error.failures, count)
@@ -86,15 +90,14 @@ def launch(count, arguments):
     return 0
 
 
-def judge(failures, count):
+def judge(failures: dict[int, ProcessFailure], count: int) -> int:
     """Returns the exit code of a run with `failures` (rank -> torch's ProcessFailure).
 
     It is 128 + signal where they were stopped. Else raises UserError with the reason.
     """
-
     stopped = [128 + number for number in SIGNALS]
 
-    def cause(rank):
+    def cause(rank: int) -> tuple[bool, bool, bool, int]:
         failure = failures[rank]
         by_us = failure.exitcode in (-signal.SIGTERM, *stopped)  # if it is not the only one
         lost = failure.message.startswith(ALONE)
@@ -103,9 +106,9 @@ def judge(failures, count):
     rank = min(failures, key=cause)
     failure = failures[rank]
     if failure.exitcode in stopped:
-        return failure.exitcode
+        return int(failure.exitcode)
     if os.path.isfile(failure.error_file):
-        raise UserError(failure.message)  # see __main__.complain
+        raise UserError(failure.message)  # see cli.main.complain
     how = f"has ended with code {failure.exitcode}"
     if failure.exitcode < 0:
         how = f"was killed by {failure.signal_name()}"
@@ -115,7 +118,7 @@ def judge(failures, count):
 
 
 @contextmanager
-def group(device):
+def group(device: torch.device) -> Iterator[None]:
     """Joins the processes that torchrun has started, if it has, for the time of a block."""
     if not launched():
         yield
@@ -128,22 +131,22 @@ def group(device):
     dist.destroy_process_group()  # not after an error: the others may never come
 
 
-def share(index):
+def share(index: Tensor) -> Tensor:
     """Returns this process's part of the tensor `index` [N]; sizes differ by one at most."""
     return index.tensor_split(processes())[rank()]
 
 
 @together()
-def broadcast(module):
-    """Returns None; every process has the state of process 0 from here on."""
+def broadcast(module: nn.Module) -> None:
+    """Gives every process the state of `module` in process 0."""
     if processes() > 1:
         for value in module.state_dict().values():
             dist.broadcast(value, src=0)
 
 
 @together()
-def sum_gradients(module):
-    """Returns None; every gradient is the sum of those of all processes."""
+def sum_gradients(module: nn.Module) -> None:
+    """Replaces every gradient by the sum of those of all processes."""
     if processes() == 1:
         return
     parameters = list(module.parameters())
@@ -157,18 +160,18 @@ def sum_gradients(module):
 
 
 @together()
-def sum_numbers(*numbers):
+def sum_numbers(*numbers: float) -> tuple[float, ...]:
     """Returns each of the numbers summed over all processes."""
     if processes() == 1:
         return numbers
     total = torch.tensor(numbers, dtype=torch.float64)
     dist.all_reduce(total)
-    return total.tolist()
+    return tuple(total.tolist())
 
 
 @together()
-def average_buffers(module):
-    """Returns None; running statistics are the mean of those of all processes.
+def average_buffers(module: nn.Module) -> None:
+    """Replaces running statistics by the mean of those of all processes.
 
     They are sums over the batches, so it does not matter when, or how often, this is done.
     """
@@ -180,10 +183,10 @@ def average_buffers(module):
 
 
 @together()
-def merge(parts):
+def merge(parts: dict[Key, Value]) -> dict[Key, Value]:
     """Returns the dicts `parts` of all processes as one."""
     if processes() == 1:
         return parts
-    gathered = [None] * processes()
+    gathered: list[Any] = [None] * processes()
     dist.all_gather_object(gathered, parts)
     return {key: value for each in gathered for key, value in each.items()}

@@ -1,15 +1,19 @@
 """How a run is computed: precision, compilation, images per pass. Not what is computed."""
 
 import copy
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, out_of_memory
 
+Result = TypeVar("Result")
+Function = Callable[[Tensor], Tensor]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -20,9 +24,9 @@ class Engine:
     precision: str = "fp32"  # of the forward and backward passes of the model
     compile: bool = False  # torch.compile
     micro_batch: int | None = None  # images per pass; None: the whole batch
-    compiled: dict = field(default_factory=dict, compare=False, repr=False)
+    compiled: dict[Function, Function] = field(default_factory=dict, compare=False, repr=False)
 
-    def forward(self, function, x):
+    def forward(self, function: Function, x: Tensor) -> Tensor:
         """Returns the float32 tensor function(x); inside, the precision of this engine is used."""
         if self.compile:
             if function not in self.compiled:
@@ -34,8 +38,18 @@ class Engine:
             return function(x).float()
 
 
-def check_precision(precision, device):
-    """Returns None if `device` can compute in `precision`; raises UserError if it cannot."""
+class Computing(Protocol):
+    """What has an engine: a backbone."""
+
+    engine: Engine
+    frozen: nn.Module  # what is computed
+
+    @property
+    def device(self) -> torch.device: ...
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises UserError unless `device` can compute in `precision`."""
     usable = ["fp32"]
     if device.type == "cuda":
         usable.append("fp16")
@@ -51,7 +65,7 @@ def check_precision(precision, device):
 
 
 @contextmanager
-def computing(backbone, engine):
+def computing(backbone: Computing, engine: Engine) -> Iterator[None]:
     """Gives `engine`, and weights in its precision, to the backbone for the time of a block."""
     check_precision(engine.precision, backbone.device)
     before = backbone.engine, backbone.frozen
@@ -64,7 +78,7 @@ def computing(backbone, engine):
         backbone.engine, backbone.frozen = before
 
 
-def until_it_fits(attempt, size):
+def until_it_fits(attempt: Callable[[int], Result], size: int) -> tuple[Result, int]:
     """Returns (attempt(size), size), the size halved as often as there is too little memory.
 
     `attempt` must start from the beginning each time. Raises UserError if not even 1 fits.
@@ -86,12 +100,12 @@ def until_it_fits(attempt, size):
             torch.cuda.empty_cache()
 
 
-def cast(model, dtype):
+def cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Returns a copy of a frozen model whose products have weights of `dtype`.
 
     Autocast would cast them again at every step. Modules of ours that multiply by their weights say
-    so (`multiplies`). Other weights stay as they are, so that autocast
-    computes the same numbers as with `model` itself.
+    so (`multiplies`). Other weights stay as they are, so that autocast computes the same numbers as
+    with `model` itself.
     """
     model = copy.deepcopy(model)
     for module in model.modules():

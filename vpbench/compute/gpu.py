@@ -10,13 +10,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 from vpbench.common.errors import UserError
 
-_held = []  # open lock files; the kernel drops the locks when the process ends, even on SIGKILL
+_locks: list[
+    TextIO
+] = []  # open lock files; the kernel drops the locks when the process ends, even on SIGKILL
 
 
-def visible():
+def visible() -> list[str]:
     """Returns the ids of the GPUs that this process may use."""
     ids = os.environ.get("CUDA_VISIBLE_DEVICES")
     if ids is not None:
@@ -29,12 +32,12 @@ def visible():
     return [str(number) for number in range(len(lines))]
 
 
-def claim(count=1, poll=1.0):
+def claim(count: int = 1, poll: float = 1.0) -> list[str]:
     """Returns the ids of `count` GPUs that are this process's alone, waiting until they are free.
 
     CUDA_VISIBLE_DEVICES is narrowed to them, so call this before torch is imported. Where there is
     no choice (no GPU, as many as wanted, a scheduler that has chosen) nothing is claimed. Raises
-    ValueError if there are fewer GPUs than wanted.
+    UserError if there are fewer GPUs than wanted.
     """
     ids = visible()
     if 0 < len(ids) < count:
@@ -45,12 +48,12 @@ def claim(count=1, poll=1.0):
     folder.mkdir(mode=0o700, exist_ok=True)
     waiting = False
     while True:
-        free = {}
+        free: dict[str, TextIO] = {}
         for each in ids:
             if len(free) < count and (lock := _lock(folder / each.replace("/", "_"))):
                 free[each] = lock
         if len(free) == count:
-            _held.extend(free.values())
+            _locks.extend(free.values())
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(free)
             return list(free)
         for lock in free.values():  # who keeps some and waits for more may wait for ever
@@ -61,7 +64,7 @@ def claim(count=1, poll=1.0):
         time.sleep(poll)
 
 
-def _lock(path):
+def _lock(path: Path) -> TextIO | None:
     """Returns the open and locked file `path`, or None if another process has locked it."""
     file = open(path, "w")
     try:

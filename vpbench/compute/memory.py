@@ -7,7 +7,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NEVER, LARGEST = 2**31 - 1, 32 * 2**20  # bytes; the largest threshold that it takes for mmap
 
 
-def keep_freed():
+def keep_freed() -> bool:
     """Returns whether memory that is freed stays with this process from here on: it does on glibc.
 
     By itself glibc gives tensors back to the system, which hands out and clears the same memory at

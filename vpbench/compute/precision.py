@@ -4,14 +4,24 @@ import json
 import platform
 import re
 import time
+from pathlib import Path
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from vpbench.common import atomic_files, paths
 from vpbench.common.errors import UserError
 from vpbench.common.locks import one_at_a_time
 from vpbench.common.strict_json import read_json
-from vpbench.compute.engine import Engine, check_precision, computing, until_it_fits
+from vpbench.compute.engine import (
+    Computing,
+    Engine,
+    Function,
+    check_precision,
+    computing,
+    until_it_fits,
+)
 
 CANDIDATES = ("fp32", "bf16")
 BATCH = {"cpu": 16, "cuda": 128}  # images of a measured step
@@ -20,7 +30,20 @@ IMITATED = 5  # times as slow as in the first candidate, or more: not computed b
 SECONDS = 1.0  # that a precision is measured for, at least
 
 
-def fastest_precision(backbone, folder=None):
+class Prompted(Computing, Protocol):
+    """A backbone, as far as its speed is concerned."""
+
+    name: str
+
+    @property
+    def image_size(self) -> int: ...
+
+    def features(self, x: Tensor) -> Tensor: ...
+
+
+def fastest_precision(
+    backbone: Prompted, folder: Path | None = None
+) -> tuple[str, dict[str, float]]:
     """Returns (precision, candidate -> images per second of a prompt's steps).
 
     The choice is kept in `folder` (by default engine/ in the folder of the data), so that all runs
@@ -34,29 +57,29 @@ def fastest_precision(backbone, folder=None):
     path = folder / f"{name}.json"
     with one_at_a_time(folder):
         if not path.exists():
-            speeds = {each: speed(backbone, each) for each in usable(device)}
-            atomic_files.write_bytes(path, (json.dumps(speeds) + "\n").encode())
+            measured = {each: speed(backbone, each) for each in usable(device)}
+            atomic_files.write_bytes(path, (json.dumps(measured) + "\n").encode())
         speeds = read_json(path)
     if not speeds or not all(
         name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
     ):
         raise UserError(f"{path}: not the speeds of precisions; remove it to measure them again")
-    return max(speeds, key=speeds.get), speeds
+    return max(speeds, key=lambda name: speeds[name]), speeds
 
 
-def usable(device):
+def usable(device: torch.device) -> list[str]:
     """Returns the candidates that `device` computes in: steps decide which of them is faster."""
-    found = {}
+    seconds: dict[str, float] = {}
     for precision in CANDIDATES:
         try:
             check_precision(precision, device)
-        except ValueError:
+        except UserError:
             continue
-        found[precision] = product_seconds(Engine(precision), device)
-    return [each for each in found if found[each] < IMITATED * found[CANDIDATES[0]]]
+        seconds[precision] = product_seconds(Engine(precision), device)
+    return [each for each in seconds if seconds[each] < IMITATED * seconds[CANDIDATES[0]]]
 
 
-def product_seconds(engine, device):
+def product_seconds(engine: Engine, device: torch.device) -> float:
     """Returns the seconds of one product of two matrices, after another one."""
     matrix = torch.ones(SIDE, SIDE, device=device)
     for _ in range(2):
@@ -65,26 +88,27 @@ def product_seconds(engine, device):
     return time.perf_counter() - started
 
 
-def speed(backbone, precision):
+def speed(backbone: Prompted, precision: str) -> float:
     """Returns the images per second of steps that go back to the input of `backbone`."""
     batch = BATCH[backbone.device.type]
     with computing(backbone, Engine(precision)):
         return timed(backbone.features, backbone.image_size, backbone.device, SECONDS, batch)
 
 
-def timed(function, side, device, seconds, batch):
+def timed(function: Function, side: int, device: torch.device, seconds: float, batch: int) -> float:
     """Returns the images per second of steps through `function` back to its input.
 
     The images, of `side` pixels, are random; if memory is short the batch is halved.
     """
 
-    def steps(size):
+    def steps(size: int) -> float:
         images = torch.randn(size, 3, side, side, device=device)
         prompt = torch.zeros(1, 3, side, side, device=device, requires_grad=True)
 
-        def step():
+        def step() -> None:
             function(images + prompt).square().mean().backward()
-            return prompt.grad.sum().item()  # waits for a GPU
+            assert prompt.grad is not None
+            prompt.grad.sum().item()  # waits for a GPU
 
         step()  # the first chooses kernels and fills caches
         started, count = time.perf_counter(), 0
