@@ -5,8 +5,10 @@ not reached, as it is by recipes that crop the image in its file.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 
@@ -18,10 +20,11 @@ RATIO = 3 / 4, 4 / 3  # width by height
 # The usual crop of 224 pixels of 256. EVP's moves along the longer side of an image whose shorter
 # side is already that of the crop: on a square it does nothing.
 CROP = 7 / 8
+Part = tuple[int, int, int, int]  # top, left, height, width
 NUMBERS = {"none": 0, "flip": 1, "flip_crop": 3, "resized_crop": 3 + 2 * ATTEMPTS}  # per image
 
 
-def diversify(images, kind, generator):
+def diversify(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     """Returns uint8 images [N, H, W, C], each changed by a draw of its own from `generator`.
 
     `kind` is none, flip (every other one is mirrored), flip_crop (and seven eighths of its side are
@@ -31,17 +34,17 @@ def diversify(images, kind, generator):
     return changed(images, kind, draw(len(images), kind, generator))
 
 
-def draw(count, kind, generator):
+def draw(count: int, kind: str, generator: torch.Generator) -> Tensor:
     """Returns what is drawn for `count` images: [count, numbers], each uniform in 0..1.
 
-    For no diversity nothing is drawn, so that the generator stays as it was.
+    For `none` nothing is drawn, so that the generator stays as it was.
     """
     if kind not in NUMBERS:
-        raise UserError(f"unknown input diversity {kind!r}; choose one of: {', '.join(NUMBERS)}")
+        raise UserError(f"unknown augmentation {kind!r}; choose one of: {', '.join(NUMBERS)}")
     return torch.rand(count, NUMBERS[kind], generator=generator)
 
 
-def changed(images, kind, draws):
+def changed(images: Tensor, kind: str, draws: Tensor) -> Tensor:
     """Returns uint8 images [N, H, W, C], changed as `kind` and their `draws` say."""
     if kind == "none":
         return images
@@ -49,21 +52,23 @@ def changed(images, kind, draws):
     images = torch.where(flip[:, None, None, None], images.flip(2), images)
     if kind == "flip":
         return images
-    size = tuple(images.shape[1:3])
+    height, width = images.shape[1:3]
     find = {"flip_crop": square_part, "resized_crop": any_part}[kind]
     parts = [
-        resized_crop(image, *find(*size, numbers), size, InterpolationMode.BICUBIC, antialias=True)
+        resized_crop(
+            image, *find(height, width, numbers), [height, width], InterpolationMode.BICUBIC, True
+        )
         for image, numbers in zip(images.permute(0, 3, 1, 2), draws[:, 1:].tolist(), strict=True)
     ]
     return torch.stack(parts).permute(0, 2, 3, 1) if parts else images
 
 
-def square_part(height, width, numbers):
+def square_part(height: int, width: int, numbers: Sequence[float]) -> Part:
     """Returns (top, left, height, width) of a part as large as CROP says, at a random place."""
     return placed(height, width, round(CROP * height), round(CROP * width), numbers)
 
 
-def any_part(height, width, numbers):
+def any_part(height: int, width: int, numbers: Sequence[float]) -> Part:
     """Returns (top, left, height, width) of a part of random area and shape, at a random place.
 
     Where no attempt lies inside the image it is all of it: images here are squares.
@@ -79,7 +84,9 @@ def any_part(height, width, numbers):
     return placed(height, width, height, width, numbers)
 
 
-def placed(height, width, part_height, part_width, numbers):
+def placed(
+    height: int, width: int, part_height: int, part_width: int, numbers: Sequence[float]
+) -> Part:
     """Returns (top, left, height, width) of a part, its place by the first two of `numbers`."""
     top = int(numbers[0] * (height - part_height + 1))
     left = int(numbers[1] * (width - part_width + 1))

@@ -1,16 +1,23 @@
 """Images of a split on their way to the device that computes."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
+from vpbench.data.task import Task, take
+
+Index = TypeVar("Index")
+Result = TypeVar("Result")
 FREE_SHARE = 0.5  # of a GPU's free memory: what the images of a split may take, to stay there
 AHEAD = 2  # batches that are read and pinned while the GPU is busy with another
 
 
-def place(task, device):
+def place(task: Task, device: torch.device) -> Task:
     """Returns `task` with the images of each split on the GPU, as far as they fit there.
 
     On other devices, and where they do not fit, they stay where they are.
@@ -25,7 +32,9 @@ def place(task, device):
     return replace(task, splits=splits)
 
 
-def batches(images, indices, device):
+def batches(
+    images: Tensor, indices: Iterable[Tensor | slice], device: torch.device
+) -> Iterator[Tensor]:
     """Yields images[index] for each of `indices` (tensors or slices), on `device` if it is a GPU.
 
     Images that are not on the GPU, which may be a file mapped into memory, are read ahead for it. A
@@ -39,20 +48,10 @@ def batches(images, indices, device):
             yield batch.to(device, non_blocking=True)
 
 
-def take(images, index):
-    """Returns images[index], `index` a slice or a tensor of numbers.
-
-    Indexing copies byte by byte, this image by image: ten times as fast.
-    """
-    if isinstance(index, slice):
-        return images[index]
-    return images.index_select(0, index.to(images.device))
-
-
-def read_ahead(read, indices):
+def read_ahead(read: Callable[[Index], Result], indices: Iterable[Index]) -> Iterator[Result]:
     """Yields read(index) for each of `indices`, in order; a thread reads the next ones already."""
     with ThreadPoolExecutor(1) as thread:
-        waiting = deque()
+        waiting: deque[Future[Result]] = deque()
         for index in indices:
             waiting.append(thread.submit(read, index))
             if len(waiting) > AHEAD:

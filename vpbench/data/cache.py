@@ -20,10 +20,11 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -34,18 +35,15 @@ from vpbench.common.locks import hold
 from vpbench.common.messages import brief, first_line, gigabytes
 from vpbench.common.paths import data_dir
 from vpbench.data.cache_files import REMEDY, card_path, hash_labels, labels_path, read_card, verify
-from vpbench.data.datasets.source import CorruptDataset, known_dataset, open_dataset
+from vpbench.data.datasets.source import CorruptDataset, Listing, known_dataset, open_dataset
 from vpbench.data.subsets import balanced
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.preprocessing import preprocess
+from vpbench.spec.preprocessing import Preprocessing, preprocess
 from vpbench.spec.schema import SCHEMA
 
+Data = Mapping[str, Any] | None  # as in a spec: images of each split, resolution; None: all
 SAME = ("class_names", "splits", "deviations")  # in the cards of all splits of a task
-
-
 LOCK = "lock"
-
-
 BLOCK = 256  # images that are decoded before they are written; bounds the memory
 
 
@@ -59,16 +57,17 @@ class Part(NamedTuple):
     path: Path  # of the array; card and labels are beside it
 
     @property
-    def bytes(self):
+    def bytes(self) -> int:
         """What the pixels take on disk."""
         return self.images * self.side**2 * 3
 
 
-def parts(name, data, preprocessing):
+def parts(name: str, data: Data, preprocessing: Preprocessing) -> list[Part]:
     """Returns what the cache of a task has to hold: one `Part` per split, train first."""
-    facts, resolution = FACTS[known_dataset(name)], (data or {}).get("resolution", "backbone")
-    side, key, folder = preprocessing.crop, preprocessing.key, preprocessing.key
-    if resolution == "native":
+    facts, wanted = FACTS[known_dataset(name)], data or {}
+    side, folder = preprocessing.crop, preprocessing.key
+    key: str | None = preprocessing.key
+    if wanted.get("resolution") == "native":
         if facts.native_size is None:
             raise UserError(
                 f"{name}: its images are of many sizes, none is native to all; "
@@ -80,17 +79,17 @@ def parts(name, data, preprocessing):
                 f"{preprocessing.crop} of the backbone; choose resolution: backbone"
             )
         side, key, folder = facts.native_size, None, f"native{facts.native_size}"
-    found = []
+    listed = []
     for split, size in facts.sizes.items():
-        count = (data or {}).get(split)
-        whole = count is None or count >= size
-        file = f"{split}.npy" if whole else f"{split}.part{count}.npy"
+        count = wanted.get(split)
+        images = size if count is None else min(count, size)
+        file = f"{split}.npy" if images == size else f"{split}.part{images}.npy"
         path = Path(data_dir(), "cache", name, folder, file)
-        found.append(Part(split, size if whole else count, side, key, path))
-    return found
+        listed.append(Part(split, images, side, key, path))
+    return listed
 
 
-def prepare(name, data, preprocessing):
+def prepare(name: str, data: Data, preprocessing: Preprocessing) -> dict[str, dict[str, Any]]:
     """Returns split -> card of the cache of a task, which is made first where it is missing."""
     wanted = parts(name, data, preprocessing)
     folder = wanted[0].path.parent
@@ -104,13 +103,18 @@ def prepare(name, data, preprocessing):
     return cards
 
 
-def missing(wanted):
+def missing(wanted: Sequence[Part]) -> list[Part]:
     """Returns those of the parts that are not there yet."""
     return [part for part in wanted if not card_path(part.path).exists()]
 
 
-def build(name, wanted, preprocessing, check_lock):
-    """Returns None once the cache has the parts `wanted`; the caller holds its lock."""
+def build(
+    name: str,
+    wanted: Sequence[Part],
+    preprocessing: Preprocessing,
+    check_lock: Callable[[], None],
+) -> None:
+    """Makes the parts `wanted` of a cache, whose lock the caller holds."""
     if not wanted:  # another process has made them in the meantime
         return
     folder = wanted[0].path.parent
@@ -146,8 +150,8 @@ def build(name, wanted, preprocessing, check_lock):
         atomic_files.write(card_path(part.path), card)
 
 
-def announce(name, wanted):
-    """Returns None; says on stderr how much will be written, refuses what does not fit."""
+def announce(name: str, wanted: Sequence[Part]) -> None:
+    """Says on stderr how much will be written; raises UserError if that does not fit."""
     folder, needed = wanted[0].path.parent, sum(part.bytes for part in wanted)
     native = FACTS[name].native_size
     advice = ""
@@ -163,13 +167,20 @@ def announce(name, wanted):
     print(f"{name}: writing {gigabytes(needed)} to {folder}{advice}", file=sys.stderr, flush=True)
 
 
-def write_images(name, part, listing, chosen, preprocessing, check_lock):
+def write_images(
+    name: str,
+    part: Part,
+    listing: Listing,
+    chosen: Sequence[int],
+    preprocessing: Preprocessing,
+    check_lock: Callable[[], None],
+) -> str:
     """Returns the SHA-256 of the pixels of the images `chosen`, once they are in their array.
 
     Written image by image, not into a mapped file: a full disk is then an error, not a crash.
     """
 
-    def read(i):
+    def read(i: int) -> np.ndarray:
         try:
             image = listing.read(i)
             native = part.preprocessing is None
@@ -196,20 +207,20 @@ def write_images(name, part, listing, chosen, preprocessing, check_lock):
         for start in range(0, part.images, BLOCK):
             check_lock()
             for pixels in pool.map(read, chosen[start : start + BLOCK]):
-                file.write(pixels)
-                digest.update(pixels)
+                file.write(pixels.data)
+                digest.update(pixels.data)
                 progress.update()
     return digest.hexdigest()
 
 
-def workers():
+def workers() -> int:
     """Returns how many threads decode: as many as torch and the BLAS may use, else all."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, int(allowed)) if allowed.isdigit() else os.cpu_count() or 1
 
 
-def check_card(name, part, card, first):
-    """Returns None if the card is that of `part` and fits `first`, that of the train split."""
+def check_card(name: str, part: Part, card: dict[str, Any], first: dict[str, Any]) -> None:
+    """Raises CorruptDataset unless a card is of `part` and fits `first`, of the train split."""
     expected = {
         "dataset": name,
         "of": FACTS[name].sizes[part.split],

@@ -1,6 +1,9 @@
 """The files of a cache: pixels, labels and card; read and checked."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,30 +15,26 @@ CARD = (
     *("schema", "dataset", "split", "images", "of", "side", "preprocessing", "sha256"),
     *("class_names", "splits", "deviations", "versions"),
 )
-
-
-SHAPES = {  # of what is used of a card without being compared, as in records.KINDS
+SHAPES = {  # of what is used of a card without being compared, see records.schema.KINDS
     "sha256": {"images": "a text", "labels": "a text"},
     "class_names": ["a text"],
     "splits": "an object",
     "deviations": ["a text"],
 }
-
-
 REMEDY = "delete its folder, it will be made again"
 
 
-def card_path(path):
+def card_path(path: Path) -> Path:
     """Returns where the card of the array `path` is."""
     return path.with_suffix(".json")
 
 
-def labels_path(path):
+def labels_path(path: Path) -> Path:
     """Returns where the labels of the array `path` are."""
     return path.with_suffix(".labels.npz")
 
 
-def read_card(path):
+def read_card(path: Path) -> dict[str, Any]:
     """Returns the card in the file `path`, checked."""
     card = reading.parse(path)
     schema.demand(card, CARD, path)
@@ -43,11 +42,11 @@ def read_card(path):
     return card
 
 
-def map_images(path, card):
+def map_images(path: Path, card: dict[str, Any]) -> np.memmap:
     """Returns the images of an array, uint8 [N, S, S, 3], mapped from disk to be read only."""
     expected = (card["images"], card["side"], card["side"], 3)
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        images: np.memmap = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy raises anything at all at a damaged header
         raise broken(path, first_line(error)) from None
     if images.shape != expected or images.dtype != np.uint8:
@@ -57,7 +56,9 @@ def map_images(path, card):
     return images
 
 
-def read_labels(path, card):
+def read_labels(
+    path: Path, card: dict[str, Any]
+) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...] | None]:
     """Returns (labels int64 [N], ids, groups or None) of an array, their SHA-256 checked."""
     try:
         with open(labels_path(path), "rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -78,14 +79,20 @@ def read_labels(path, card):
     return labels, ids, groups
 
 
-def check_files(path, card):
-    """Returns None if an array and its labels are as the card says, the pixels not looked at."""
+def check_files(path: Path, card: dict[str, Any]) -> None:
+    """Raises CorruptDataset unless an array and its labels are as the card says.
+
+    The pixels are not looked at.
+    """
     map_images(path, card)
     read_labels(path, card)
 
 
-def verify(path, card):
-    """Returns None if all that is stored has the SHA-256 of the card; reads every pixel."""
+def verify(path: Path, card: dict[str, Any]) -> None:
+    """Raises CorruptDataset unless all that is stored has the SHA-256 of the card.
+
+    Reads every pixel.
+    """
     check_files(path, card)
     with open(path, "rb") as file:
         np.lib.format.read_magic(file)
@@ -95,12 +102,12 @@ def verify(path, card):
         raise broken(path, "its SHA-256 is not that of its card")
 
 
-def broken(path, reason):
+def broken(path: Path, reason: str) -> CorruptDataset:
     """Returns the error that says that a file of a cache cannot be used."""
     return CorruptDataset(f"{path} is broken ({reason}); {REMEDY}")
 
 
-def hash_labels(labels, ids, groups):
+def hash_labels(labels: np.ndarray, ids: Iterable[str], groups: Sequence[str] | None) -> str:
     """Returns the SHA-256 of labels, ids and groups."""
     digest = hashlib.sha256(labels.astype("<i8").tobytes())
     for names in (ids, groups or ()):

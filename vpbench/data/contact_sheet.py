@@ -1,13 +1,17 @@
 """Contact sheets: what the pictures of tasks look like."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from PIL import Image, ImageDraw, ImageFont
 
 from vpbench.common import atomic_files
+from vpbench.data.task import Task
 
 MARGIN, NAME = 2, 170  # pixels between pictures, and for the name of a row
 
 
-def contact_sheet(tasks, columns=16, side=84):
+def contact_sheet(tasks: Sequence[Task], columns: int = 16, side: int = 84) -> Image.Image:
     """Returns a picture with one row per task: its name and its first test images, upscaled."""
     font = ImageFont.load_default(size=15)
     step = side + MARGIN
@@ -22,7 +26,7 @@ def contact_sheet(tasks, columns=16, side=84):
     return sheet
 
 
-def save_sheet(path, tasks):
+def save_sheet(path: str | Path, tasks: Sequence[Task]) -> Path:
     """Returns `path` once the contact sheet of `tasks` is there as PNG."""
     sheet = contact_sheet(tasks)
     return atomic_files.write_with(path, lambda file: sheet.save(file, "PNG"))

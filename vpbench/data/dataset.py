@@ -3,22 +3,21 @@
 import hashlib
 import warnings
 
-from vpbench.data.cache import parts, prepare
+import torch
+
+from vpbench.data.cache import Data, parts, prepare
 from vpbench.data.cache_files import map_images, read_labels
-from vpbench.spec.tasks import TASKS
+from vpbench.data.task import Split, Task
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.tasks import TASKS, task_facts
 
 
-def load_dataset(name, data, preprocessing):
+def load_dataset(name: str, data: Data, preprocessing: Preprocessing) -> Task:
     """Returns the task of the real dataset `name`, its images mapped from the cache.
 
-    `data` and `preprocessing` are those of tasks.load_task. Makes the cache first where it is
+    `data` and `preprocessing` are those of load.load_task. Makes the cache first where it is
     missing. Raises UserError, in one line, if the dataset or its cache cannot be used.
     """
-    import torch
-
-    from vpbench.data.task import Split, Task
-    from vpbench.spec.tasks import task_facts
-
     splits, digest = {}, hashlib.sha256()
     cards = prepare(name, data, preprocessing)
     for part in parts(name, data, preprocessing):

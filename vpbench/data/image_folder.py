@@ -3,7 +3,9 @@
 import math
 import os
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,28 +18,36 @@ from vpbench.data.datasets.split_files import KEYS as SPLIT_FOLDERS
 from vpbench.data.datasets.split_files import parse_split
 from vpbench.data.subsets import balanced, cut
 from vpbench.data.task import Split, Task
-from vpbench.spec.preprocessing import open_image, preprocess
+from vpbench.spec.preprocessing import Preprocessing, open_image, preprocess
 from vpbench.spec.tasks import SPLITS
 
+Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels
 IN_MEMORY = 2**30  # bytes of the images of a split; more are mapped from a file
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
 def load_folder(
-    folder, preprocessing, *, data=None, split_file=None, class_names=None,
-    template="This is a photo of a {}", seed=0,
-):  # fmt: skip
+    folder: str | Path,
+    preprocessing: Preprocessing,
+    *,
+    data: Mapping[str, Any] | None = None,
+    split_file: str | Path | None = None,
+    class_names: str | Path | None = None,
+    template: str = "This is a photo of a {}",
+    seed: int = 0,
+) -> Task:
     """Returns the task of a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
 
     Without split folders, `split_file` (JSON of lists [path, label, class name] under train, val,
     test, paths relative to the folder) says which image is where; without that, each class is cut
     60/20/20 by `seed`. `class_names` is a text file with one name per class, in the order of the
-    sorted sub-folders. Images go through `preprocessing`. `data` caps
-    the images per split. Raises UserError in one line for anything that cannot be used.
+    sorted sub-folders. Images go through `preprocessing`; `data` caps the images of each split.
+    Raises UserError in one line for anything that cannot be used.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder")
+    names: Sequence[str]
     if split_file is not None:
         names, lists = _read_split_file(folder, Path(split_file))
     elif any((folder / name).is_dir() for name in ("train", "test")):
@@ -51,18 +61,18 @@ def load_folder(
     splits = {}
     for split in SPLITS:
         if lists.get(split):
-            entries, count = lists[split], data and data.get(split)
+            entries, count = lists[split], (data or {}).get(split)
             kept = balanced([label for _, label in entries], count, seed)
             splits[split] = _read_images(folder, [entries[i] for i in kept], preprocessing)
     for split in ("train", "test"):
         if split not in splits:
             raise UserError(f"{folder}: the {split} split has no images")
-    facts = {"published": None, "metric": "accuracy", "shift": False, "paper_validation": True}
+    facts = {"published": None, "metric": "accuracy", "shift": False}
     facts["paper_validation"] = "validation" in splits
     return Task(str(folder), folder.resolve().name, tuple(names), template, splits, facts)
 
 
-def _class_folders(folder, root):
+def _class_folders(folder: Path, root: Path) -> list[str]:
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not names:
         raise UserError(f"{folder} is empty: expected one sub-folder of images per class")
@@ -71,8 +81,8 @@ def _class_folders(folder, root):
     return names
 
 
-def _check(path, root):
-    """Returns None if a path below `root` has a name that fits a line, and is no link out of it."""
+def _check(path: Path, root: Path) -> None:
+    """Raises UserError unless `path` has a name that fits a line, and is no link out of `root`."""
     name = str(path.relative_to(root))
     if one_line(name) != name or not path.name.strip():
         raise UserError(f"{root}: the name {brief(name)} is blank or has odd characters; rename it")
@@ -82,12 +92,12 @@ def _check(path, root):
         )
 
 
-def _inside(path, real_folder):
+def _inside(path: Path, real_folder: str) -> bool:
     """Returns whether a path is in a folder once all links are followed, as they are in its own."""
     return os.path.realpath(path).startswith(os.path.join(real_folder, ""))
 
 
-def _images(folder, name, root):
+def _images(folder: Path, name: str, root: Path) -> list[Path]:
     files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS)
     if not files:
         raise UserError(
@@ -98,8 +108,9 @@ def _images(folder, name, root):
     return files
 
 
-def _cut(folder, seed):
-    names, lists = _class_folders(folder, folder), {split: [] for split in SPLITS}
+def _cut(folder: Path, seed: int) -> tuple[list[str], Lists]:
+    names = _class_folders(folder, folder)
+    lists: Lists = {split: [] for split in SPLITS}
     for label, name in enumerate(names):
         files = _images(folder, name, folder)
         if len(files) < 3:
@@ -109,18 +120,19 @@ def _cut(folder, seed):
     return names, lists
 
 
-def _read_split_folders(folder):
-    names, lists = None, {}
+def _read_split_folders(folder: Path) -> tuple[list[str], Lists]:
+    names: list[str] = []
+    lists: Lists = {}
     for directory in sorted(p for p in folder.iterdir() if p.is_dir()):
         split = SPLIT_FOLDERS.get(directory.name)
         if split is None:
             continue
         _check(directory, folder)
-        found = _class_folders(directory, folder)
-        if names is not None and found != names:
-            odd = sorted(set(found) ^ set(names))
+        classes = _class_folders(directory, folder)
+        if names and classes != names:
+            odd = sorted(set(classes) ^ set(names))
             raise UserError(f"{folder}: the splits have different classes: {', '.join(odd)}")
-        names = found
+        names = classes
         lists[split] = [
             (file, label)
             for label, name in enumerate(names)
@@ -129,9 +141,10 @@ def _read_split_folders(folder):
     return names, lists
 
 
-def _read_split_file(folder, split_file):
+def _read_split_file(folder: Path, split_file: Path) -> tuple[Sequence[str], Lists]:
     names, splits = parse_split(split_file)
-    root, lists = os.path.realpath(folder), {}
+    root = os.path.realpath(folder)
+    lists: Lists = {}
     for split, entries in splits.items():
         lists[split] = [(folder / path, label) for path, label in entries]
         for path, _ in lists[split]:
@@ -140,7 +153,7 @@ def _read_split_file(folder, split_file):
     return names, lists
 
 
-def _read_class_names(path, names):
+def _read_class_names(path: Path, names: Sequence[str]) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -159,12 +172,14 @@ def _read_class_names(path, names):
     return lines
 
 
-def _read_images(folder, entries, preprocessing):
+def _read_images(
+    folder: Path, entries: Sequence[tuple[Path, int]], preprocessing: Preprocessing
+) -> Split:
     shape = (len(entries), preprocessing.crop, preprocessing.crop, 3)
     with tqdm(entries, desc=str(folder), mininterval=5) as progress:  # closed on errors as well
         pictures = (read_image(path, preprocessing) for path, _ in progress)
         if math.prod(shape) <= IN_MEMORY:
-            images = np.empty(shape, np.uint8)  # a list would be a second copy
+            images: np.ndarray = np.empty(shape, np.uint8)  # a list would be a second copy
             for number, picture in enumerate(pictures):
                 images[number] = picture
         else:
@@ -176,14 +191,14 @@ def _read_images(folder, entries, preprocessing):
     )
 
 
-def _on_disk(pictures, shape):
+def _on_disk(pictures: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.memmap:
     """Returns an array mapped from a file without a name, which goes when the process does."""
     where = data_dir() / "cache"
     try:
         where.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=where) as file:
             for picture in pictures:  # into a mapped file a full disk would be a crash
-                file.write(np.ascontiguousarray(picture))
+                file.write(np.ascontiguousarray(picture).data)
             file.flush()
             return np.memmap(file, np.uint8, "r+", shape=shape)
     except OSError as error:
@@ -193,6 +208,6 @@ def _on_disk(pictures, shape):
         ) from None
 
 
-def read_image(path, preprocessing):
+def read_image(path: Path, preprocessing: Preprocessing) -> np.ndarray:
     """Returns the image file as uint8 RGB [crop, crop, 3]: resized, centre-cropped."""
     return preprocess(open_image(path), preprocessing)

@@ -1,6 +1,8 @@
 """From nothing to a cache: real datasets fetched where that takes nobody, decoded once."""
 
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from vpbench.common.errors import UserError
 from vpbench.common.locks import hold
@@ -9,6 +11,7 @@ from vpbench.data import cache
 from vpbench.data.datasets.coop import stored_as
 from vpbench.data.datasets.source import (
     MissingDataset,
+    Source,
     download_dataset,
     known_dataset,
     open_dataset,
@@ -18,10 +21,10 @@ from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.preprocessing import Preprocessing
 
 
-def prepare_all(names, backbones, data=None):
-    """Returns None once real datasets are there, with a cache for the transform of each backbone.
+def prepare_all(names: Sequence[str], backbones: Sequence[str], data: cache.Data = None) -> None:
+    """Fetches real datasets, and makes a cache for the transform of each backbone.
 
-    All datasets if `names` is empty; `data` is that of tasks.load_task.
+    All datasets if `names` is empty; `data` is that of load.load_task.
     """
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
@@ -39,7 +42,7 @@ def prepare_all(names, backbones, data=None):
             print(f"{name}: {images:,} images in {parts[0].path.parent}", flush=True)
 
 
-def fetch_missing(name):
+def fetch_missing(name: str) -> Source:
     """Returns the `Source` of a dataset, which is fetched first if it is missing.
 
     Of one that has to be fetched by hand its split file is, and the rest is said.
@@ -53,14 +56,14 @@ def fetch_missing(name):
             return download_dataset(name, data_dir())
 
 
-def fetch(name):
+def fetch(name: str) -> Source:
     """Returns the `Source` of a dataset, fetched again where its files are not what they were."""
     known_dataset(name)
     with download_lock(name):
         return download_dataset(name, data_dir())
 
 
-def download_lock(name):
+def download_lock(name: str) -> AbstractContextManager[Callable[[], None]]:
     """Returns the lock, not yet held, of the files of a dataset."""
     data_dir().mkdir(parents=True, exist_ok=True)
     return hold(data_dir() / f".{stored_as(name)}.lock")

@@ -1,6 +1,9 @@
 """What of the real datasets is on this machine, what is wrong with the rest and what to do."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from vpbench.common import locks
 from vpbench.common.messages import first_line, gigabytes
@@ -9,6 +12,7 @@ from vpbench.data import cache, cache_files
 from vpbench.data.datasets.source import (
     CorruptDataset,
     MissingDataset,
+    Source,
     WrongSize,
     known_dataset,
     open_dataset,
@@ -19,7 +23,7 @@ STATES = {MissingDataset: "missing", CorruptDataset: "corrupt", WrongSize: "wron
 HEADER = ("dataset", "state", "images", "on disk", "licence", "caches")
 
 
-def status(names=None, verify=False):
+def status(names: Sequence[str] | None = None, verify: bool = False) -> list[dict[str, Any]]:
     """Returns a list of dicts, one per dataset: its state, facts, what to do, and its caches.
 
     Opens every dataset and reads the first image of each split; `verify` reads all of the caches
@@ -28,14 +32,16 @@ def status(names=None, verify=False):
     return [dataset_status(known_dataset(name), verify) for name in names or FACTS]
 
 
-def dataset_status(name, verify=False):
+def dataset_status(name: str, verify: bool = False) -> dict[str, Any]:
     """Returns the status of one dataset: never an error, whatever is on the disk."""
-    facts, source = FACTS[name], None
+    facts = FACTS[name]
+    source: Source | None = None
+    problem: str | None = None
     try:
         source = open_dataset(name, data_dir())
         for split, listing in source.splits.items():
             listing.read(0).load()
-        state, problem = "present", None
+        state = "present"
     except tuple(STATES) as error:
         state, problem = STATES[type(error)], str(error)
     except Exception as error:  # whatever a damaged file does to the library that reads it
@@ -57,7 +63,7 @@ def dataset_status(name, verify=False):
     }
 
 
-def to_do(name, state):
+def to_do(name: str, state: str) -> str:
     """Returns what a person does about a dataset that is not there or not as it should be."""
     facts = FACTS[name]
     how = f"vpbench data download {name}" if facts.download == "automatic" else "by hand"
@@ -65,15 +71,18 @@ def to_do(name, state):
     return f"{again}{how}: {facts.steps}"
 
 
-def cache_folders(name):
+def cache_folders(name: str) -> list[Path]:
     """Returns the folders of the caches of a dataset, one per transform, sorted."""
     folder = data_dir() / "cache" / name
     return sorted(path for path in folder.glob("*") if path.is_dir())
 
 
-def cache_status(name, folder, source=None, verify=False):
+def cache_status(
+    name: str, folder: Path, source: Source | None = None, verify: bool = False
+) -> dict[str, Any]:
     """Returns the status of one cache: transform, splits, bytes on disk, what is wrong with it."""
-    splits, problem = [], None
+    splits: list[str] = []
+    problem: str | None = None
     try:
         for path in sorted(folder.glob("*.json")):
             card = cache_files.read_card(path)
@@ -81,7 +90,10 @@ def cache_status(name, folder, source=None, verify=False):
             check = cache_files.verify if verify else cache_files.check_files
             check(path.with_suffix(".npy"), card)
             if source and card["splits"] != source.hashes:
-                problem = f"{path}: made from other split files than those there now; {cache_files.REMEDY}"
+                problem = (
+                    f"{path}: made from other split files than those there now; "
+                    f"{cache_files.REMEDY}"
+                )
     except Exception as error:  # whatever lies in the folder
         problem = first_line(error)
     return {
@@ -94,7 +106,7 @@ def cache_status(name, folder, source=None, verify=False):
     }
 
 
-def folder_bytes(folder):
+def folder_bytes(folder: Path) -> int:
     """Returns what the files of a folder take on disk; they may come and go meanwhile."""
     total = 0
     for path in folder.iterdir():
@@ -103,13 +115,13 @@ def folder_bytes(folder):
     return total
 
 
-def table(rows):
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """Returns the status as text: aligned, one line per dataset, what to do indented below."""
     cells = [HEADER, *(line(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     text = []
-    for number, found in enumerate(cells):
-        padded = zip(found, widths, strict=True)
+    for number, row in enumerate(cells):
+        padded = zip(row, widths, strict=True)
         text.append("  ".join(cell.ljust(width) for cell, width in padded).rstrip())
         if number:
             text += [f"    {more}" for more in remarks(rows[number - 1])]
@@ -118,7 +130,7 @@ def table(rows):
     return "\n".join(text)
 
 
-def line(row):
+def line(row: dict[str, Any]) -> tuple[str, ...]:
     """Returns the cells of one dataset."""
     sizes = (row["sizes"].get(split) for split in ("train", "validation", "test"))
     return (
@@ -131,18 +143,18 @@ def line(row):
     )
 
 
-def remarks(row):
+def remarks(row: dict[str, Any]) -> list[str]:
     """Returns the lines below one dataset: problem, what to do, deviations, caches."""
     problem = (row["problem"] or "").removeprefix(f"{row['dataset']}: ")
     if row["state"] == "missing":  # what comes after is said by the next line
         problem = problem.partition("; ")[0]
-    found = [problem] if problem else []
-    found += [f"to do: {row['to_do']}"] if row["to_do"] else []
-    found += [f"deviation: {deviation}" for deviation in row["deviations"]]
+    said = [problem] if problem else []
+    said += [f"to do: {row['to_do']}"] if row["to_do"] else []
+    said += [f"deviation: {deviation}" for deviation in row["deviations"]]
     for entry in row["caches"]:
         stored = f"{', '.join(entry['splits']) or 'nothing'}, {gigabytes(entry['bytes'])}"
         state = "verified" if entry["verified"] else entry["problem"] or "sound"
         if entry["being_made_by"]:
             state = f"being made by {entry['being_made_by']}"
-        found.append(f"cache {entry['transform']}: {stored}, {state}")
-    return found
+        said.append(f"cache {entry['transform']}: {stored}, {state}")
+    return said

@@ -1,13 +1,14 @@
 """Which images: a split for those that have none, and a part of a split that keeps every class."""
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
-def balanced(labels, count, seed=0):
+def balanced(labels: Sequence[int], count: int | None, seed: int = 0) -> list[int]:
     """Returns the sorted numbers of `count` images of `labels` [N], classes in equal shares.
 
     None, or more than there are, means all. The images are drawn by `seed`, round robin over the
@@ -16,7 +17,8 @@ def balanced(labels, count, seed=0):
     if count is None or count >= len(labels):
         return list(range(len(labels)))
     order = np.random.default_rng(seed).permutation(len(labels))
-    rank, taken = {}, {}
+    rank: dict[int, int] = {}
+    taken: dict[int, int] = {}
     for i in order:
         label = labels[i]
         rank[i] = taken.get(label, 0)
@@ -24,12 +26,12 @@ def balanced(labels, count, seed=0):
     return sorted(int(i) for i in sorted(order, key=lambda i: rank[i])[:count])
 
 
-def cut(count, class_name, seed=0):
+def cut(count: int, class_name: str, seed: int = 0) -> dict[str, list[int]]:
     """Returns split -> sorted numbers: `count` images of a class cut by SHARES, one at least each.
 
     Drawn by `seed` and the name of the class, so that no class changes the cut of another.
     """
     order = np.random.default_rng([seed, zlib.crc32(class_name.encode())]).permutation(count)
-    held = max(1, round(SHARES["validation"] * count))
-    parts = np.split(order, [count - 2 * held, count - held])
+    size = max(1, round(SHARES["validation"] * count))  # of validation and of test
+    parts = np.split(order, [count - 2 * size, count - size])
     return {split: sorted(part.tolist()) for split, part in zip(SHARES, parts, strict=True)}

@@ -2,6 +2,8 @@
 
 import importlib
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from vpbench.data.task import Split, Task
 from vpbench.spec.tasks import SPLITS, TASKS, task_facts
 
 
-def paint_twin(name, data):
+def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
     """Returns the twin `name` with `data[split]` pictures per split, classes in equal shares.
 
     Each picture has a generator of its own, so more pictures never change the first ones. The
@@ -33,12 +35,13 @@ def paint_twin(name, data):
             rng = np.random.default_rng([task_seed, index, number])
             domain = int(rng.choice(domains)) if domains else 0
             images.append(module.paint(rng, number % classes, domain))
-            groups.append(module.GROUPS[domain] if domains else None)
+            if domains:
+                groups.append(module.GROUPS[domain])
         splits[split] = Split(
             torch.from_numpy(np.stack(images)),
             torch.arange(count) % classes,
             tuple(f"{split}/{number}" for number in range(count)),
-            tuple(groups) if domains else None,
+            tuple(groups) or None,
         )
     facts = task_facts(name)
     return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)
