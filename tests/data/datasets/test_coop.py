@@ -177,7 +177,7 @@ def test_another_split_file_than_the_published_one_is_refused_with_both_hashes(
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        ("{", "JSONDecodeError"),
+        ("{", "(Expecting property name enclosed in double quotes: line 1 column 2"),
         ("[]", "TypeError"),
         ({"train": [], "dev": []}, "KeyError: 'dev'"),
         ({"train": [[7, 0, "b"]]}, "TypeError: 7 is no path"),

@@ -1,10 +1,12 @@
 """CIFAR100 and CIFAR10, read by torchvision: pickled batches, kept in memory as uint8."""
 
 import pickle
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100, cifar
@@ -18,7 +20,9 @@ SHA256 = {  # of the archives
     "cifar10": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
 }
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
-PERMITTED = {  # what the pickles may name: enough for lists, strings, numbers and arrays of numbers
+PERMITTED: dict[
+    tuple[str, str], Any
+] = {  # what the pickles may name: enough for lists, strings, numbers and arrays of numbers
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy", "ndarray"): np.ndarray,
@@ -26,7 +30,7 @@ PERMITTED = {  # what the pickles may name: enough for lists, strings, numbers a
 }
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of CIFAR100 or CIFAR10 below `root`, in the layout of torchvision."""
     loader, root = LOADERS[name], Path(root)
     folder = root / loader.base_folder
@@ -49,7 +53,7 @@ def open_source(name, root):
 
 
 @contextmanager
-def pickles_of_data():
+def pickles_of_data() -> Iterator[None]:
     """Lets torchvision's CIFAR unpickle nothing but data while it lasts.
 
     MD5 is no protection against a file that was made to harm, so the files are not trusted.
@@ -64,14 +68,14 @@ def pickles_of_data():
 class DataUnpickler(pickle.Unpickler):
     """Reads lists, dicts, strings, numbers and arrays; whatever else a pickle names is refused."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         """Returns what the pickle calls module.name if that is in PERMITTED."""
         if (module, name) not in PERMITTED:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which is no data")
         return PERMITTED[module, name]
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` of CIFAR100 or CIFAR10 once it is below `root`."""
     loader, root = LOADERS[name], Path(root)
     archives.fetch(name, loader.url, root / loader.filename, SHA256[name])

@@ -21,7 +21,7 @@ URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"
 SHA256 = "5cd61cf1096ed20944df93c9adb31e74d189b8459a94f54ba00090e5c59936d1"
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of CLEVR/count below `root`, in the layout of torchvision."""
     folder = Path(root) / FOLDER
     scenes = [folder / "scenes" / f"CLEVR_{split}_scenes.json" for split in SPLITS.values()]
@@ -43,7 +43,7 @@ def open_source(name, root):
     return Source(CLASS_NAMES, splits, archives.hashes(root, scenes))
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` of CLEVR/count once it is below `root`."""
     archive = archives.fetch(name, URL, Path(root) / "clevr" / "CLEVR_v1.0.zip", SHA256)
     with archives.refusing(name, archive):

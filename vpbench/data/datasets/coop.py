@@ -6,6 +6,7 @@ labels that come with the images: path, label and class name of each are in CoOp
 
 import http.client
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from vpbench.common import strict_json
@@ -16,6 +17,7 @@ from vpbench.data.datasets.source import CorruptDataset, MissingDataset, Source
 from vpbench.data.datasets.split_files import (
     DRAWN,
     SPLIT_FILES,
+    Entries,
     fetch_split_files,
     find_split_file,
     parse_split,
@@ -45,7 +47,7 @@ CATS = {  # the breeds of OxfordPets that are cats; the other 25 are dogs
 }
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of a dataset with CoOp's split, or with one that was drawn anew."""
     images = find_folder(name, image_folders(name, Path(root)))
     file, deviations = find_split(name, Path(root))
@@ -56,17 +58,17 @@ def open_source(name, root):
     return Source(class_names, list_images(name, images, splits), hashes, deviations)
 
 
-def stored_as(name):
+def stored_as(name: str) -> str:
     """Returns the dataset whose files hold the task `name`."""
     return "oxfordpets" if name == "cats_dogs" else name
 
 
-def image_folders(name, root):
+def image_folders(name: str, root: Path) -> list[Path]:
     """Returns where the images of a dataset may be."""
     return [root / folder for folder in IMAGES[stored_as(name)]]
 
 
-def find_split(name, root):
+def find_split(name: str, root: Path) -> tuple[Path, tuple[str, ...]]:
     """Returns (path, deviations) of the published split, else of the one drawn anew."""
     (published,) = SPLIT_FILES[stored_as(name)]
     drawn = drawn_split(name, root)
@@ -85,18 +87,20 @@ def find_split(name, root):
     return drawn, (deviation,)
 
 
-def beside(name, root):
+def beside(name: str, root: Path) -> list[Path]:
     """Returns the folders in which CoOp and torchvision users keep the split file."""
     return [folder.parent for folder in image_folders(name, root)]
 
 
-def drawn_split(name, root):
+def drawn_split(name: str, root: Path) -> Path:
     """Returns where a split drawn anew is kept, apart from the published one."""
     (published,) = SPLIT_FILES[stored_as(name)]
     return root / "splits" / published.file.replace("split_zhou_", "split_drawn_anew_")
 
 
-def by_species(class_names, splits):
+def by_species(
+    class_names: Sequence[str], splits: dict[str, Entries]
+) -> tuple[tuple[str, ...], dict[str, Entries]]:
     """Returns class names and splits of OxfordPets with two labels: cat 0, dog 1."""
     species = [0 if class_name in CATS else 1 for class_name in class_names]
     return ("cat", "dog"), {
@@ -105,14 +109,15 @@ def by_species(class_names, splits):
     }
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` once images and split file are there; those of UCF101 are put by hand.
 
     torchvision compares the archives with their MD5. Raises MissingDataset in one line.
     """
     root, stored = Path(root), stored_as(name)
     if stored in DOWNLOADS and not any(f.is_dir() for f in image_folders(name, root)):
-        fetch_images = getattr(importlib.import_module("torchvision.datasets"), DOWNLOADS[stored])
+        datasets = importlib.import_module("torchvision.datasets")  # here alone: it loads torch
+        fetch_images = getattr(datasets, DOWNLOADS[stored])
         try:
             fetch_images(root, download=True)
         except (OSError, RuntimeError, http.client.HTTPException) as error:

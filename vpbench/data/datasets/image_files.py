@@ -1,17 +1,19 @@
 """Images that lie one per file below a folder and are listed by their paths."""
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from vpbench.data.datasets.source import CorruptDataset, Listing, MissingDataset
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.preprocessing import open_image
 
 
-def find_folder(name, folders):
+def find_folder(name: str, folders: Sequence[Path]) -> Path:
     """Returns the first of `folders` that is there; raises MissingDataset with what to do."""
     for folder in folders:
         if folder.is_dir():
@@ -22,7 +24,9 @@ def find_folder(name, folders):
     raise MissingDataset(f"{name}: no images, looked for in {looked}; {what}")
 
 
-def list_images(name, folder, splits):
+def list_images(
+    name: str, folder: Path, splits: Mapping[str, Sequence[tuple[str, int]]]
+) -> dict[str, Listing]:
     """Returns split -> `Listing` of [(path below `folder`, label), ...]; no image is opened.
 
     Raises CorruptDataset if a path leads out of the folder, is listed twice or is not there.
@@ -31,16 +35,17 @@ def list_images(name, folder, splits):
     return {split: _listing(folder, entries) for split, entries in splits.items()}
 
 
-def check_files(name, folder, paths):
-    """Returns None if all `paths` below `folder` are there, each listed once."""
-    there, seen = {}, set()
+def check_files(name: str, folder: Path, paths: Sequence[str]) -> None:
+    """Raises CorruptDataset unless all `paths` below `folder` are there, each listed once."""
+    there: dict[str, set[str]] = {}
+    seen: set[str] = set()
     for path in paths:
         if os.path.isabs(path) or ".." in path.split("/") or "\\" in path:
             raise CorruptDataset(f"{name}: a split lists {path}, which leads out of {folder}")
         if path in seen:
             raise CorruptDataset(f"{name}: the splits list {path} twice")
         seen.add(path)
-        there.setdefault(os.path.dirname(path), None)
+        there.setdefault(os.path.dirname(path), set())
     for parent in there:  # one look per folder: a look per file takes minutes on network disks
         there[parent] = _names(folder / parent)
     missing = [p for p in paths if os.path.basename(p) not in there[os.path.dirname(p)]]
@@ -51,7 +56,7 @@ def check_files(name, folder, paths):
         )
 
 
-def _names(folder):
+def _names(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}
@@ -59,11 +64,11 @@ def _names(folder):
         return set()
 
 
-def _listing(folder, entries):
+def _listing(folder: Path, entries: Sequence[tuple[str, int]]) -> Listing:
     paths = tuple(path for path, _ in entries)
     labels = np.array([label for _, label in entries], dtype=np.int64)
     return Listing(labels, paths, partial(_read, Path(folder), paths))
 
 
-def _read(folder, paths, i):
+def _read(folder: Path, paths: Sequence[str], i: int) -> Image.Image:
     return open_image(folder / paths[i])

@@ -1,5 +1,6 @@
 """NWPU-RESISC45 with the split lists of Neumann et al. (2019); its makers published no split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vpbench.data.datasets.image_files import find_folder, list_images
@@ -9,7 +10,7 @@ from vpbench.data.datasets.split_files import SPLIT_FILES, fetch_split_files, pu
 SPLITS = ("train", "validation", "test")  # in the order of SPLIT_FILES
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of Resisc45; an image lies in the folder of its class."""
     folders = image_folders(Path(root))
     images = find_folder(name, folders)
@@ -27,22 +28,22 @@ def open_source(name, root):
     return Source(tuple(class_names), list_images(name, images, splits), hashes)
 
 
-def class_of(file):
+def class_of(file: str) -> str:
     """Returns the class of an image: railway_station of railway_station_012.jpg."""
     return file.rpartition("_")[0]
 
 
-def image_folders(root):
+def image_folders(root: Path) -> list[Path]:
     """Returns where the images may be."""
     return [root / "resisc45" / "NWPU-RESISC45", root / "NWPU-RESISC45"]
 
 
-def beside(folders):
+def beside(folders: Sequence[Path]) -> list[Path]:
     """Returns the folders in which the lists may be."""
     return [folder.parent for folder in folders]
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` once the lists are fetched; the images are put there by hand."""
     folders = image_folders(Path(root))
     find_folder(name, folders)

@@ -6,8 +6,10 @@ Nothing is decoded here: a `Source` lists the images of each split and reads the
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from vpbench.common.errors import UserError
 from vpbench.spec.class_names import MANIFESTS, read_manifest
@@ -38,10 +40,10 @@ class Listing:
 
     labels: np.ndarray  # int64 [N]
     ids: tuple[str, ...]  # stable names, e.g. paths relative to the dataset's folder
-    read: Callable
+    read: Callable[[int], Image.Image]
     groups: tuple[str, ...] | None = None  # camera, region or hospital of each
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
 
@@ -59,52 +61,52 @@ class Source:
     deviations: tuple[str, ...] = ()
 
 
-def open_dataset(name, root):
+def open_dataset(name: str, root: str | Path) -> Source:
     """Returns the `Source` of the dataset `name` under the folder `root`, sizes and names checked.
 
     Raises MissingDataset, CorruptDataset or WrongSize, each with one line.
     """
-    source = importlib.import_module(TASKS[name].module).open_source(name, root)
+    source: Source = importlib.import_module(TASKS[name].module).open_source(name, root)
     check_sizes(name, source)
     check_names(name, source)
     return source
 
 
-def download_dataset(name, root):
+def download_dataset(name: str, root: str | Path) -> Source:
     """Returns the `Source` of the dataset `name` once it is below the folder `root`, checked.
 
     Raises MissingDataset, with the steps, if images have to be fetched by hand.
     """
     module = importlib.import_module(TASKS[known_dataset(name)].module)
-    source = module.download(name, root)
+    source: Source = module.download(name, root)
     check_sizes(name, source)
     check_names(name, source)
     return source
 
 
-def known_dataset(name):
-    """Returns `name` if it is that of a real dataset."""
+def known_dataset(name: str) -> str:
+    """Returns `name` if it is that of a real dataset, else raises UserError."""
     if name not in FACTS:
         raise UserError(f"{name!r} is not a real dataset; they are: {', '.join(FACTS)}")
     return name
 
 
-def check_sizes(name, source):
-    """Returns None if the classes and splits of `source` are as many as Table 6 lists."""
+def check_sizes(name: str, source: Source) -> None:
+    """Raises WrongSize unless the classes and splits of `source` are as large as in Table 6."""
     facts = FACTS[name]
     if len(source.class_names) != facts.classes:
         raise WrongSize(f"{name} has {len(source.class_names)} classes, expected {facts.classes}")
     for split, expected in facts.sizes.items():
-        found = len(source.splits[split]) if split in source.splits else 0
-        if found != expected:
+        count = len(source.splits[split]) if split in source.splits else 0
+        if count != expected:
             raise WrongSize(
-                f"{name}: the {split} split has {found} images, expected {expected}"
+                f"{name}: the {split} split has {count} images, expected {expected}"
                 f"{'; ' + facts.remark if facts.remark else ''}"
             )
 
 
-def check_names(name, source):
-    """Returns None if the classes of `source` are called as in the list of its dataset, if any."""
+def check_names(name: str, source: Source) -> None:
+    """Raises CorruptDataset unless the classes are called as in the list of the dataset, if any."""
     expected = read_manifest(name) if name in MANIFESTS else ()
     for label, (mine, listed) in enumerate(zip(source.class_names, expected)):
         if refine_class_name(mine) != refine_class_name(listed):

@@ -4,6 +4,7 @@ They are taken as published, by their SHA-256. None is ever made up silently; se
 a split drawn anew.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from vpbench.common.messages import brief, first_line, one_line
 from vpbench.data.datasets.archives import fetch
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
 
+Entries = list[tuple[str, int]]  # path and label of each image of a split
 # Of a file in CoOp's format; it says val, and some people say validation
 KEYS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 DRAWN = "regenerated"  # the key under which a split drawn anew says how
@@ -97,13 +99,13 @@ SPLIT_FILES = {
 }  # fmt: skip
 
 
-def find_split_file(split_file, root, folders):
+def find_split_file(split_file: SplitFile, root: Path, folders: Iterable[Path]) -> Path | None:
     """Returns the path of a published file, in one of `folders` or in `root`/splits, or None."""
     paths = (folder / split_file.file for folder in (*folders, root / "splits"))
     return next((path for path in paths if path.is_file()), None)
 
 
-def published_path(name, split_file, root, folders):
+def published_path(name: str, split_file: SplitFile, root: Path, folders: Iterable[Path]) -> Path:
     """Returns the path of a published file; it must be there, and unchanged."""
     path = find_split_file(split_file, root, folders)
     if path is None:
@@ -111,21 +113,22 @@ def published_path(name, split_file, root, folders):
             f"{name}: {split_file.file} is missing; get it with: vpbench data download {name}, or "
             f"put {split_file.url} at {root / 'splits' / split_file.file}"
         )
-    found = sha256(path)
-    if found != split_file.sha256:
+    actual = sha256(path)
+    if actual != split_file.sha256:
         raise CorruptDataset(
-            f"{name}: {path} is not the published file, its SHA-256 is {found}, expected "
+            f"{name}: {path} is not the published file, its SHA-256 is {actual}, expected "
             f"{split_file.sha256}; remove it and run: vpbench data download {name}"
         )
     return path
 
 
-def parse_split(path):
+def parse_split(path: str | Path) -> tuple[tuple[str, ...], dict[str, Entries]]:
     """Returns (class names, split -> [(path, label), ...]) of a file in CoOp's format.
 
     The names are taken from all splits. Raises CorruptDataset in one line for anything else.
     """
-    splits, named = {}, {}
+    splits: dict[str, Entries] = {}
+    named: dict[int, str] = {}
     try:
         document = strict_json.parse_json(Path(path).read_bytes())
         document.pop(DRAWN, None)
@@ -137,13 +140,14 @@ def parse_split(path):
                 for text in (file, class_name):
                     if not isinstance(text, str) or one_line(text) != text or not text.strip():
                         raise TypeError(f"{brief(text)} is no path or name in one line")
-                entries.append((file, int(label)))
-                if named.setdefault(int(label), class_name) != class_name:
-                    raise UserError(f"class {label} has two names, {named[label]}, {class_name}")
+                number = int(label)
+                entries.append((file, number))
+                if (name := named.setdefault(number, class_name)) != class_name:
+                    raise UserError(f"class {number} has two names, {name}, {class_name}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         raise CorruptDataset(
-            f"{path} is not a split file ({type(error).__name__}: {first_line(error)}); "
-            "expected JSON: "
+            f"{path} is not a split file ({kind}{first_line(error)}); expected JSON: "
             '{"train": [["class/image.jpg", 0, "class"], ...], "val": [...], "test": [...]}'
         ) from None
     if sorted(named) != list(range(len(named))):
@@ -151,8 +155,8 @@ def parse_split(path):
     return tuple(named[label] for label in range(len(named))), splits
 
 
-def fetch_split_files(name, root, folders):
-    """Returns None once the published files of a dataset are there, and unchanged.
+def fetch_split_files(name: str, root: Path, folders: Sequence[Path]) -> None:
+    """Fetches those of the published files of a dataset that are not there, and checks all.
 
     Raises MissingDataset in one line if they cannot be fetched.
     """

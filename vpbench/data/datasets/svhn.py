@@ -16,7 +16,7 @@ SHA256 = {
 }
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of SVHN, whose two files lie in the folder svhn of `root`."""
     folder = Path(root) / "svhn"
     files = [folder / LOADER.split_list[split][1] for split in SHA256]
@@ -34,7 +34,7 @@ def open_source(name, root):
     return Source(CLASS_NAMES, splits, archives.hashes(root, files))
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` of SVHN once its files are in the folder svhn of `root`."""
     for split, known in SHA256.items():
         url, file, _ = LOADER.split_list[split]

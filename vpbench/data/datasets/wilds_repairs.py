@@ -11,14 +11,17 @@
 import sys
 import warnings
 from functools import cache, partial
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor
 
 
-def open_dataset(name, version, root):
+def open_dataset(name: str, version: str, root: str | Path) -> Any:
     """Returns the WILDS dataset `name` below `root`; nothing is downloaded."""
     with warnings.catch_warnings():
         # pandas hands out arrays that may not be written to, and nobody does.
@@ -29,11 +32,12 @@ def open_dataset(name, version, root):
 
 
 @cache
-def repaired():
+def repaired() -> ModuleType:
     """Returns the module wilds, imported and repaired."""
     asked = "outdated" in sys.modules
     largest_image = Image.MAX_IMAGE_PIXELS
-    sys.modules.setdefault("outdated", None)  # None: importing it fails, and wilds goes without
+    # None: importing it fails, and wilds goes without. It is no module, so mypy is told.
+    sys.modules.setdefault("outdated", None)  # type: ignore[arg-type]
     try:
         import wilds
         from wilds.common import utils
@@ -51,7 +55,7 @@ def repaired():
     return wilds
 
 
-def average_over_groups(values, groups, count):
+def average_over_groups(values: Tensor, groups: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Returns the mean of `values` [N] in each of `count` groups (0 if empty), and their sizes."""
     sizes = torch.bincount(groups, minlength=count)
     sums = torch.zeros(count, dtype=values.dtype).index_add_(0, groups, values)

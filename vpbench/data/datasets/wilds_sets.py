@@ -7,7 +7,7 @@ They are the splits of Table 6; the in-distribution ones stay unused.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,16 +20,19 @@ BUNDLES = "https://worksheets.codalab.org/rest/bundles/{}/contents/blob/"
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # ours -> of wilds
 
 
+Rows = tuple[tuple[str, ...], list[str], list[str]]  # class names; file and group of each row
+
+
 class Shift(NamedTuple):
     """One of the three: its version, the files that define it, and how its rows are read."""
 
     version: str
     bundle: str  # where its archive is kept
     definitions: tuple[str, ...]
-    read_rows: Callable  # dataset of wilds -> class names, image file and group of each row
+    read_rows: Callable[[Any], Rows]  # of a dataset of wilds
 
 
-def open_source(name, root):
+def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of a shift below `root`, in the layout of wilds."""
     shift, folder = SHIFTS[name], folder_of(name, root)
     definitions = [folder / file for file in shift.definitions]
@@ -54,12 +57,12 @@ def open_source(name, root):
     return Source(class_names, splits, archives.hashes(root, definitions))
 
 
-def folder_of(name, root):
+def folder_of(name: str, root: str | Path) -> Path:
     """Returns the folder of a shift below `root`."""
     return Path(root) / f"{name}_v{SHIFTS[name].version}"
 
 
-def iwildcam(dataset):
+def iwildcam(dataset: Any) -> Rows:
     """Returns class names in Latin, image files and cameras."""
     table = pd.read_csv(dataset.data_dir / "categories.csv")
     # Categories without an image have the label 99999. Two species have the same name.
@@ -70,7 +73,7 @@ def iwildcam(dataset):
     return tuple(table["name"]), files, named(dataset, "location", "camera {}")
 
 
-def fmow(dataset):
+def fmow(dataset: Any) -> Rows:
     """Returns class names, image files and regions of the world."""
     # An image is named after its row in the table, the rows of withheld images counted as well.
     files = [f"images/rgb_img_{number}.png" for number in dataset.full_idxs]
@@ -79,18 +82,18 @@ def fmow(dataset):
     return tuple(dataset.category_to_idx), files, regions
 
 
-def camelyon17(dataset):
+def camelyon17(dataset: Any) -> Rows:
     """Returns class names in the order of the labels, image files and hospitals."""
     files = list(dataset._input_array)
     return ("not containing", "containing"), files, named(dataset, "hospital", "hospital {}")
 
 
-def column(dataset, field):
+def column(dataset: Any, field: str) -> list[int]:
     """Returns the numbers of a field of the metadata, row by row."""
     return dataset.metadata_array[:, dataset.metadata_fields.index(field)].tolist()
 
 
-def named(dataset, field, pattern):
+def named(dataset: Any, field: str, pattern: str) -> list[str]:
     """Returns the numbers of a field of the metadata as words, row by row."""
     return [pattern.format(number) for number in column(dataset, field)]
 
@@ -109,7 +112,7 @@ SHIFTS = {
 }  # fmt: skip
 
 
-def download(name, root):
+def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` of a shift once it is below `root`.
 
     WILDS publishes no checksums, so its archive is taken as it comes (the hashes of its tables are
