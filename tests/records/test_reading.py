@@ -109,6 +109,25 @@ def test_a_record_without_a_key_or_of_another_schema_is_refused_by_name(tmp_path
         reading.read(path)
 
 
+def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
+    more = {
+        "parts": [{"name": "mine.Vignette", "sha256": "0" * 64}],
+        "convergence": {"half_length": 48.5},
+        "processor": "EPYC",
+        "commit": None,
+    }
+    path = atomic_files.write(tmp_path / "seed0.json", RECORD | more)
+    assert reading.read(path) == RECORD | more
+    for key, value, words in (
+        ("parts", [{"name": "mine.Vignette"}], "parts.sha256"),
+        ("convergence", 3, "convergence is 3"),
+        ("processor", 3, "processor is 3"),
+    ):
+        atomic_files.write(path, RECORD | {key: value})
+        with pytest.raises(RecordError, match=words):
+            reading.read(path)
+
+
 def test_the_first_differing_key_is_found_inside_the_settings():
     mine, other = {"seed": 0, "settings": {"lr": 40.0}}, {"seed": 0, "settings": {"lr": 20.0}}
     assert difference(mine, other) == ("settings.lr", 40.0, 20.0)

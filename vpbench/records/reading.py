@@ -17,6 +17,7 @@ from vpbench.records.schema import (
     MEASUREMENT,
     MEASUREMENT_SPEC,
     METRICS,
+    OPTIONAL,
     RUN,
     SPEC,
     demand,
@@ -80,6 +81,8 @@ def read(path: str | Path) -> dict[str, Any]:
     shaped(record, MEASUREMENT if measured else RUN, path)
     known(record["spec"], path)
     if not measured:
+        for key in OPTIONAL.keys() & record.keys():
+            shaped(record[key], OPTIONAL[key], path, f"{key}.")
         unknown = sorted(set(record["selection"]) - set(SELECTIONS))
         if unknown:
             raise RecordError(f"{path}: selection has an unknown key {brief(unknown[0])}")

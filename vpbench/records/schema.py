@@ -58,6 +58,12 @@ RUN = {
     "device": "a text",
     "measured": "an object",
 }
+OPTIONAL = {  # what a record of a run may have besides
+    "parts": [{"name": "a text", "sha256": "a text"}],  # code of one's own that made it
+    "convergence": "an object, or null",  # what half the length of its training gave
+    "processor": "a text",
+    "commit": "a text, or null",  # of the suite's repository
+}
 MEASUREMENT_SPEC = {
     **dict.fromkeys(("scale", "kind", "measurement", "task"), "a text"),
     **dict.fromkeys(("data", "settings"), "an object"),
