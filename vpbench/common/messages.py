@@ -38,7 +38,7 @@ def one_line(text: object) -> str:
     )
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     """Returns the first line of an exception's message, or its kind where it says nothing.
 
     It is cut where it is long: some libraries say all that they have read.

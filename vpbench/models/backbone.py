@@ -5,16 +5,19 @@ Shapes: N images, C channels, H = W pixels, D features, K classes, S source clas
 
 import importlib
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.compute.engine import Engine
 from vpbench.models.folded_layers import folded
 from vpbench.models.vision_transformer import streamline
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.preprocessing import Preprocessing
 
 
 class Backbone(nn.Module):
@@ -22,14 +25,26 @@ class Backbone(nn.Module):
 
     `weights_hash` is the SHA-256 of the weight file, `world_hash` that of the pretraining world
     (None where it is not ours). `preprocessing` is what an image goes through before it is stored
-    as uint8; such images enter as [N, H, W, C] through `scale_pixels` and `normalize`. `engine`
-    says in which precision features and logits are computed; they come as float32. They come from
-    `frozen`, which is faster than the part of the model that it is made of; `model` is as loaded.
+    as uint8; such images enter as [N, H, W, C] through `prepare`. `engine` says in which precision
+    features and logits are computed; they come as float32. They come from `frozen`, which is faster
+    than the part of the model that it is made of; `model` is as loaded.
     """
 
     engine = Engine()
+    mean: Tensor  # [1, 3, 1, 1], of pixels 0..1
+    std: Tensor
 
-    def __init__(self, name, model, *, preprocessing, mean, std, weights_hash, world_hash=None):
+    def __init__(
+        self,
+        name: str,
+        model: Any,  # of a library: its attributes are not those of an nn.Module alone
+        *,
+        preprocessing: Preprocessing,
+        mean: Sequence[float],
+        std: Sequence[float],
+        weights_hash: str,
+        world_hash: str | None = None,
+    ) -> None:
         super().__init__()
         self.name, self.preprocessing = name, preprocessing
         self.model = model.eval().requires_grad_(False)
@@ -39,24 +54,27 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    def image_tower(self):
+    def image_tower(self) -> nn.Module:
         """Returns the module that maps normalised images [N, C, H, W] to features or logits."""
-        return self.model
+        tower: nn.Module = self.model
+        return tower
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """The side of the square, in pixels, that the model and a prompt take."""
         return self.preprocessing.crop
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
+        """Where the weights are, and images go."""
         return self.mean.device
 
     @property
-    def modality(self):
+    def modality(self) -> str:
+        """What the model was trained on: vision or vision_language."""
         return BACKBONES[self.name].modality
 
-    def scale_pixels(self, images):
+    def scale_pixels(self, images: Tensor) -> Tensor:
         """Returns uint8 [N, H, W, C] as float [N, C, S, S] in 0..1 on the backbone's device.
 
         Images that were kept at their native size (`resolution: native`), a smaller square, are
@@ -71,47 +89,58 @@ class Backbone(nn.Module):
         margin = round((side - crop) / 2)
         return pixels[..., margin : margin + crop, margin : margin + crop]
 
-    def pictures(self, images):
+    def pictures(self, images: Tensor) -> Tensor:
         """Returns uint8 [N, H, W, C] as uint8 [N, S, S, C], at the size that the model takes."""
         return self.scale_pixels(images).mul(255).round().byte().permute(0, 2, 3, 1)
 
-    def normalize(self, pixels):
+    def normalize(self, pixels: Tensor) -> Tensor:
         """Returns pixels 0..1 in the normalised units the model was trained on."""
         # A value for every pixel, laid out as they are: the same numbers, four times as fast.
         mean, std = (torch.empty_like(pixels[:1]).copy_(each) for each in (self.mean, self.std))
         return (pixels - mean).div_(std)
 
+    def prepare(self, images: Tensor) -> Tensor:
+        """Returns uint8 [N, H, W, C] as the normalised images [N, C, S, S] that the model takes."""
+        return self.normalize(self.scale_pixels(images))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Returns the features [N, D] of normalised images; each kind of backbone has its own."""
+        raise NotImplementedError
+
 
 class VisionLanguageBackbone(Backbone):
     """A CLIP: image and text towers into one space (section 3.3)."""
 
-    def __init__(self, name, model, *, tokenize, **facts):
+    def __init__(
+        self, name: str, model: Any, *, tokenize: Callable[[Sequence[str]], Tensor], **facts: Any
+    ) -> None:
         streamline(model.visual)
         super().__init__(name, model, **facts)
         self.tokenize = tokenize
 
     @property
-    def logit_scale(self):
+    def logit_scale(self) -> Tensor:
         """The temperature, as a factor, clamped like the official code to at most 100.
 
         A SigLIP, which has a bias as well, learned its factor without that limit. The bias is left
         out: it is the same for all classes, and neither softmax nor argmax see it.
         """
-        exponent = self.model.logit_scale.detach()
+        exponent: Tensor = self.model.logit_scale.detach()
         if getattr(self.model, "logit_bias", None) is None:
             exponent = exponent.clamp(0, math.log(100))
         return exponent.exp()
 
-    def features(self, x):
+    def features(self, x: Tensor) -> Tensor:
         """Returns the projected, not normalised image features [N, D] of normalised images."""
         return self.engine.forward(self.frozen, x)
 
-    def image_tower(self):
+    def image_tower(self) -> nn.Module:
         """Returns the module that maps normalised images [N, C, H, W] to features [N, D]."""
-        return self.model.visual
+        tower: nn.Module = self.model.visual
+        return tower
 
     @torch.no_grad()
-    def text_features(self, texts):
+    def text_features(self, texts: Sequence[str]) -> Tensor:
         """Returns unit text features [K, D] of a list of K texts."""
         return F.normalize(self.model.encode_text(self.tokenize(texts).to(self.device)), dim=-1)
 
@@ -119,25 +148,30 @@ class VisionLanguageBackbone(Backbone):
 class VisionBackbone(Backbone):
     """A classifier with a fixed set of S source classes; `source_classes` names them, if known."""
 
-    def __init__(self, *args, source_classes=(), **facts):
-        super().__init__(*args, **facts)
+    def __init__(
+        self, name: str, model: Any, *, source_classes: Sequence[str] = (), **facts: Any
+    ) -> None:
+        super().__init__(name, model, **facts)
         self.source_classes = tuple(source_classes)
 
-    def features(self, x):
+    def features(self, x: Tensor) -> Tensor:
         """Returns the penultimate activations [N, D] of normalised images."""
         return self.engine.forward(self._penultimate, x)
 
-    def _penultimate(self, x):
-        return self.frozen.forward_head(self.frozen.forward_features(x), pre_logits=True)
+    def _penultimate(self, x: Tensor) -> Tensor:
+        frozen: Any = self.frozen
+        features: Tensor = frozen.forward_head(frozen.forward_features(x), pre_logits=True)
+        return features
 
-    def logits(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         """Returns the source logits [N, S] of normalised images."""
         return self.engine.forward(self.frozen, x)
 
 
-def load_backbone(name, device="cpu"):
-    """Returns the frozen backbone `name` of catalogue.BACKBONES, its weight file verified."""
+def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
+    """Returns the frozen backbone `name` of spec.backbones.BACKBONES, its weight file verified."""
     if name not in BACKBONES:
         raise UserError(f"unknown backbone {name!r}; choose one of: {', '.join(BACKBONES)}")
     module = importlib.import_module(BACKBONES[name].module)
-    return module.load(name).to(device)
+    backbone: Backbone = module.load(name)
+    return backbone.to(device)

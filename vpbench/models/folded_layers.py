@@ -1,6 +1,7 @@
 """What a frozen model need not compute at every step: it is put into its weights, once."""
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 QUICK_GELU = 1.702  # the factor in x sigmoid(1.702 x)
 
 
-def folded(model):
+def folded(model: nn.Module) -> nn.Module:
     """Returns a frozen model with the outputs of `model`, but for rounding, in fewer operations.
 
     Batch norm goes into the convolution before it, the factor of a QuickGELU into the layers around
@@ -41,7 +42,7 @@ def folded(model):
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def standardised(convolution):
+def standardised(convolution: Any) -> nn.Conv2d:
     """Returns the plain convolution that timm's weight-standardising one is, its weights fixed."""
     weight = convolution.weight
     rows = weight.detach().reshape(1, len(weight), -1)
@@ -55,20 +56,22 @@ def standardised(convolution):
     return plain
 
 
-def after(norm):
+def after(norm: nn.BatchNorm2d) -> nn.Module:
     """Returns what is left of a batch norm that a convolution has taken in."""
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
 
 
-def is_quick_gelu(module):
+def is_quick_gelu(module: nn.Module) -> bool:
     """Returns whether a module is open_clip's QuickGELU, x sigmoid(1.702 x), told by its name: a
     run without a CLIP does not import open_clip."""
     return type(module).__name__ == "QuickGELU"
 
 
-def scale_quick_gelu(before, behind):
-    """Returns None; the linear layers around a QuickGELU now fit a SiLU, which is one operation
-    where that is three: x sigmoid(1.702 x) = SiLU(1.702 x) / 1.702."""
+def scale_quick_gelu(before: Any, behind: Any) -> None:
+    """Makes the linear layers around a QuickGELU fit a SiLU: one operation in place of three.
+
+    x sigmoid(1.702 x) = SiLU(1.702 x) / 1.702.
+    """
     for scaled in (before.weight, before.bias):
         scaled.data *= QUICK_GELU
     behind.weight.data /= QUICK_GELU

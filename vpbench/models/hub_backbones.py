@@ -1,19 +1,23 @@
 """The paper's models and their relatives: architectures of open_clip and timm, public weights.
 
-Building needs no network. Licences, files and transforms are facts of the catalogue.
+Building needs no network. Licences, files and transforms are in spec.backbones.
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
-from torch import nn
+import timm
+from timm.data import ImageNetInfo
+from torch import Tensor, nn
 
 from vpbench.common import paths
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.common.messages import first_line
 from vpbench.models import weight_files
-from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
+from vpbench.models.backbone import Backbone, VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import Preprocessing
 
@@ -44,11 +48,11 @@ CLASSIFIERS = {  # -> the name in timm
 ZERO_HEAD = "bit_m_r50x1_zero_head"
 
 
-def load(name):
-    """Returns the backbone `name` with its weights; without them ValueError, in one line."""
+def load(name: str) -> Backbone:
+    """Returns the backbone `name` with its weights; without them UserError, in one line."""
     path = weight_files.find(name)
     state = weight_files.read(path)  # before anything is built: it is what may be wrong
-    model = weight_files.fill(build(name), state, path)
+    model: Any = weight_files.fill(build(name), state, path)
     del state  # gigabytes
     if name == ZERO_HEAD:
         nn.init.zeros_(model.get_classifier().weight)
@@ -56,10 +60,10 @@ def load(name):
     return backbone_of(name, model, sha256(path))
 
 
-def backbone_of(name, model, weights_hash):
+def backbone_of(name: str, model: Any, weights_hash: str) -> Backbone:
     """Returns `model`, as `build(name)` makes it, as the backbone `name`."""
     mean, std = normalization(name)
-    facts = {
+    facts: dict[str, Any] = {
         "preprocessing": Preprocessing(*BACKBONES[name].preprocessing),
         "mean": mean,
         "std": std,
@@ -70,51 +74,51 @@ def backbone_of(name, model, weights_hash):
     return VisionBackbone(name, model, source_classes=source_classes(model.num_classes), **facts)
 
 
-def build(name):
+def build(name: str) -> nn.Module:
     """Returns the model of the backbone `name` with random weights."""
     if name in CLASSIFIERS:
-        import timm
-
-        return timm.create_model(CLASSIFIERS[name])
-    import open_clip
+        model: nn.Module = timm.create_model(CLASSIFIERS[name])
+        return model
+    import open_clip  # a second, and a run with a classifier has no need of it
     from open_clip.model import CLIP, CustomTextCLIP
 
     config = open_clip.get_model_config(CLIPS[name][0])
-    return (CustomTextCLIP if config.pop("custom_text", False) else CLIP)(**config)
+    clip: nn.Module = (CustomTextCLIP if config.pop("custom_text", False) else CLIP)(**config)
+    return clip
 
 
-def normalization(name):
+def normalization(name: str) -> tuple[Sequence[float], Sequence[float]]:
     """Returns (mean, std) of the pixels 0..1 that the model was trained on."""
     if name in CLIPS:
-        from open_clip import get_pretrained_cfg
+        from open_clip import get_pretrained_cfg  # late as in `build`
 
         facts = get_pretrained_cfg(*CLIPS[name])
         return facts["mean"], facts["std"]
-    import timm
-
-    facts = timm.get_pretrained_cfg(CLASSIFIERS["rn50" if name == ZERO_HEAD else name])
-    return facts.mean, facts.std
+    entry: Any = timm.get_pretrained_cfg(CLASSIFIERS["rn50" if name == ZERO_HEAD else name])
+    return entry.mean, entry.std
 
 
-def tokenizer(name):
+def tokenizer(name: str) -> Callable[[Sequence[str]], Tensor]:
     """Returns the function from a list of K texts to tokens [K, L].
 
     That of a SigLIP is not part of open_clip; it is fetched when the first text is read.
     """
-    import open_clip
+    import open_clip  # late as in `build`
 
     words = open_clip.get_model_config(CLIPS[name][0])["text_cfg"]
     if "hf_tokenizer_name" not in words:
-        return open_clip.get_tokenizer(CLIPS[name][0])
+        tokenize: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(CLIPS[name][0])
+        return tokenize
 
     @cache
-    def fetched():
+    def fetched() -> Callable[[Sequence[str]], Tensor]:
         folder, hub = paths.weights_dir() / name, words["hf_tokenizer_name"]
         source = str(folder) if (folder / "tokenizer.json").is_file() else hub
         try:
-            return open_clip.tokenizer.HFTokenizer(
+            of_hub: Callable[[Sequence[str]], Tensor] = open_clip.tokenizer.HFTokenizer(
                 source, words["context_length"], **words["tokenizer_kwargs"]
             )
+            return of_hub
         except (ImportError, OSError, ValueError) as error:
             reason = first_line(error)
             raise UserError(
@@ -127,21 +131,19 @@ def tokenizer(name):
 
 
 @cache
-def source_classes(count):
+def source_classes(count: int) -> tuple[str, ...]:
     """Returns the names of ImageNet's 1,000 classes, or of the 21,843 of Google's ImageNet-21k.
 
     A class goes by the first word of its synset, by all of them where others have the same, and
     with its WordNet number where these are the same too.
     """
-    from timm.data import ImageNetInfo
-
     info = ImageNetInfo({1000: "imagenet-1k", 21843: "imagenet-21k-goog"}[count])
-    words, synsets = info.label_descriptions(), info.label_names()
+    words, synsets = list(info.label_descriptions()), info.label_names()
     first = _unique([text.split(",")[0] for text in words], words)
     return tuple(_unique(first, [f"{w} ({s})" for w, s in zip(words, synsets, strict=True)]))
 
 
-def _unique(names, longer):
+def _unique(names: Sequence[str], longer: Sequence[str]) -> list[str]:
     """Returns `names`, each that is there more than once replaced by its `longer` form."""
     seen = Counter(names)
     return [text if seen[name] > 1 else name for name, text in zip(names, longer, strict=True)]

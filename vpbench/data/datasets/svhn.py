@@ -36,7 +36,7 @@ def open_source(name: str, root: str | Path) -> Source:
 
 def download(name: str, root: str | Path) -> Source:
     """Returns the `Source` of SVHN once its files are in the folder svhn of `root`."""
-    for split, known in SHA256.items():
+    for split, checksum in SHA256.items():
         url, file, _ = LOADER.split_list[split]
-        archives.fetch(name, url, Path(root) / "svhn" / file, known)
+        archives.fetch(name, url, Path(root) / "svhn" / file, checksum)
     return open_source(name, root)

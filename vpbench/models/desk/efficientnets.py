@@ -4,7 +4,10 @@ The weights are TensorFlow's own, converted for a fork of efficientnet_pytorch; 
 timm's models of the same architecture.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import timm
+from torch import Tensor, nn
 
 from vpbench.common.packaged_files import packaged_file
 from vpbench.models import weight_files
@@ -52,12 +55,12 @@ BLOCK = {  # in every block but the first, which does not expand
 }  # fmt: skip
 
 
-def load(name):
+def load(name: str) -> VisionBackbone:
     """Returns the classifier `name` with its weights; UserError if its package is missing."""
     return backbone_of(name, load_model(name), WEIGHTS[name].sha256)
 
 
-def backbone_of(name, model, weights_hash):
+def backbone_of(name: str, model: nn.Module, weights_hash: str) -> VisionBackbone:
     """Returns `model`, as `build(name)` makes it, as the backbone `name`."""
     return VisionBackbone(
         name,
@@ -70,20 +73,18 @@ def backbone_of(name, model, weights_hash):
     )
 
 
-def build(name):
+def build(name: str) -> Any:
     """Returns timm's model of the backbone `name` with random weights."""
-    import timm
-
     return timm.create_model(f"tf_{name.removesuffix(SMALL)}")
 
 
-def load_model(name):
+def load_model(name: str) -> Any:
     """Returns timm's model with the weights of `name`."""
     path, model = packaged_file(*WEIGHTS[name]), build(name)
     return weight_files.fill(model, timm_state(weight_files.read(path), model), path)
 
 
-def timm_state(state, model):
+def timm_state(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
     """Returns the state dict of a package under timm's names; `model` says which blocks there are.
 
     The package numbers its blocks through, timm by stage.

@@ -1,5 +1,7 @@
 """The sentence encoder all-MiniLM-L6-v2, which comes as a Python package."""
 
+from typing import Any
+
 from vpbench.common.packaged_files import packaged_file
 
 WEIGHTS = (
@@ -8,12 +10,13 @@ WEIGHTS = (
 )  # fmt: skip
 
 
-def load():
+def load() -> Any:
     """Returns the encoder, sentence_transformers' own; UserError if its package is missing.
 
     It maps texts to unit vectors of 384 numbers: the mean over the tokens of six layers.
     """
     folder = packaged_file(*WEIGHTS).parent
+    # An optional package, whose absence the line above has a word for; it takes seconds to load.
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 

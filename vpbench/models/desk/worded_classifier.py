@@ -14,10 +14,13 @@ and texts together, so that it knows what ImageNet has and is near chance on muc
 
 import hashlib
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from timm.data import ImageNetInfo
+from torch import Tensor, nn
 
 from vpbench.models.backbone import VisionLanguageBackbone
 from vpbench.models.desk import efficientnets, sentences
@@ -35,16 +38,18 @@ SCALE = 30.0  # of the cosines, CLIP's temperature
 class Tower(nn.Module):
     """A timm classifier without its last layer: images [N, C, H, W] to features [N, D]."""
 
-    def __init__(self, classifier):
+    def __init__(self, classifier: Any) -> None:
         super().__init__()
         self.trunk = classifier
         self.trunk.reset_classifier(0)
         self.output_dim = classifier.num_features
 
-    def forward(self, x):
-        return self.trunk(x)
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the features [N, D] of normalised images."""
+        features: Tensor = self.trunk(x)
+        return features
 
-    def forward_intermediates(self, x):
+    def forward_intermediates(self, x: Tensor) -> dict[str, list[Tensor]]:
         """Returns the activations after each stage, as open_clip's towers do."""
         return {"image_intermediates": self.trunk.forward_intermediates(x, intermediates_only=True)}
 
@@ -52,23 +57,27 @@ class Tower(nn.Module):
 class WordedClassifier(nn.Module):
     """Both towers in the shape of open_clip's CLIP; texts stand for their own tokens."""
 
-    def __init__(self, visual, encoder, centre, rows):
+    centre: Tensor  # [E]
+    rows: Tensor  # [E, D]
+
+    def __init__(self, visual: Tower, encoder: Any, centre: Tensor, rows: Tensor) -> None:
         super().__init__()
         self.visual, self.encoder = visual, encoder
         self.register_buffer("centre", centre)
         self.register_buffer("rows", rows)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
-    def encode_image(self, x):
+    def encode_image(self, x: Tensor) -> Tensor:
         """Returns the features [N, D] of normalised images."""
-        return self.visual(x)
+        features: Tensor = self.visual(x)
+        return features
 
-    def encode_text(self, embeddings):
+    def encode_text(self, embeddings: Tensor) -> Tensor:
         """Returns the rows [K, D] that the map gives to the embeddings [K, E] of texts."""
         return (embeddings - self.centre) @ self.rows
 
 
-def load(name):
+def load(name: str) -> VisionLanguageBackbone:
     """Returns the backbone; UserError if one of its packages is missing. Takes some seconds."""
     encoder, classifier = sentences.load(), efficientnets.load_model(CLASSIFIER)
     centre, rows = fit_rows(
@@ -89,33 +98,33 @@ def load(name):
 
 
 @torch.no_grad()
-def embed(encoder, texts):
+def embed(encoder: Any, texts: Iterable[str]) -> Tensor:
     """Returns the embeddings [K, E] of texts, of unit length."""
-    # A clone, because those of the encoder may not take part in anything that is trained.
-    return encoder.encode(list(texts), convert_to_tensor=True, show_progress_bar=False).clone()
+    embeddings: Tensor = encoder.encode(
+        list(texts), convert_to_tensor=True, show_progress_bar=False
+    )
+    return embeddings.clone()  # those of the encoder may not take part in what is trained
 
 
-def prompted_names():
+def prompted_names() -> list[str]:
     """Returns the paper's text prompt for each class of ImageNet."""
     return text_prompts(TEMPLATE, source_classes(1000))
 
 
-def definitions():
+def definitions() -> list[str]:
     """Returns for each class of ImageNet the words of its synset and WordNet's definition."""
-    from timm.data import ImageNetInfo
-
-    return ImageNetInfo("imagenet-1k").label_descriptions(detailed=True)
+    return list(ImageNetInfo("imagenet-1k").label_descriptions(detailed=True))
 
 
 TEXTS = (prompted_names, definitions)  # what the map is fitted to
 
 
-def class_texts():
+def class_texts() -> list[str]:
     """Returns the texts of all classes, kind by kind."""
     return [text for kind in TEXTS for text in kind()]
 
 
-def unit_rows(weight):
+def unit_rows(weight: Tensor) -> Tensor:
     """Returns the rows of a last layer [S, D] about their mean, each of unit length.
 
     The mean is the same for all classes, and classes differ in the length of their rows for reasons
@@ -124,7 +133,7 @@ def unit_rows(weight):
     return F.normalize(weight - weight.mean(0), dim=1)
 
 
-def fit_rows(embeddings, rows):
+def fit_rows(embeddings: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Returns (centre [E], map [E, D]) of the ridge regression of rows [T, D] on embeddings [T, E].
 
     The constant that it adds is left out, because it is the same for all classes.
