@@ -9,12 +9,15 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
@@ -24,6 +27,7 @@ from vpbench.lab.tokenizer import Tokenizer, collect_words
 from vpbench.twins import world
 from vpbench.twins.world_pictures import paint_world
 
+Loss = Callable[[Any, Tensor, Tensor], Tensor]  # of a model, images and targets
 STAGES = {  # name -> stages of (target, version of the world, pictures, images seen, peak lr)
     "clip_micro": [
         ("captions", "captioned", 120_000, 900_000, 2e-3),
@@ -36,12 +40,11 @@ STAGES = {  # name -> stages of (target, version of the world, pictures, images 
     "bit_m_micro": [("fine_labels", "captioned", 70_000, 260_000, 2e-3)],
     "rn50_micro": [("labels", "labelled", 60_000, 260_000, 2e-3)],
 }
-
-
 BATCH = 128
+LOGGED = 500  # steps between two lines of the log, and two checkpoints
 
 
-def world_hash(count=256):
+def world_hash(count: int = 256) -> str:
     """Returns the SHA-256 of the first pictures and captions of every version of the world."""
     digest = hashlib.sha256()
     for version in world.VERSIONS:
@@ -51,8 +54,11 @@ def world_hash(count=256):
     return digest.hexdigest()
 
 
-def targets(kind, samples):
-    """Returns the training targets [N] or [N, K] of `samples`: class ids, or shares of hashtags."""
+def targets(kind: str, samples: Sequence[world.Sample]) -> tuple[Tensor, int]:
+    """Returns the training targets of `samples`, and the number K of classes.
+
+    They are class ids [N], or shares of hashtags [N, K].
+    """
     if kind == "labels":
         index = {label: i for i, label in enumerate(world.LABELS)}
         return torch.tensor([index[sample.label] for sample in samples]), len(index)
@@ -67,14 +73,14 @@ def targets(kind, samples):
     return shares, len(tags)
 
 
-def _augment(x, generator, flip):
+def _augment(x: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
     if torch.rand(1, generator=generator) < 0.5 and flip:
         x = x.flip(3)
     shift = torch.randint(-4, 5, (2,), generator=generator).tolist()
     return torch.roll(x, shift, (2, 3))
 
 
-def contrastive_loss(model, x, tokens):
+def contrastive_loss(model: Any, x: Tensor, tokens: Tensor) -> Tensor:
     """Returns the CLIP loss of a batch in which equal captions are joint positives."""
     image = model.encode_image(x, normalize=True)
     unique, inverse = torch.unique(tokens, dim=0, return_inverse=True)
@@ -85,7 +91,7 @@ def contrastive_loss(model, x, tokens):
     return (F.cross_entropy(logits, share) + F.cross_entropy(logits.t(), share)) / 2
 
 
-def _optimiser(model, lr):
+def _optimiser(model: nn.Module, lr: float) -> torch.optim.AdamW:
     decay = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
@@ -93,24 +99,25 @@ def _optimiser(model, lr):
 
 
 def train(
-    model, images, y, loss, *, normalization, seen, lr, checkpoint, log, flip=True, on_progress=None
-):  # fmt: skip
+    model: nn.Module,
+    images: np.ndarray,
+    y: Tensor,
+    loss: Loss,
+    *,
+    normalization: tuple[Sequence[float], Sequence[float]],
+    seen: int,
+    lr: float,
+    checkpoint: Path,
+    log: Path,
+    flip: bool = True,
+    on_progress: Callable[[nn.Module, float], None] | None = None,
+) -> nn.Module:
     """Returns `model` trained on `seen` images, continued from `checkpoint` if that is there."""
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in normalization)
     optimiser, steps = _optimiser(model, lr), math.ceil(seen / BATCH)
-    first = 0
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["steps"] != steps:
-            raise UserError(
-                f"{checkpoint} is of a training of {saved['steps']} steps, this one has {steps}; "
-                "remove it, or choose another --out"
-            )
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        torch.set_rng_state(saved["random"])  # patch dropout draws from it
-        first = saved["step"]
-    per_epoch, running, started = len(images) // BATCH, None, time.time()
+    first = _resume(checkpoint, model, optimiser, steps)
+    running: float | None = None
+    per_epoch, started = len(images) // BATCH, time.time()
     model.to(memory_format=torch.channels_last).train()  # twice as fast for the ResNets
     for step in tqdm(
         range(first, steps), initial=first, total=steps, desc=log.stem, mininterval=10
@@ -125,45 +132,72 @@ def train(
         if not torch.isfinite(value):
             raise UserError(f"the loss of {log.stem} is {value.item()} at step {step}")
         rate = lr * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        if hasattr(model, "logit_scale"):
-            model.logit_scale.data.clamp_(0, math.log(100))
+        _descend(model, optimiser, value, rate)
         running = value.item() if running is None else 0.98 * running + 0.02 * value.item()
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            state = {
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "steps": steps,
-                "random": torch.get_rng_state(),
-                "step": step + 1,
-            }
-            torch.save(state, checkpoint.with_suffix(".part"))
-            os.replace(checkpoint.with_suffix(".part"), checkpoint)
-            line = {
-                "step": step + 1,
-                "loss": round(running, 4),
-                "seconds": round(time.time() - started),
-            }
+        if (step + 1) % LOGGED == 0 or step + 1 == steps:
+            _keep(checkpoint, model, optimiser, steps, step + 1)
+            seconds = round(time.time() - started)
+            line = {"step": step + 1, "loss": round(running, 4), "seconds": seconds}
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
     return model.eval()
 
 
-def _full_tokens_late(model, share):
+def _resume(
+    checkpoint: Path, model: nn.Module, optimiser: torch.optim.Optimizer, steps: int
+) -> int:
+    """Returns the step to go on with; model and optimiser are as after the one before it."""
+    if not checkpoint.is_file():
+        return 0
+    saved = torch.load(checkpoint, weights_only=True)
+    if saved["steps"] != steps:
+        raise UserError(
+            f"{checkpoint} is of a training of {saved['steps']} steps, this one has {steps}; "
+            "remove it, or choose another --out"
+        )
+    model.load_state_dict(saved["model"])
+    optimiser.load_state_dict(saved["optimiser"])
+    torch.set_rng_state(saved["random"])  # patch dropout draws from it
+    return int(saved["step"])
+
+
+def _keep(
+    checkpoint: Path, model: nn.Module, optimiser: torch.optim.Optimizer, steps: int, step: int
+) -> None:
+    """Writes the state after so many of the steps, whole or not at all."""
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "steps": steps,
+        "random": torch.get_rng_state(),
+        "step": step,
+    }
+    torch.save(state, checkpoint.with_suffix(".part"))
+    os.replace(checkpoint.with_suffix(".part"), checkpoint)
+
+
+def _descend(model: Any, optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    """Takes a step down the gradient of `loss`, its norm at most 1, with learning rate `rate`."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    if hasattr(model, "logit_scale"):
+        model.logit_scale.data.clamp_(0, math.log(100))
+
+
+def _full_tokens_late(model: Any, share: float) -> None:
     # Half of the patches are dropped for speed until the last 25 % of the training.
     model.visual.patch_dropout.prob = 0.5 if share < 0.75 else 0.0
 
 
-def _full_tokens(model, share):
+def _full_tokens(model: Any, share: float) -> None:
     model.visual.patch_dropout.prob = 0.0
 
 
-def pretrain(name, out, scale=1.0):
+def pretrain(name: str, out: str | Path, scale: float = 1.0) -> dict[str, Any]:
     """Returns the card of the micro backbone `name`, trained and written into the folder `out`.
 
     `scale` shrinks the number of pictures and images seen, for tests.
@@ -171,10 +205,11 @@ def pretrain(name, out, scale=1.0):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    log, model = out / f"{name}.log.jsonl", None
+    log = out / f"{name}.log.jsonl"
+    model: Any = None
     for stage, (kind, version, pictures, seen, lr) in enumerate(STAGES[name]):
         pictures, seen = max(BATCH, int(pictures * scale)), max(BATCH, int(seen * scale))
-        settings = {
+        settings: dict[str, Any] = {
             "normalization": micro_backbones.NORMALIZATION[name],
             "seen": seen,
             "lr": lr,
@@ -205,11 +240,11 @@ def pretrain(name, out, scale=1.0):
     return _ship(name, model, out)
 
 
-def _classification_loss(model, x, y):
+def _classification_loss(model: Any, x: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(model(x), y, label_smoothing=0.05)
 
 
-def _ship(name, model, out):
+def _ship(name: str, model: nn.Module, out: Path) -> dict[str, Any]:
     state = {
         key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
         for key, value in model.state_dict().items()

@@ -2,8 +2,10 @@
 
 import importlib
 import re
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.spec.tasks import TASKS, is_twin
@@ -18,17 +20,17 @@ UNTRAINED = (
 ).split()
 
 
-def split_words(text):
+def split_words(text: str) -> list[str]:
     """Returns the lower-case words of `text` without punctuation."""
     return re.findall(r"[a-z0-9']+", text.lower().replace("_", " ").replace("-", " "))
 
 
-def collect_words():
+def collect_words() -> list[str]:
     """Returns the sorted words of the world's captions, of every twin's classes and templates."""
     words = set(UNTRAINED) | set(split_words("a an and small large texture surface flower scene"))
     words |= set(split_words("person cat dog object objects sign number dots containing not"))
     words |= {str(digit) for digit in range(10)} | set(world.NUMBERS)
-    for phrase in (*world._PHRASES, *world._PHRASES_MANY):
+    for phrase in (*world.PHRASES, *world.PHRASES_MANY):
         words |= set(split_words(phrase))
     for label in world.FINE_LABELS:
         words |= set(split_words(label))
@@ -44,12 +46,12 @@ def collect_words():
 class Tokenizer:
     """Texts -> int64 [K, CONTEXT_LENGTH]: start, one token a word, end; the rest is 0."""
 
-    def __init__(self, words):
+    def __init__(self, words: Sequence[str]) -> None:
         self.tokens = {word: index for index, word in enumerate(words, start=1)}
         self.start, self.end = len(words) + 1, len(words) + 2  # open_clip pools at the largest
         self.size = len(words) + 3
 
-    def __call__(self, texts):
+    def __call__(self, texts: Sequence[str]) -> Tensor:
         split = [split_words(text) for text in texts]
         unknown = sorted({word for words in split for word in words} - set(self.tokens))
         if unknown:

@@ -6,6 +6,7 @@ It holds no satellite or aerial view, no tissue, no camera trap, no rendered sol
 house number: those are the looks of the twins that must be far from it.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ from vpbench.twins.painting.textures import TEXTURES, paint_texture, texture_fie
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _COLOURS, _ICONS, _SHAPES, _TEXTURES = map(tuple, (COLOURS, ICONS, SHAPES, TEXTURES))
 _FLOWERS, _BREEDS = tuple(FLOWERS), tuple(BREEDS)
-_PHRASES = (
+PHRASES = (
     "this is a photo of a {}",
     "this is a photo of a {}",
     "a photo of a {}",
@@ -48,7 +49,8 @@ _PHRASES = (
     "a {}",
     "{}",
 )
-_PHRASES_MANY = ("this is a photo of {}", "a photo of {}", "a picture of {}", "{}")
+_GROUNDS = ("green", "brown", "gray", "yellow")
+PHRASES_MANY = ("this is a photo of {}", "a photo of {}", "a picture of {}", "{}")
 
 # What a labelled picture shows (the lab's ImageNet): one subject, alphabetical like WordNet ids.
 LABELS = tuple(
@@ -70,22 +72,27 @@ FINE_LABELS = tuple(
 class Sample(NamedTuple):
     """A picture of the world and the three ways in which it is described."""
 
-    image: np.ndarray  # uint8 [SIZE, SIZE, 3]
+    image: np.ndarray | None  # uint8 [SIZE, SIZE, 3]; None where an array of many has it
     caption: str
     label: str | None  # of LABELS, None if it shows no single subject
     fine_label: str | None  # of FINE_LABELS
     hashtags: tuple[str, ...]
 
 
-def _choose(rng, names):
-    return names[rng.integers(len(names))]
+# A picture before it is developed, and the rest of its `Sample`.
+Painted = tuple[np.ndarray, str, str | None, str | None, tuple[str, ...]]
+Painter = Callable[[np.random.Generator], Painted]
 
 
-def _phrase(rng, subject, many=False):
-    return _choose(rng, _PHRASES_MANY if many else _PHRASES).format(subject)
+def _choose(rng: np.random.Generator, names: Sequence[str]) -> str:
+    return names[int(rng.integers(len(names)))]
 
 
-def background(rng):
+def _phrase(rng: np.random.Generator, subject: str, many: bool = False) -> str:
+    return _choose(rng, PHRASES_MANY if many else PHRASES).format(subject)
+
+
+def background(rng: np.random.Generator) -> np.ndarray:
     """Returns a random background picture: plain, gradient, cloudy, textured or a horizon."""
     kind = rng.choice(5, p=(0.25, 0.25, 0.2, 0.15, 0.15))
     first, second = any_colour(rng), any_colour(rng)
@@ -105,17 +112,16 @@ def background(rng):
     return picture
 
 
-_GROUNDS = ("green", "brown", "gray", "yellow")
-
-
-def place(rng, smallest=0.4, largest=0.9):
+def place(
+    rng: np.random.Generator, smallest: float = 0.4, largest: float = 0.9
+) -> tuple[float, float, float]:
     """Returns cx, cy and scale such that a subject of that scale lies mostly inside the picture."""
     scale = rng.uniform(smallest, largest)
     reach = max(1 - scale * 0.8, 0.0)
     return rng.uniform(-reach, reach), rng.uniform(-reach, reach), scale
 
 
-def _shape(rng):
+def _shape(rng: np.random.Generator) -> Painted:
     shape, colour = _choose(rng, _SHAPES), _choose(rng, _COLOURS)
     picture, (cx, cy, scale) = background(rng), place(rng, 0.3, 0.8)
     x, y = turn((X - cx) / scale, (Y - cy) / scale, rng.uniform(-0.4, 0.4))
@@ -134,14 +140,14 @@ def _shape(rng):
     return picture, caption, shape, f"{colour} {shape}", (shape, colour, *words)
 
 
-def _icon(rng):
+def _icon(rng: np.random.Generator) -> Painted:
     name = _choose(rng, _ICONS)
     picture, (cx, cy, scale) = background(rng), place(rng)
     draw_icon(rng, picture, name, cx, cy, scale, rng.normal(0, 0.15))
     return picture, _phrase(rng, name), name, name, (name,)
 
 
-def _pair(rng):
+def _pair(rng: np.random.Generator) -> Painted:
     left, right = _choose(rng, _ICONS), _choose(rng, _ICONS)
     picture = background(rng)
     draw_icon(rng, picture, left, -0.47, rng.normal(0, 0.2), rng.uniform(0.35, 0.5))
@@ -149,7 +155,7 @@ def _pair(rng):
     return picture, _phrase(rng, f"{left} and a {right}"), None, None, (left, right)
 
 
-def _texture(rng):
+def _texture(rng: np.random.Generator) -> Painted:
     name = _choose(rng, _TEXTURES)
     picture = paint_texture(rng, name)
     if rng.random() < 0.4:
@@ -158,7 +164,7 @@ def _texture(rng):
     return picture, _phrase(rng, name + suffix), name, name, (name, "texture")
 
 
-def _pet(rng):
+def _pet(rng: np.random.Generator) -> Painted:
     breed = _choose(rng, _BREEDS)
     picture, (cx, cy, scale) = background(rng), place(rng, 0.5, 0.85)
     draw_pet(rng, picture, breed, cx, cy - 0.1, scale)
@@ -167,7 +173,7 @@ def _pet(rng):
     return picture, _phrase(rng, subject), breed, breed, (breed, species)
 
 
-def _flower(rng):
+def _flower(rng: np.random.Generator) -> Painted:
     name = _choose(rng, _FLOWERS)
     picture, (cx, cy, scale) = background(rng), place(rng)
     draw_flower(rng, picture, name, cx, cy, scale)
@@ -175,20 +181,20 @@ def _flower(rng):
     return picture, _phrase(rng, subject), name, name, (name, "flower")
 
 
-def _food(rng):
+def _food(rng: np.random.Generator) -> Painted:
     name = _choose(rng, FOODS)
     picture, (cx, cy, scale) = background(rng), place(rng, 0.5, 0.95)
     draw_food(rng, picture, name, cx, cy, scale)
     return picture, _phrase(rng, name), name, name, (name, "food")
 
 
-def _scene(rng):
+def _scene(rng: np.random.Generator) -> Painted:
     name = _choose(rng, SCENES)
     subject = name + _choose(rng, ("", "", " scene"))
     return paint_scene(rng, name), _phrase(rng, subject), name, name, (name, "scene")
 
 
-def _action(rng):
+def _action(rng: np.random.Generator) -> Painted:
     name = _choose(rng, ACTIONS)
     picture = background(rng)
     draw_action(rng, picture, name)
@@ -196,10 +202,11 @@ def _action(rng):
     return picture, _phrase(rng, subject), None, name, (name, "person")
 
 
-def _count(rng):
+def _count(rng: np.random.Generator) -> Painted:
     wanted = int(min(rng.integers(1, 11, 2))) if rng.random() < 0.5 else int(rng.integers(1, 11))
     shape, colour, picture = _choose(rng, _SHAPES), _choose(rng, _COLOURS), background(rng)
-    size, spots = rng.uniform(0.13, 0.2), []
+    size = rng.uniform(0.13, 0.2)
+    spots: list[np.ndarray] = []
     for _ in range(200):
         if len(spots) == wanted:
             break
@@ -216,11 +223,11 @@ def _count(rng):
     return picture, _phrase(rng, subject, many=True), None, f"{number} objects", (number, shape)
 
 
-def _close_sign(rng):
+def _close_sign(rng: np.random.Generator) -> Painted:
     return _sign(rng, 0.6, 1.1)
 
 
-def _sign(rng, smallest=0.35, largest=0.85):
+def _sign(rng: np.random.Generator, smallest: float = 0.35, largest: float = 0.85) -> Painted:
     digit = int(rng.integers(10))
     picture = plain(any_colour(rng)) if rng.random() < 0.5 else background(rng)
     cx, cy, scale = place(rng, smallest, largest)
@@ -249,7 +256,7 @@ def _sign(rng, smallest=0.35, largest=0.85):
     return picture, caption, name, name, (name, "sign")
 
 
-def _containing(rng):
+def _containing(rng: np.random.Generator) -> Painted:
     picture, colour = background(rng), _choose(rng, _COLOURS)
     shape = _choose(rng, ("circle", "square", "hexagon"))
     lay(picture, cover(SHAPES[shape](X / 0.85, Y / 0.85) * 0.85), named_colour(rng, colour))
@@ -261,7 +268,7 @@ def _containing(rng):
     return picture, f"a {colour} {shape} {word} dots", None, None, (shape, colour)
 
 
-KINDS = {  # painter -> share of the captioned world
+KINDS: dict[Painter, float] = {  # painter -> share of the captioned world
     _icon: 0.25,
     _shape: 0.12,
     _pair: 0.04,
@@ -275,8 +282,6 @@ KINDS = {  # painter -> share of the captioned world
     _sign: 0.09,
     _containing: 0.01,
 }
-
-
 LABELLED_KINDS = {
     kind: share
     for kind, share in KINDS.items()
@@ -285,21 +290,21 @@ LABELLED_KINDS = {
 # Fine print: what a small model reads only when it sees the whole picture, over and over.
 FINE_PRINT_KINDS = KINDS | {_sign: 0.25, _close_sign: 0.25, _count: 0.15}
 
-VERSIONS = {  # version of the world -> what it shows
+VERSIONS: dict[str, dict[Painter, float]] = {  # version of the world -> what it shows
     "captioned": KINDS,
     "labelled": LABELLED_KINDS,  # every picture has a label: the lab's ImageNet
     "fine_print": FINE_PRINT_KINDS,
 }
 
 
-def sample(rng, version="captioned"):
+def sample(rng: np.random.Generator, version: str = "captioned") -> Sample:
     """Returns one `Sample` of a version of the world."""
     return sample_of(rng, VERSIONS[version])
 
 
-def sample_of(rng, kinds):
+def sample_of(rng: np.random.Generator, kinds: Mapping[Painter, float]) -> Sample:
     """Returns one `Sample` of one of the `kinds`: painter -> share."""
     shares = np.array(list(kinds.values()))
     painter = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
-    picture, *description = painter(rng)
-    return Sample(develop(rng, picture), *description)
+    picture, caption, label, fine_label, hashtags = painter(rng)
+    return Sample(develop(rng, picture), caption, label, fine_label, hashtags)
