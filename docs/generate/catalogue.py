@@ -1,0 +1,120 @@
+"""What can be asked for, as tables: from vpbench/spec and the command line."""
+
+import argparse
+
+from docs.generate.settings import shown
+from docs.generate.text import number, table
+from vpbench.cli.parser import parser
+from vpbench.spec.analyses import ANALYSES
+from vpbench.spec.backbones import BACKBONES, ROLES
+from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec.label_maps import LABEL_MAPS
+from vpbench.spec.methods import METHODS
+from vpbench.spec.prompt_forms import PROMPT_FORMS
+from vpbench.spec.tasks import SPLITS, TASKS, is_twin
+
+MODALITIES = {"vision_language": "CLIP", "vision": "vision models"}
+
+
+def fragments() -> dict[str, str]:
+    """Returns the tables, by the name of their file."""
+    return {
+        "methods": methods(),
+        "label_maps": label_maps(),
+        "prompt_forms": prompt_forms(),
+        "backbones": backbones(),
+        "datasets": datasets(),
+        "analyses": analyses(),
+        "verbs": verbs(),
+    }
+
+
+def backbones_of(modalities: tuple[str, ...]) -> str:
+    """Returns which kinds of backbones something is for."""
+    return MODALITIES[modalities[0]] if len(modalities) == 1 else "both"
+
+
+def methods() -> str:
+    """Returns the methods: what they learn, and for which backbones they are."""
+    return table(
+        ("Name", "In tables", "Learns", "Works on", "Learned tokens go into"),
+        [
+            [
+                f"`{name}`",
+                each.display,
+                each.learns,
+                backbones_of(each.modalities),
+                ", ".join(each.token_towers) or "–",
+            ]
+            for name, each in METHODS.items()
+        ],
+    )
+
+
+def label_maps() -> str:
+    """Returns the label maps: for which backbones, and whether they are trained."""
+    rows = [
+        [f"`{name}`", backbones_of((each.modality,)), "yes" if each.trained else "no"]
+        for name, each in LABEL_MAPS.items()
+    ]
+    return table(("Label map", "Works on", "Trained with the prompt"), rows)
+
+
+def prompt_forms() -> str:
+    """Returns the forms of a prompt in the image."""
+    rows = [
+        [f"`{name}`", shown(each.in_paper), shown(each.fixed and each.learns)]
+        for name, each in PROMPT_FORMS.items()
+    ]
+    return table(("Template", "In the paper", "The same for every image"), rows)
+
+
+def backbones() -> str:
+    """Returns the backbones, with their weights and licence."""
+    rows = [
+        [
+            f"`{name}`",
+            ROLES[each.role],
+            each.architecture,
+            each.pretrained_on,
+            number(each.parameters, 0) if each.parameters else "–",
+            each.licence,
+            f"`{each.hub}`" if each.hub else "shipped, or in a Python package",
+        ]
+        for name, each in BACKBONES.items()
+    ]
+    heads = ("Name", "Is or stands for", "Architecture", "Pretrained on", "Parameters")
+    return table((*heads, "Licence of the weights", "Weights on the hub"), rows)
+
+
+def datasets() -> str:
+    """Returns the real datasets: how they come, and their splits."""
+    rows = []
+    for name, facts in FACTS.items():
+        if name in TASKS and not is_twin(name):
+            sizes = [number(facts.sizes.get(split, ""), 0) or "–" for split in SPLITS]
+            line = [TASKS[name].display, f"`{name}`", str(facts.classes), *sizes]
+            rows.append([*line, facts.names, facts.licence, facts.download, facts.remark or "–"])
+    heads = ("Dataset", "Name", "Classes", "Train", "Validation", "Test", "Class names from")
+    return table((*heads, "Licence", "Download", "Remark"), rows)
+
+
+def analyses() -> str:
+    """Returns the analyses and the files that they make."""
+    rows = []
+    for name, each in ANALYSES.items():
+        files = ".csv, .md, .tex" if each.kind == "table" else ".csv, figures/*.pdf, *.png"
+        rows.append([f"`{name}`", each.kind, files, f"`{each.module}`"])
+    return table(("Analysis", "Makes a", "Files", "Module"), rows)
+
+
+def verbs() -> str:
+    """Returns the verbs of the command line."""
+    main = parser()
+    rows = []
+    for action in main._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            rows += [
+                [f"`vpbench {each.dest}`", each.help or ""] for each in action._choices_actions
+            ]
+    return table(("Verb", "What it does"), rows)

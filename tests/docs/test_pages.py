@@ -1,0 +1,158 @@
+"""The examples of the README and of every page are run as they are printed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.checkout import ROOT, copy_suite, snakemake
+from tests.test_architecture import FLOORS
+from vpbench.cli.main import main
+from vpbench.spec import products
+from vpbench.spec.grid import expand
+from vpbench.spec.recipes import read_configs
+
+PAGES = [ROOT / "README.md", ROOT / "results/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in PAGES}
+NOT_RUN = "lpips-weights"  # it reads a download
+
+
+def blocks(page, language):
+    """Returns the code blocks of a language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXTS[page], re.DOTALL | re.MULTILINE)
+
+
+def lines(page, program):
+    """Returns the shell commands of a page that start with a program, without comments."""
+    shell = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    commands = [part.strip() for line in shell for part in line.partition("  #")[0].split("&&")]
+    return [command for command in commands if command.startswith(program + " ")]
+
+
+def plans():
+    """Returns the Snakemake commands of all pages, each once, however many cores it takes."""
+    commands = {}
+    for page in TEXTS:
+        for command in lines(page, "snakemake"):
+            if "profile" not in command:  # it needs a cluster
+                same = re.sub(r" (-n|--cores \d+)\b", "", command)
+                commands.setdefault(tuple(sorted(same.split())), shlex.split(command)[1:])
+    return list(commands.values())
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Returns an empty folder with nothing but the configurations, as working directory."""
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Returns a copy of the suite without results."""
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if blocks(page, "python")])
+def test_the_python_examples_run(page, elsewhere):
+    for block in blocks(page, "python"):
+        exec(compile(block, page, "exec"), {})
+    if "save(" in "".join(blocks(page, "python")):
+        saved = {path.suffix for path in Path("results").glob("my_prompt.*")}
+        assert saved == {".safetensors", ".json", ".npy", ".png"}
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if lines(page, "vpbench")])
+def test_the_command_line_examples_run_and_succeed(page, elsewhere, monkeypatch):
+    monkeypatch.delenv("VPBENCH_DATA", raising=False)
+    for command in lines(page, "vpbench"):
+        if NOT_RUN not in command:
+            assert main(shlex.split(command)[1:]) == 0, command
+
+
+@pytest.mark.parametrize("arguments", plans(), ids=" ".join)
+def test_every_snakemake_line_can_be_planned(arguments, suite):
+    snakemake(suite, "-n", *arguments)
+
+
+def test_the_readme_is_short():
+    assert len(TEXTS["README.md"].splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_picture_and_fragment_is_there(page):
+    text, folder = TEXTS[page], (ROOT / page).parent
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    targets += re.findall(r"^```\{(?:include|figure)\} (\S+)", text, re.MULTILINE)
+    for target in targets:
+        if not target.startswith(("http", "#")):
+            assert (folder / target.partition("#")[0]).is_file(), target
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_file_of_the_suite_that_a_page_names_is_there(page):
+    names = re.findall(
+        r"`((?:vpbench|analysis|config|docs|tests|workflow|profiles)/[\w./-]+)`", TEXTS[page]
+    )
+    for name in names:
+        if "NAME" not in name and "_build" not in name:
+            assert (ROOT / name).exists(), name
+
+
+def test_the_rooms_are_those_of_the_test_of_the_architecture():
+    floors = [" ".join(rooms) if len(rooms) == 1 else f"{{{', '.join(rooms)}}}" for rooms in FLOORS]
+    assert " < ".join(floors) in " ".join(TEXTS["docs/architecture.md"].split())
+
+
+def test_the_page_of_the_api_has_every_name():
+    import vpbench
+
+    described = re.findall(r"^\.\. auto\w+:: vpbench\.(\w+)", TEXTS["docs/python-api.md"], re.M)
+    assert sorted(described) == sorted(vpbench.__all__)
+
+
+@pytest.mark.parametrize(
+    ("page", "configs", "key"),
+    [
+        ("docs/quickstart.md", ["config/lab.yaml"], "analyses"),
+        ("docs/methods.md", ["config/lab.yaml", "config/methods/lab.yaml"], "extensions"),
+    ],
+)
+def test_the_list_of_results_is_what_the_configuration_makes(page, configs, key):
+    table = TEXTS[page].partition("| File in `results/` |")[2].partition("\n\n")[0]
+    first = [line.split("|")[1] for line in table.splitlines()[2:]]
+    names = {name for cell in first for name in re.findall(r"`(.+?)`", cell)}
+    config, _ = read_configs([ROOT / each for each in configs])
+    assert names - {"claims", "tables.tex"} == set(config[key])
+
+
+def made():
+    """Returns the files of results/ that the lab makes, with the methods around the paper."""
+    config, where = read_configs([ROOT / "config/lab.yaml", ROOT / "config/methods/lab.yaml"])
+    grid = expand(config, where)
+    files = [*products.PAGES, "results/claims.md", products.EXTENSIONS_PAGE, *grid.jobs]
+    for name in config["analyses"]:
+        files += products.products(name).values()
+    for name in config["measurements"]:
+        files += [f"results/measurements/lab/{name}/{task}.json" for task in config["tasks"]]
+    return [*files, *grid.specs]
+
+
+def test_the_readme_of_the_results_names_only_files_that_are_made():
+    text = TEXTS["results/README.md"]
+    first = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")][2:]
+    files = "\n".join(path.removeprefix("results/") for path in made())
+    named = []
+    for cell in first:
+        for name in re.findall(r"`(.+?)`", cell):
+            stem = named[-1].rpartition(".")[0] if name.startswith(".") else ""
+            named.append(stem + name)
+    assert len(named) > 12
+    for name in named:
+        parts = map(re.escape, re.split("<.*?>", name))
+        assert re.search(f"^{'[^/]+'.join(parts)}$", files, re.MULTILINE), name
+    workflow = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for folder in re.findall(r"`(\w+/)`", text):
+        assert f"results/{folder}" in workflow or f"results/{folder[:-1]} " in workflow, folder
