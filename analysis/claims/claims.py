@@ -1,24 +1,23 @@
 """Claims: for every finding of the paper, whether it appears in what was measured here.
 
 The findings, the published numbers and the rules in words are in `analysis/published/claims.csv`;
-the rules themselves are in `analysis/claims/rules.py` and read the csv files of the other analyses. Except
-at paper scale they judge directions only.
+the rules themselves are in `analysis/claims/rules.py` and read the csv files of the other analyses.
+Except at paper scale they judge directions only.
 """
 
-import argparse
 import math
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pandas
 
 from analysis.claims.rules import RULES
-from analysis.common import effects, published, runs, style
+from analysis.common import effects, published
+from analysis.common.csv_file import write_csv
 from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
+from analysis.common.scales import Scale
 from vpbench.common.atomic_files import write_bytes
 from vpbench.common.errors import RecordError
-from vpbench.spec.scales import SCALES
 
 COLUMNS = (
     *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
@@ -39,6 +38,7 @@ NEEDED = {  # csv file -> the columns that rules read
     "deployability": ("role", "task", "condition", "accuracy", "low", "high"),
 }
 TABLES = {"table1": False, "table2": True, "table4": False, "table5": True}  # about shifts?
+SIZED = "paper"  # the scale whose training is the paper's, so that sizes must agree, too
 CELL = ("role", "method", "task", "selection_gap")  # the same of the tables
 MARKS = {
     APPEARS: "\N{HEAVY CHECK MARK}",
@@ -56,7 +56,7 @@ def read(folder, names=None):
 
     The tables are one, `tables`, where the average of the shifts is shift_average.
     """
-    found, cells = {}, []
+    frames, cells = {}, []
     for name, columns in (NEEDED | dict.fromkeys(TABLES, CELL)).items():
         path = Path(folder, f"{name}.csv")
         if not path.exists() or (names is not None and name not in names):
@@ -69,10 +69,10 @@ def read(folder, names=None):
             shift = {"task": {"average": "shift_average"}} if TABLES[name] else {}
             cells.append(frame.replace(shift))
         else:
-            found[name] = frame
+            frames[name] = frame
     if cells:
-        found["tables"] = pandas.concat(cells)
-    return found
+        frames["tables"] = pandas.concat(cells)
+    return frames
 
 
 def at_best_test(frames):
@@ -106,7 +106,7 @@ def judge(claim, frames, best_frame, scale):
     `best_frame` are the comparisons at the best test epoch, None without any.
     """
     row = {name: getattr(claim, name) for name in COLUMNS if hasattr(claim, name)}
-    row |= {"scale": scale, "best_test": math.nan}
+    row |= {"scale": scale.name, "best_test": math.nan}
     try:
         finding = apply(claim, frames.get(claim.source), scale)
     except NotRun as error:
@@ -116,7 +116,7 @@ def judge(claim, frames, best_frame, scale):
         with suppress(NotRun):
             best = apply(claim, best_frame, scale)
             row["best_test"] = best["measured"]
-    if scale == "paper" and not math.isnan(claim.tolerance):
+    if scale.name == SIZED and not math.isnan(claim.tolerance):
         if compared and not best:
             return row | not_run(claim, "the tables lack a selection_gap that its size needs")
         finding = with_size(finding, best, claim)
@@ -168,7 +168,7 @@ def markdown(frame, scale):
     """Returns the scorecard in Markdown, below how many claims have each verdict."""
     counts = frame.verdict.value_counts()
     total = ", ".join(f"{MARKS[name]} {name}: {counts.get(name, 0)}" for name in effects.VERDICTS)
-    lines = [f"{style.SCALES[scale]}. {total}.", ""]
+    lines = [f"{scale.title}. {total}.", ""]
     lines += ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     for row in frame.to_dict("records"):
         decimals = DECIMALS.get(row["unit"], 2)
@@ -187,23 +187,12 @@ def markdown(frame, scale):
     return "\n".join(lines) + "\n"
 
 
-def main(argv=None):
-    """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", default="results", help="folder with the csv files")
-    parser.add_argument("--names", nargs="*", metavar="NAME", help="csv files to read; else all")
-    parser.add_argument("--scale", required=True, choices=SCALES)
-    parser.add_argument("--out", required=True, type=Path, metavar="CSV")
-    arguments = parser.parse_args(argv)
+def write(results: Path, names: list[str] | None, scale: str, kind: str | None, out: Path) -> None:
+    """Writes the scorecard as csv to `out`, and beside it in Markdown.
 
-    def work():
-        frame = scorecard(arguments.results, arguments.scale, arguments.names)
-        runs.write_csv(frame, arguments.out)
-        text = markdown(frame, arguments.scale)
-        write_bytes(arguments.out.with_suffix(".md"), text.encode())
-
-    return runs.exit_code(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    It is about the csv files in the folder `results`, of the analyses `names` or of all.
+    """
+    at = Scale(scale, kind)
+    frame = scorecard(results, at, names)
+    write_csv(frame, out)
+    write_bytes(out.with_suffix(".md"), markdown(frame, at).encode())

@@ -25,7 +25,6 @@ from analysis.common.effects import (
     trend,
     verdict,
 )
-from vpbench.spec.scales import PAINTED
 
 VISION = ("instagram", "bit_m", "rn50")
 SHIFT_TABLES = (2, 5)
@@ -113,7 +112,7 @@ def correlation(frame, claim, scale, of, side):
 
 def side_of(scale):
     """Returns the side in pixels of the images at a scale."""
-    return TWIN_SIDE if scale in PAINTED else PAPER_SIDE
+    return TWIN_SIDE if scale.painted else PAPER_SIDE
 
 
 def default_padding(scale):

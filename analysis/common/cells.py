@@ -10,12 +10,11 @@ import pandas
 from scipy.special import stdtrit
 
 from analysis.common.origin import same_origin
+from analysis.common.scales import scale_in
 from vpbench.common.errors import RecordError
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES, ROLES
-from vpbench.spec.methods import METHODS, PAPER_METHODS
-from vpbench.spec.scales import OWN_DATASETS
-from vpbench.spec.settings import selection_rule
+from vpbench.spec.methods import METHODS, PAPER_METHODS, selection_rule
 from vpbench.spec.tasks import TASKS
 
 COLUMNS = (
@@ -59,16 +58,16 @@ def table(records, published, modality, shift, beats=()):
 
 def tasks_of(shift):
     """Returns the paper's datasets with (or without) a distribution shift, in Table 6's order."""
-    found = [task.published for task in TASKS.values() if task.published and task.shift == shift]
-    return list(dict.fromkeys(found))
+    names = [task.published for task in TASKS.values() if task.published and task.shift == shift]
+    return list(dict.fromkeys(names))
 
 
 def tasks_in(records, shift):
     """Returns the datasets an analysis is about: the paper's, or those of `records` that the user
     chose, at a scale where that is so."""
-    own = [one for one in records if one["spec"]["scale"] in OWN_DATASETS]
-    found = [dataset_of(one) for one in own if one["task"]["shift"] == shift]
-    return list(dict.fromkeys(found)) if own else tasks_of(shift)
+    chosen = [one for one in records if scale_in(one).chosen_datasets]
+    names = [dataset_of(one) for one in chosen if one["task"]["shift"] == shift]
+    return [name for name in dict.fromkeys(names) if name] if chosen else tasks_of(shift)
 
 
 def rows_of(modality):
@@ -79,12 +78,12 @@ def rows_of(modality):
 
 
 def dataset_of(record):
-    """Returns a record's dataset: the paper's name of it, its own where the user chose it.
+    """Returns a record's dataset: the paper's name of it, the task's where the user chose it.
 
     None of a toy dataset, which is in no table of the paper.
     """
-    own = record["spec"]["task"] if record["spec"]["scale"] in OWN_DATASETS else None
-    return record["task"]["published"] or own
+    chosen = record["spec"]["task"] if scale_in(record).chosen_datasets else None
+    return record["task"]["published"] or chosen
 
 
 def paper_cell(record):
@@ -101,11 +100,11 @@ def by_cell(records, cell_of=paper_cell):
         cell_name = " ".join(map(str, key))
         for other in group:
             seedless = {"seed": None}
-            found = difference(other["spec"] | seedless, record["spec"] | seedless)
-            if found:
+            differing = difference(other["spec"] | seedless, record["spec"] | seedless)
+            if differing:
                 raise RecordError(
-                    f"two kinds of records for {cell_name}: {found[0]} is {found[1]!r} and "
-                    f"{found[2]!r}; select one"
+                    f"two kinds of records for {cell_name}: {differing[0]} is {differing[1]!r} and "
+                    f"{differing[2]!r}; select one"
                 )
             if other["spec"]["seed"] == record["spec"]["seed"]:
                 raise RecordError(f"two records for {cell_name}, seed {other['spec']['seed']}")
@@ -164,6 +163,12 @@ def average(cells):
         "rule": "+".join(sorted({values["rule"] for values in cells})),
         "selection_gap": float(np.mean([values["selection_gap"] for values in cells])),
     }
+
+
+def median(values):
+    """Returns the median of the numbers that were measured, NaN of none."""
+    values = [value for value in values if value is not None]
+    return float(np.median(values)) if values else math.nan
 
 
 def wilson(percent, count):

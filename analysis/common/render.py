@@ -5,7 +5,7 @@ or empty where nothing was measured.
 """
 
 from analysis.common import style
-from analysis.common.runs import write_csv
+from analysis.common.csv_file import write_csv
 from vpbench.common import atomic_files
 
 MARK = "\N{BLACK UP-POINTING TRIANGLE}"
@@ -58,7 +58,7 @@ def one(number):
 
 def header(scale, where=""):
     """Returns the line that says at which scale the table was measured."""
-    return f"{style.SCALES[scale]}; the paper's numbers in parentheses{where}"
+    return f"{scale.title}; the paper's numbers in parentheses{where}"
 
 
 def markdown(heads, rows, header, legend=""):
@@ -113,9 +113,8 @@ def escape(text):
 
 
 def write(out, frame, heads, rows, header, legend=""):
-    """Returns the paths of a table as CSV, Markdown and LaTeX, which differ in their suffix."""
+    """Writes a table as CSV to `out`, and beside it as Markdown (.md) and LaTeX (.tex)."""
     write_csv(frame, out)
-    paths = out, out.with_suffix(".md"), out.with_suffix(".tex")
-    atomic_files.write_bytes(paths[1], markdown(heads, rows, header, legend).encode())
-    atomic_files.write_bytes(paths[2], latex(heads, rows, header, legend).encode())
-    return paths
+    for suffix, text in ((".md", markdown), (".tex", latex)):
+        document = text(heads, rows, header, legend)
+        atomic_files.write_bytes(out.with_suffix(suffix), document.encode())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from vpbench.common import atomic_files
 from vpbench.spec.backbones import BACKBONES, ROLES
-from vpbench.spec.methods import METHODS
-from vpbench.spec.scales import PAINTED
+from vpbench.spec.methods import COLOURS as KIND_COLOURS
+from vpbench.spec.methods import LEARNS, METHODS, Method
 
 TASKS = {  # column heads of the paper's tables
     "cifar100": "CIFAR100",
@@ -26,16 +26,10 @@ TASKS = {  # column heads of the paper's tables
     "average": "Average",
 }
 MODALITIES = {"vision_language": "Vision-language", "vision": "Vision"}
-SCALES = {
-    None: "No measurements",
-    "lab": "Lab scale: procedural twins, micro backbones",
-    "smoke": "Smoke scale: a check that everything runs; its numbers mean nothing",
-    "search": "Lab scale, search for recipes on validation splits",
-    "speedrun": "Lab scale, search for shorter trainings on validation splits",
-    "desk": "Desk scale: EfficientNet-Lite of ImageNet; in CLIP's place it has a sentence encoder",
-    "desk-speedrun": "Desk scale, search for shorter trainings on validation splits",
-    "paper": "Paper scale",
-    "paper-fast": "Paper scale in fewer steps: real datasets and models, shorter training",
+FULL_NAMES = {  # of methods in sentences and legends; any other goes by its short one
+    "visual_prompt": "Visual prompt",
+    "linear_probe": "Linear probe",
+    "fine_tune": "Fine-tuning",
 }
 COLOURS = {  # from seaborn's colour-blind palette; every method has its own hatch as well
     "visual_prompt": "#0173b2",
@@ -43,39 +37,59 @@ COLOURS = {  # from seaborn's colour-blind palette; every method has its own hat
     "fine_tune": "#d9d9d9",
 }
 HATCHES = {"visual_prompt": "", "linear_probe": "///", "fine_tune": "..."}
+UNKNOWN, GREY = "something else", "#949494"  # what a method learns that is not installed
+KINDS = {kind: KIND_COLOURS.get(kind, GREY) for kind in (*LEARNS, UNKNOWN)}  # learned -> colour
 WIDTH = 7.0  # inches, a page; text is set in its printed size
+
+
+def described(method):
+    """Returns the description of a method; one that is not installed goes by its name, grey."""
+    return METHODS.get(method) or Method("", method, {}, learns=UNKNOWN, colour=GREY)
+
+
+def short_name(method):
+    """Returns what a method is called in tables, e.g. VP."""
+    return described(method).display
 
 
 def method_name(method, role):
     """Returns the paper's name of a method, e.g. VP + TP for a visual prompt of CLIP."""
-    name = METHODS[method].display
+    name = short_name(method)
     return f"{name} + TP" if method == "visual_prompt" and role == "clip" else name
+
+
+def full_name(method):
+    """Returns what a method is called in a sentence or legend."""
+    return FULL_NAMES.get(method, short_name(method))
 
 
 def variant_name(method, variant):
     """Returns what a method is called where its variants stand side by side, e.g. VPT, deep."""
-    name = METHODS[method].display
+    name = short_name(method)
     return name if variant == "default" else f"{name}, {variant.replace('_', ' ')}"
 
 
 def role_name(role):
-    """Returns the paper's name of a model."""
-    return ROLES[role]
+    """Returns the paper's name of a model; a role that is not of the paper goes by itself."""
+    return ROLES.get(role, role)
 
 
 def backbone_name(backbone):
-    """Returns the paper's model that a backbone is or stands in for; of the desk its own name.
-
-    Those have the role of a model of the paper, but nobody would take them for it.
-    """
-    entry = BACKBONES[backbone]
-    return backbone if entry.module.startswith("vpbench.models.desk.") else role_name(entry.role)
+    """Returns the paper's model that a backbone is or stands in for, else the backbone's name."""
+    entry = BACKBONES.get(backbone)
+    return role_name(entry.role) if entry and entry.stand_in else backbone
 
 
 def task_name(task, scale):
     """Returns the name of a dataset as it was measured: where it was painted, that of its twin."""
-    twin = scale in PAINTED and task != "average"
+    twin = scale.painted and task != "average"
     return f"{TASKS.get(task, task)} twin" if twin else TASKS.get(task, task)
+
+
+def place(name, names):
+    """Returns where `name` stands among `names`, after all of them if it is none."""
+    order = list(names)
+    return order.index(name) if name in order else len(order)
 
 
 def signed(number):
@@ -84,7 +98,7 @@ def signed(number):
 
 
 def set_theme():
-    """Returns None; from here on figures have this project's theme and embed their fonts."""
+    """Sets this project's theme for all figures from here on; they embed their fonts."""
     import matplotlib
     import seaborn  # here, because tables need the names above and no second of seaborn's import
 
@@ -96,7 +110,7 @@ def set_theme():
 
 
 def save(figure, folder, name):
-    """Returns the paths of `figure` as a PDF and as a PNG of 300 dots per inch."""
+    """Writes `figure` into a folder, as a PDF and as a PNG of 300 dots per inch."""
     from matplotlib import pyplot
 
     pdf, png = Path(folder, f"{name}.pdf"), Path(folder, f"{name}.png")
@@ -104,4 +118,3 @@ def save(figure, folder, name):
     atomic_files.write_with(pdf, lambda file: figure.savefig(file, format="pdf", metadata=same))
     atomic_files.write_with(png, lambda file: figure.savefig(file, format="png", dpi=300))
     pyplot.close(figure)
-    return pdf, png

@@ -1,22 +1,25 @@
 """Figure 9: visual prompt, linear probe and fine-tuning by architecture, on CIFAR100."""
 
-import sys
 import textwrap
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, gaps, runs, style, variants
+from analysis.common import cells, gaps, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
+from analysis.common.scales import scale_of
 from vpbench.spec.backbones import ROLES
-from vpbench.spec.methods import METHODS
 
-SHOWN = {  # method -> name, colour, marker
-    "visual_prompt": ("Visual prompt", "#0173b2", "o"),
-    "linear_probe": ("Linear probe", "#de8f05", "s"),
-    "fine_tune": ("Fine-tuning", "#595959", "^"),
+SHOWN = {  # method -> colour, marker
+    "visual_prompt": ("#0173b2", "o"),
+    "linear_probe": ("#de8f05", "s"),
+    "fine_tune": ("#595959", "^"),
 }
 FAMILIES = {"clip": ("#0173b2", "o"), "instagram": ("#de8f05", "s")}
 FAMILIES |= {"bit_m": ("#029e73", "^"), "rn50": ("#cc78bc", "D")}
+OTHER_FAMILY = (style.GREY, "P")
 COLUMNS = ("backbone", "role", "architecture", "parameters", "method")
 COLUMNS += ("measured", "spread", "low", "high", "seeds")
 
@@ -47,7 +50,7 @@ def accuracies(records):
 
 def order(row):
     """Returns the place of a row: model of the paper, parameters, backbone, method."""
-    places = list(ROLES).index(row["role"]), row["parameters"], row["backbone"]
+    places = style.place(row["role"], ROLES), row["parameters"], row["backbone"]
     return *places, list(SHOWN).index(row["method"])
 
 
@@ -56,7 +59,7 @@ def gaps_of(frame):
     if frame.empty:
         return ["visual prompt, linear probe and fine-tuning, on every backbone"]
     return [
-        f"{METHODS[method].display} of {backbone}"
+        f"{style.short_name(method)} of {backbone}"
         for backbone in frame.backbone.unique()
         for method in SHOWN
         if not ((frame.backbone == backbone) & (frame.method == method)).any()
@@ -72,13 +75,13 @@ def millions(parameters):
 def draw_methods(axes, frame):
     """Returns `axes` with a row per architecture and a marker per method."""
     backbones = list(frame.backbone.unique())
-    for number, (method, (name, colour, marker)) in enumerate(SHOWN.items()):
+    for number, (method, (colour, marker)) in enumerate(SHOWN.items()):
         rows = frame[frame.method == method]
         places = [backbones.index(backbone) + 0.2 * (number - 1) for backbone in rows.backbone]
         axes.errorbar(
             rows.measured, places,
             xerr=[rows.measured - rows.low, rows.high - rows.measured], fmt=marker, color=colour,
-            markersize=6, lw=1, capsize=2, label=name,
+            markersize=6, lw=1, capsize=2, label=style.full_name(method),
         )  # fmt: skip
     facts = frame.drop_duplicates("backbone")
     labels = [
@@ -106,7 +109,7 @@ def draw_sizes(axes, frame):
     rows = frame[frame.method == "visual_prompt"]
     transformer = rows.architecture.str.startswith("ViT")
     for (role, is_transformer), family in rows.groupby([rows.role, transformer], sort=False):
-        colour, marker = FAMILIES[role]
+        colour, marker = FAMILIES.get(role, OTHER_FAMILY)
         mixed = transformer[rows.role == role].nunique() > 1  # CLIP: the paper compares the two
         kind = (" ViT" if is_transformer else " ResNet") if mixed else ""
         axes.errorbar(
@@ -138,7 +141,7 @@ def draw(frame, scale, task, missing):
     figure = plt.figure(figsize=(style.WIDTH, max(3.4, 1.2 + 0.5 * count)), layout="constrained")
     noun = "architecture" if count == 1 else "architectures"
     title = f"{count} {noun} on {style.task_name(task, scale)}"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -156,19 +159,10 @@ def draw(frame, scale, task, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = accuracies(records)
-    runs.write_csv(frame, out)
+    write_csv(frame, out)
     task = records[0]["task"]["published"] if records else "cifar100"
-    figure = draw(frame, runs.scale_of(records), task, gaps.warn(gaps_of(frame)))
-    return style.save(figure, figures, "ablation_architecture")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    figure = draw(frame, scale_of(records), task, gaps.warn(gaps_of(frame)))
+    style.save(figure, figures, "ablation_architecture")

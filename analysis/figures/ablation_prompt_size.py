@@ -1,11 +1,14 @@
 """Figure 6: accuracy of a visual prompt by template and size, on EuroSAT with CLIP."""
 
 import math
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, gaps, runs, style, variants
+from analysis.common import cells, gaps, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 
 TEMPLATES = {  # template -> name, colour, marker, line
     "padding": ("Padding", "#0173b2", "o", "-"),
@@ -190,7 +193,7 @@ def draw(frame, scale, task, missing):
     style.set_theme()
     title = f"CLIP on {style.task_name(task, scale)}: template and size of the visual prompt"
     figure = plt.figure(figsize=(style.WIDTH, 5.6), layout="constrained")
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -213,19 +216,10 @@ def draw(frame, scale, task, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame, missing = accuracies(records), gaps.warn(gaps_of(records))
-    runs.write_csv(frame, out)
+    write_csv(frame, out)
     task = records[0]["task"]["published"] if records else "eurosat"
-    figure = draw(frame, runs.scale_of(records), task, missing)
-    return style.save(figure, figures, "ablation_prompt_size")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    figure = draw(frame, scale_of(records), task, missing)
+    style.save(figure, figures, "ablation_prompt_size")

@@ -1,12 +1,15 @@
 """Budget: accuracy of every method against its compute and the number of its parameters."""
 
 import math
-import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 
-from analysis.common import gaps, runs, style
+from analysis.common import gaps, method_accuracies, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from analysis.figures import methods
 
 COSTS = {  # column -> name of the axis
@@ -15,19 +18,19 @@ COSTS = {  # column -> name of the axis
     "trained_parameters": "Trained parameters",
 }
 COLUMNS = (
-    *("backbone", *methods.ENTRANT, "device", "accuracy", "low", "high", "seeds"),
-    *(*methods.COSTS, *(f"front_{cost}" for cost in COSTS)),
+    *("backbone", *method_accuracies.ENTRANT, "device", "accuracy", "low", "high", "seeds"),
+    *(*method_accuracies.COSTS, *(f"front_{cost}" for cost in COSTS)),
 )
 
 
 def budgets(records):
     """Returns one row per backbone, method and variant: the columns COLUMNS.
 
-    Accuracy (%) and costs are those of `methods` over the datasets without a shift, empty unless
-    all of them were run. front_... says whether no other method of the same backbone and device is
-    at least as accurate for less, or more accurate for as much.
+    Accuracy (%) and costs are those of `method_accuracies` over the datasets without a shift, empty
+    unless all of them were run. front_... says whether no other method of the same backbone and
+    device is at least as accurate for less, or more accurate for as much.
     """
-    frame = methods.accuracies(records)
+    frame = method_accuracies.accuracies(records)
     frame = frame[frame.task == "average"].rename(columns={"measured": "accuracy"})
     frame = frame.assign(**{f"front_{cost}": False for cost in COSTS}).reset_index(drop=True)
     for _, rows in frame.groupby(["backbone", "device"], sort=False):
@@ -64,11 +67,11 @@ def ticks(low, high):
 def draw_panel(axes, frame, cost):
     """Returns `axes` with a point per method, variants hollow, and a line along the front."""
     for row in frame[frame[cost].notna()].itertuples():
-        _, marker = methods.LOOKS.get(row.method, methods.OTHER_LOOK)
         axes.errorbar(
             getattr(row, cost), row.accuracy,
-            [[row.accuracy - row.low], [row.high - row.accuracy]], fmt=marker,
-            color=methods.KINDS[methods.kind_of(row)], markersize=5, elinewidth=0.7, mew=0.9,
+            [[row.accuracy - row.low], [row.high - row.accuracy]],
+            fmt=style.described(row.method).marker,
+            color=style.KINDS[methods.kind_of(row)], markersize=5, elinewidth=0.7, mew=0.9,
             fillstyle="full" if row.variant == "default" else "none",
         )  # fmt: skip
     best = front_of(frame, cost)
@@ -96,8 +99,8 @@ def legend(frame):
 
     handles = {}
     for method in frame.method.unique():
-        kind, marker = methods.LOOKS.get(method, methods.OTHER_LOOK)
-        look = {"color": methods.KINDS[kind], "marker": marker, "linestyle": "none"}
+        entry = style.described(method)
+        look = {"color": style.KINDS[entry.learns], "marker": entry.marker, "linestyle": "none"}
         handles[style.variant_name(method, "default")] = Line2D([], [], markersize=5, **look)
     if (frame.variant != "default").any():
         look = {"color": "black", "marker": "o", "mfc": "none", "linestyle": "none"}
@@ -118,7 +121,7 @@ def draw(frame, scale, missing):
     height = max(3, 1.4 + 0.12 * len(missing) + 2.1 * len(groups))
     figure = plt.figure(figsize=(style.WIDTH, height), layout="constrained")
     title = "Accuracy against compute and parameters; seconds are those of this machine"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if not groups:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -140,14 +143,6 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
-    frame = budgets(records)
-    missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "budget")
-
-
 def gaps_of(frame):
     """Returns which methods lack the average, in words."""
     if frame.empty:
@@ -160,10 +155,9 @@ def gaps_of(frame):
     ]
 
 
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
+    frame = budgets(records)
+    missing = gaps.warn(gaps_of(frame))
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "budget")

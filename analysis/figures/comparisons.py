@@ -1,12 +1,15 @@
 """Comparisons: visual prompt against each other method on the same test images, with intervals."""
 
 import math
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, gaps, paired, published, runs, style
-from vpbench.spec.methods import METHODS
+from analysis.common import cells, gaps, paired, published, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
+from vpbench.spec.backbones import ROLES
 
 COLUMNS = (
     *("role", "task", "method", "rival", "difference", "low", "high", "p_value", "seeds"),
@@ -82,7 +85,7 @@ def gaps_of(frame):
     tasks = frame[~frame.task.isin(AVERAGES.values())]
     groups = tasks.groupby(["role", "rival"], sort=False)
     for (role, rival), rows in groups:
-        name = f"{style.role_name(role)} VP and {METHODS[rival].display}"
+        name = f"{style.role_name(role)} VP and {style.short_name(rival)}"
         empty = rows[rows.difference.isna()].task
         where = "any dataset" if len(empty) == len(rows) else ", ".join(empty)
         lacking.setdefault(where, []).append(name)
@@ -101,7 +104,7 @@ def draw_panel(axes, frame, offset, ticks):
     axes.errorbar(
         frame.difference, y, xerr=[frame.difference - frame.low, frame.high - frame.difference],
         fmt=marker, color=colour, markersize=4, elinewidth=1, capsize=1.5,
-        label=f"VP \N{MINUS SIGN} {METHODS[rival].display}",
+        label=f"VP \N{MINUS SIGN} {style.short_name(rival)}",
     )  # fmt: skip
     axes.plot(frame.published, y, marker, markersize=4.5, mfc="none", mec=colour, mew=0.8)
     return axes
@@ -133,7 +136,7 @@ def draw(frame, scale, missing):
     style.set_theme()
     figure = plt.figure(figsize=(style.WIDTH, 7.6), layout="constrained")
     title = "Visual prompt against other methods, on the same test images"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.difference.isna().all():
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -143,8 +146,8 @@ def draw(frame, scale, missing):
     vision = below.subplots(1, 3, sharex=True, sharey=True)
     for axes, rival in zip(clip, RIVALS):
         draw_panel(axes, frame[(frame.role == "clip") & (frame.rival == rival)], 0, ticks)
-        axes.set_title(f"CLIP: VP \N{MINUS SIGN} {METHODS[rival].display}")
-    roles = [role for role in style.ROLES if role in set(frame.role) - {"clip"}]
+        axes.set_title(f"CLIP: VP \N{MINUS SIGN} {style.short_name(rival)}")
+    roles = [role for role in ROLES if role in set(frame.role) - {"clip"}]
     for axes, role in zip(vision, roles):
         for offset, rival in ((-0.2, "linear_probe"), (0.2, "fine_tune")):
             draw_panel(axes, frame[(frame.role == role) & (frame.rival == rival)], offset, ticks)
@@ -164,18 +167,9 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = comparisons(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "comparisons")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "comparisons")

@@ -1,29 +1,26 @@
 """Cost: seconds, throughput, parameters and memory of each method, and accuracy against them."""
 
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, runs, style
+from analysis.common import cells, gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 from vpbench.spec.backbones import ROLES
 from vpbench.spec.methods import METHODS
-from vpbench.spec.scales import OWN_DATASETS
 
 COLUMNS = (
     *("role", "backbone", "method", "device", "seconds", "images_per_second"),
     *("trained_parameters", "parameters", "peak_memory_mb", "accuracy", "low", "high", "tasks"),
 )
 MEASURED = ("seconds", "images_per_second", "peak_memory_mb")
-LOOKS = {  # method -> colour, fill
-    "text_prompt": ("#000000", "left"),
-    "visual_prompt": ("#0173b2", "full"),
-    "linear_probe": ("#de8f05", "bottom"),
-    "fine_tune": ("#595959", "none"),
-}
 MARKERS = {"clip": "o", "instagram": "s", "bit_m": "^", "rn50": "D"}
+OTHER_MARKER = "P"  # of a model that is not the paper's
 AXES = {  # column -> name of the axis
     "seconds": "Seconds of training and evaluation",
     "trained_parameters": "Trained parameters",
@@ -44,8 +41,10 @@ def costs(records):
         own = [record for group in tasks.values() for record in group]
         found = [cells.cell(group) for group in tasks.values()]
         weights = [1 / len(found)] * len(found)
-        values = {name: median([one["measured"].get(name) for one in own]) for name in MEASURED}
-        values["trained_parameters"] = median([one["trained_parameters"] for one in own])
+        values = {
+            name: cells.median([one["measured"].get(name) for one in own]) for name in MEASURED
+        }
+        values["trained_parameters"] = cells.median([one["trained_parameters"] for one in own])
         values["parameters"] = own[0]["backbone"]["parameters"]
         values["accuracy"] = float(np.mean([value["measured"] for value in found]))
         values["low"], values["high"] = cells.combined(found, weights)
@@ -56,7 +55,7 @@ def costs(records):
 def place(key):
     """Returns the place of (role, backbone, method, device) in the table."""
     role, backbone, method, device = key
-    return device, list(ROLES).index(role), backbone, list(METHODS).index(method)
+    return device, style.place(role, ROLES), backbone, style.place(method, METHODS), method
 
 
 def grouped(records):
@@ -77,23 +76,17 @@ def grouped(records):
     return groups
 
 
-def median(values):
-    """Returns the median of the numbers that were measured, NaN of none."""
-    values = [value for value in values if value is not None]
-    return float(np.median(values)) if values else float("nan")
-
-
 def gaps_of(frame, scale=None):
     """Returns what was not run, in words, and which rows are about fewer datasets than others.
 
     Where the user chose the datasets none of the paper's lacks.
     """
-    if scale in OWN_DATASETS and len(frame):
+    if scale.chosen_datasets and len(frame):
         return []
     expected = [row for name in ("vision_language", "vision") for row in cells.rows_of(name)]
     found = set(zip(frame.role, frame.method))
     absent = [
-        f"{style.role_name(role)} {METHODS[method].display}"
+        f"{style.role_name(role)} {style.short_name(method)}"
         for role, method in expected
         if (role, method) not in found
     ]
@@ -101,7 +94,7 @@ def gaps_of(frame, scale=None):
     most = len(cells.tasks_of(shift=False))
     fewer = {}
     for row in frame[frame.tasks < most].itertuples():
-        name = f"{style.role_name(row.role)} {METHODS[row.method].display}"
+        name = f"{style.role_name(row.role)} {style.short_name(row.method)}"
         fewer.setdefault(most - row.tasks, []).append(name)
     missing += [
         f"{count} of {most} datasets of {', '.join(names)}" for count, names in fewer.items()
@@ -114,11 +107,12 @@ def draw_panel(axes, frame, column):
     from matplotlib.ticker import LogLocator, NullLocator
 
     for row in frame.itertuples():
-        colour, fill = LOOKS[row.method]
+        entry = style.described(row.method)
         axes.errorbar(
             getattr(row, column), row.accuracy,
-            [[row.accuracy - row.low], [row.high - row.accuracy]], fmt=MARKERS[row.role],
-            color=colour, fillstyle=fill, markersize=6, elinewidth=0.8,
+            [[row.accuracy - row.low], [row.high - row.accuracy]],
+            fmt=MARKERS.get(row.role, OTHER_MARKER),
+            color=entry.shown_colour, fillstyle=entry.fill, markersize=6, elinewidth=0.8,
         )  # fmt: skip
     if column == "seconds":
         axes.set_xscale("log")
@@ -141,11 +135,11 @@ def legend(frame):
 
     handles = {}
     for method in frame.method.unique():
-        colour, fill = LOOKS[method]
-        look = {"color": colour, "fillstyle": fill, "marker": "o", "linestyle": "none"}
-        handles[METHODS[method].display] = Line2D([], [], **look)
+        entry = style.described(method)
+        look = {"color": entry.shown_colour, "fillstyle": entry.fill}
+        handles[entry.display] = Line2D([], [], marker="o", linestyle="none", **look)
     for role, names in frame.groupby("role", sort=False).backbone.unique().items():
-        look = {"color": "black", "fillstyle": "none", "marker": MARKERS[role]}
+        look = {"color": "black", "fillstyle": "none", "marker": MARKERS.get(role, OTHER_MARKER)}
         called = ", ".join(dict.fromkeys(map(style.backbone_name, names)))
         handles[called] = Line2D([], [], linestyle="none", **look)
     return list(handles.values()), list(handles)
@@ -159,7 +153,7 @@ def draw(frame, scale, missing):
     devices = list(frame.device.unique()) or [None]
     figure = plt.figure(figsize=(style.WIDTH, 1.2 + 2.4 * len(devices)), layout="constrained")
     title = "Accuracy against cost on this machine; other machines need other times"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -177,19 +171,10 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = costs(records)
-    scale = runs.scale_of(records)
+    scale = scale_of(records)
     missing = gaps.warn(gaps_of(frame, scale))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, scale, missing), figures, "cost")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale, missing), figures, "cost")

@@ -2,13 +2,15 @@
 
 import math
 import re
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, runs, style, variants
-from analysis.figures.methods import KINDS, LOOKS
+from analysis.common import cells, gaps, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from vpbench.spec.methods import METHODS
 
 COLUMNS = (
@@ -79,7 +81,7 @@ def points(groups):
 def place(line):
     """Returns the place of a (method, variant) in table and figure."""
     method, variant = line
-    return list(METHODS).index(method), variant != "default", variant
+    return style.place(method, METHODS), variant != "default", variant
 
 
 def values_of(records):
@@ -110,13 +112,13 @@ def gaps_of(frame):
 
 def kinds_of(frame):
     """Returns what is learned -> (method, variant) -> its colour, line and marker."""
-    found = {}
+    kinds = {}
     for method, variant in frame[["method", "variant"]].drop_duplicates().itertuples(index=False):
         if method != UNTRAINED:
-            kind, marker = LOOKS.get(method, ("Something else", "P"))
-            own = found.setdefault(kind, {})
-            own[method, variant] = (*LINES[len(own) % len(LINES)], marker)
-    return {kind: found[kind] for kind in KINDS if kind in found}
+            entry = style.described(method)
+            lines = kinds.setdefault(entry.learns, {})
+            lines[method, variant] = (*LINES[len(lines) % len(LINES)], entry.marker)
+    return {kind: kinds[kind] for kind in style.KINDS if kind in kinds}
 
 
 def octaves(frame):
@@ -175,7 +177,7 @@ def draw(frame, scale, missing):
     tasks, columns = list(frame.task.unique()), kinds_of(frame)
     figure = plt.figure(figsize=(style.WIDTH, 2.3 + 1.6 * len(tasks)), layout="constrained")
     title = "Accuracy by the number of training images of each class"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if not columns:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -186,7 +188,7 @@ def draw(frame, scale, missing):
             draw_panel(axes, frame[frame.task == task], looks, places)
         row[0].set_ylabel(f"{style.task_name(task, scale)}\nTest accuracy (%)")
     for axes, kind in zip(panels[0], columns):
-        axes.set_title(f"Learns: {kind.lower()}")
+        axes.set_title(f"Learns: {kind}")
     for axes in panels[-1]:
         axes.set_xlabel("Images of each class")
         axes.legend(
@@ -197,18 +199,9 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = accuracies(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "data_fraction")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "data_fraction")

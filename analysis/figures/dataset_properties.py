@@ -4,15 +4,17 @@ Rows are datasets, then statistics over the 12 without a distribution shift (tas
 """
 
 import math
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, correlation, gaps, published, runs, style
+from analysis.common import cells, correlation, gaps, published, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records.schema import difference
-from vpbench.spec.scales import OWN_DATASETS
 
 GAIN = ("task", "shift", "gain", "gain_low", "gain_high", "text_prompt", "published")
 STATISTIC = ("statistic", "value", "low", "high", "p_value", "count")
@@ -110,7 +112,7 @@ def gaps_of(frame, columns, scale):
     if not columns:
         return ["the measurement dataset_properties"]
     tasks = [*cells.tasks_of(False), *cells.tasks_of(True)]
-    tasks = list(frame.task) if scale in OWN_DATASETS else tasks
+    tasks = list(frame.task) if scale.chosen_datasets else tasks
     missing = []
     for what, column in (("gain", "gain"), ("distance and diversity", columns["frechet"])):
         there = set(frame.dropna(subset=[column]).task)
@@ -218,8 +220,8 @@ def draw(frame, summary, columns, scale, missing):
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    question = "CLIP: on" if scale not in OWN_DATASETS else "On"
-    title = f"{question} which datasets does a visual prompt help?\n{style.SCALES[scale]}"
+    question = "On" if scale.chosen_datasets else "CLIP: on"
+    title = f"{question} which datasets does a visual prompt help?\n{scale.title}"
     frame = frame.dropna(subset=["gain", *columns.values()])
     if not columns or frame.empty:
         figure, axes = plt.subplots(figsize=(style.WIDTH, 2.2), layout="constrained")
@@ -267,21 +269,12 @@ def keys(frame, scale):
     ]
 
 
-def write_figure(records, measurements, out, figures):
-    """Returns the paths of the figure's files."""
-    columns, scale = columns_of(measurements), runs.scale_of([*records, *measurements])
+def write(records: list[Record], measurements: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
+    columns, scale = columns_of(measurements), scale_of([*records, *measurements])
     frame = properties(records, measurements)
     summary = statistics(frame, columns)
     missing = gaps.warn(gaps_of(frame, columns, scale))
     tidy = pandas.concat([part.astype(object) for part in (frame, summary)]).convert_dtypes()
-    runs.write_csv(tidy.reindex(columns=[*frame.columns, *STATISTIC]), out)
-    return style.save(draw(frame, summary, columns, scale, missing), figures, "dataset_properties")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True, measurements=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(tidy.reindex(columns=[*frame.columns, *STATISTIC]), out)
+    style.save(draw(frame, summary, columns, scale, missing), figures, "dataset_properties")

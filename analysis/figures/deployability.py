@@ -1,16 +1,18 @@
 """Deployability: accuracy left once a prompted image is a picture that can be sent to an API."""
 
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, gaps, paired, runs, style
+from analysis.common import cells, gaps, paired, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
 from analysis.common.paired import difference
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES, ROLES
-from vpbench.spec.scales import OWN_DATASETS
 
 COLUMNS = (
     *("role", "backbone", "task", "condition", "quality", "accuracy", "low", "high", "images"),
@@ -101,7 +103,7 @@ def lacking(done, scale=None):
 
     `done` holds pairs (role, dataset). Where the user chose the datasets none of the paper's lacks.
     """
-    if scale in OWN_DATASETS and done:
+    if scale.chosen_datasets and done:
         return []
     wanted = (*cells.tasks_of(shift=False), *cells.tasks_of(shift=True))
     missing = {}
@@ -183,7 +185,7 @@ def draw(frame, scale, missing):
     figure = plt.figure(figsize=(style.WIDTH, 6.0), layout="constrained")
     figure.suptitle(
         "Accuracy (%) when the prompted image is sent as a picture, the prompt not added again\n"
-        f"{style.SCALES[scale]}",
+        f"{scale.title}",
         fontsize=9.5,
     )
     if frame.empty:
@@ -215,21 +217,12 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, measurements, out, figures):
-    """Returns the paths of the figure's files; all it shows was measured beside the runs."""
+def write(records: list[Record], measurements: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
     same_origin(records)  # the runs whose prompts were measured
-    scale = runs.scale_of(own or records)
+    scale = scale_of(own or records)
     frame, missing = accuracies(own), gaps.warn(lacking(measured(own), scale))
-    runs.write_csv(frame, out)
+    write_csv(frame, out)
     figure = draw(frame, scale, missing)
-    return style.save(figure, figures, "deployability")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True, measurements=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    style.save(figure, figures, "deployability")

@@ -1,17 +1,16 @@
 """Figure 3: mean accuracy over 12 datasets per model, measured next to the paper's."""
 
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, published, runs, style
+from analysis.common import cells, published, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from vpbench.spec.backbones import ROLES
 
-METHODS = {
-    "visual_prompt": "Visual prompt",
-    "linear_probe": "Linear probe",
-    "fine_tune": "Fine-tuning",
-}
+METHODS = ("visual_prompt", "linear_probe", "fine_tune")
 BAR = 0.27
 
 
@@ -27,7 +26,7 @@ def averages(records):
 
 def draw_bars(axes, frame, column, intervals):
     """Returns `axes` with three bars per model, each with its value above it."""
-    for offset, (method, name) in enumerate(METHODS.items()):
+    for offset, method in enumerate(METHODS):
         rows = frame[frame.method == method].set_index("role").loc[list(ROLES)]
         for position, row in enumerate(rows.itertuples()):
             x, value = position + (offset - 1) * BAR, getattr(row, column)
@@ -39,7 +38,7 @@ def draw_bars(axes, frame, column, intervals):
                 hatch=style.HATCHES[method],
                 edgecolor="black",
                 linewidth=0.6,
-                label=name if position == 0 else None,
+                label=style.full_name(method) if position == 0 else None,
             )
             top = value
             if value != value:
@@ -72,7 +71,7 @@ def draw(frame, scale):
         ours.axhline(chance, label="Chance, as measured", **line)
     ours.set(title="Measured", ylabel="Mean accuracy over 12 datasets (%)", ylim=(0, 105))
     theirs.set(title="Paper")
-    figure.suptitle(f"Prompting vision models and CLIP\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"Prompting vision models and CLIP\n{scale.title}", fontsize=9.5)
     handles, names = ours.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     for axes in (ours, theirs):
@@ -80,17 +79,8 @@ def draw(frame, scale):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = averages(records)
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records)), figures, "figure3")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records)), figures, "figure3")

@@ -1,10 +1,13 @@
 """Figure 4: accuracy gained by a visual prompt over the text prompt, measured and the paper's."""
 
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, published, runs, style
+from analysis.common import cells, published, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 
 BAR = 0.38
 SIDES = {  # column -> name, offset, colour and hatch of its bars
@@ -75,23 +78,14 @@ def draw(frame, scale):
     axes.margins(x=0.12, y=0.02)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Gain in accuracy from a visual prompt over text prompt only (points)")
-    figure.suptitle(f"CLIP: visual prompt against text prompt\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"CLIP: visual prompt against text prompt\n{scale.title}", fontsize=9.5)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = gains(records)
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records)), figures, "figure4")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records)), figures, "figure4")

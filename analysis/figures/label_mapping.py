@@ -1,13 +1,16 @@
 """Section 6.3: cats and dogs with source classes that fit, are swapped, or are arbitrary."""
 
 import math
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, published, runs, style, variants
+from analysis.common import cells, gaps, paired, published, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
+from analysis.common.scales import scale_of
 
 COLUMNS = (
     *("variant", "source_classes", "measured", "spread", "low", "high", "seeds", "difference"),
@@ -73,7 +76,7 @@ def draw(frame, found, scale, missing):
     style.set_theme()
     figure = plt.figure(figsize=(0.75 * style.WIDTH, 4), layout="constrained")
     if frame.empty:
-        figure.suptitle(f"Output transformation\n{style.SCALES[scale]}", fontsize=9.5)
+        figure.suptitle(f"Output transformation\n{scale.title}", fontsize=9.5)
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
     axes = figure.subplots()
@@ -117,7 +120,7 @@ def draw(frame, found, scale, missing):
     axes.spines[["top", "right"]].set_visible(False)
     first = next(iter(found.values()))[0]
     what = f"{style.role_name(first['backbone']['role'])}, {first['task']['display']}"
-    figure.suptitle(f"{what}: source class of each class\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{what}: source class of each class\n{scale.title}", fontsize=9.5)
     figure.legend(
         loc="outside lower center", ncols=4, frameon=False, title=gaps.note(missing),
         title_fontsize=7,
@@ -141,18 +144,9 @@ def name_of(variant, group):
     return "\n".join([variant, *(pairs or [FIRST])])
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame, missing = accuracies(records), gaps.warn(gaps_of(records))
-    runs.write_csv(frame, out)
-    figure = draw(frame, mappings(records), runs.scale_of(records), missing)
-    return style.save(figure, figures, "label_mapping")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    figure = draw(frame, mappings(records), scale_of(records), missing)
+    style.save(figure, figures, "label_mapping")

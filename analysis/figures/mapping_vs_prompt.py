@@ -1,12 +1,15 @@
 """Mapping or prompt: how much of a visual prompt for a vision model is its label map alone."""
 
 import math
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, runs, style, variants
+from analysis.common import cells, gaps, paired, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from vpbench.spec.backbones import BACKBONES
 
 PROMPTS = {  # prompt -> name, colour, marker
@@ -53,7 +56,7 @@ def accuracies(records):
     names = {record["spec"]["backbone"] for record in records}
     rows = [
         row
-        for backbone in sorted(names, key=list(BACKBONES).index)
+        for backbone in sorted(names, key=lambda name: style.place(name, BACKBONES))
         for row in rows_of([one for one in records if one["spec"]["backbone"] == backbone])
     ]
     frame = pandas.DataFrame(rows, columns=list(COLUMNS))
@@ -256,7 +259,7 @@ def draw(frame, scale, missing):
     count = frame[frame.task != "average"].task.nunique()
     mean = f", mean over {count} datasets" if count else ""
     title = f"Vision models: label map and prompt{mean}"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if means.measured.isna().all():
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -281,18 +284,9 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = accuracies(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "mapping_vs_prompt")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "mapping_vs_prompt")

@@ -1,12 +1,15 @@
 """Figure 10: the learned prompts of every dataset and model, and pictures with them."""
 
-import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import gaps, runs, style
+from analysis.common import gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from analysis.figures.deployability import lacking
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
@@ -109,7 +112,7 @@ def draw(found, scale, missing):
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    title = f"Learned visual prompts\n{style.SCALES[scale]}"
+    title = f"Learned visual prompts\n{scale.title}"
     if not found:
         figure = plt.figure(figsize=(style.WIDTH, 3), layout="constrained")
         figure.suptitle(title, fontsize=9.5)
@@ -185,20 +188,11 @@ def tile(axes, picture, left, top, side):
     return axes.imshow(picture, extent=edges, interpolation="nearest")
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     found = shown(records)
     done = {(record["backbone"]["role"], record["task"]["published"]) for record in found.values()}
-    scale = runs.scale_of(records)
+    scale = scale_of(records)
     missing = gaps.warn(lacking(done, scale))
-    runs.write_csv(prompts(found), out)
-    return style.save(draw(found, scale, missing), figures, "prompt_gallery")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(prompts(found), out)
+    style.save(draw(found, scale, missing), figures, "prompt_gallery")

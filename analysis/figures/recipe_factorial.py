@@ -1,255 +1,24 @@
 """Recipe factorial: which of the silent choices of two recipes, the official one and EVP's, counts.
 
-Every choice is a factor of two levels, and every combination of them a cell that is trained on
-every dataset. The effect of a factor is the mean accuracy at EVP's level minus that at the
-official one, over all levels of the others; the interaction of two factors is half of what the
-effect of the one changes with the other. A factor that was run at one level only is left out.
+The effects are those of `analysis.common.factorial`.
 """
 
 import math
-import sys
-from itertools import combinations, product
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, style, variants
-from analysis.common.origin import same_origin
-from analysis.common.runs import run, scale_of, write_csv
-from vpbench.common.errors import RecordError
+from analysis.common import cells, factorial, gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.factorial import FACTORS, change
+from analysis.common.scales import scale_of
 
-FACTORS = {  # setting -> name, and the levels that are not the official recipe's
-    "prompt_space": ("Placement", ("pixel",)),
-    "init": ("Start", ("zeros",)),
-    "warm_up": ("Warm-up", (0,)),
-    "augmentation": ("Input diversity", ("flip", "flip_crop", "resized_crop")),
-    "momentum": ("Momentum", (0,)),
-    "gradient": ("Gradient", ("unit", "unit_image")),
-}
-STEPS = "warm_up_steps"  # of a warm-up, which count instead of its share where they are given
-FREE = (*FACTORS, STEPS, "lr")  # what may differ between runs
-OFFICIAL, NEAR_OFFICIAL, NEAR_EVP = "official", "nearest to official", "nearest to EVP"
-COLUMNS = (
-    *("task", "kind", "factor", "other", "levels", "measured", "low", "high", "pairs", "share"),
-    *("recipe", "lr", "validation", "seeds"),
-)
-COUNTS = ("pairs", "seeds")
-LEAST = 1e-9  # points squared: no variance at all
+COLUMNS = factorial.COLUMNS
 SHOWN = 4  # interactions in the figure
 LOOKS = (("#0173b2", "o", "-"), ("#de8f05", "s", "--"))  # of two levels, the official one first
 MARKERS = "sD^vPX*<>"  # of datasets
-
-
-class Factorial(NamedTuple):
-    """All cells of a design: a cell is a level of each factor, in the order of FACTORS."""
-
-    levels: dict[str, list]  # factor -> its levels, the official recipe's first
-    varied: list[str]  # the factors that have two
-    runs: dict[str, dict]  # dataset -> cell -> its runs, one per seed, at the rate of the cell
-    values: np.ndarray  # test accuracies (%) [2, 2, ..., datasets], an axis per varied factor
-
-
-def factorial(records):
-    """Returns the `Factorial` of the runs of a visual prompt, None without any.
-
-    Each cell is read at the learning rate that is chosen for it, on validation, for each dataset.
-    Raises RecordError where a cell is missing, or where runs differ in other settings.
-    """
-    variants.single(records, "backbone")
-    found = {}
-    for record in variants.of_method(same_origin(records), "visual_prompt"):
-        if cells.dataset_of(record):
-            found.setdefault(cells.dataset_of(record), []).append(record)
-    if not found:
-        return None
-    rates = {task: by_rate(variants.alike(own, FREE)) for task, own in found.items()}
-    levels = levels_of([cell for own in rates.values() for cell in own])
-    wanted = list(product(*levels.values()))
-    check_complete(rates, wanted)
-    chosen = {
-        task: {cell: at_best_rate(own[cell]) for cell in wanted} for task, own in rates.items()
-    }
-    varied = [factor for factor, own in levels.items() if len(own) == 2]
-    means = [
-        [cells.cell(own[cell])["measured"] for own in chosen.values()] for cell in wanted
-    ]  # product() lets the last factor change first, and so does an array
-    return Factorial(levels, varied, chosen, np.reshape(means, [2] * len(varied) + [len(chosen)]))
-
-
-def by_rate(records):
-    """Returns cell -> learning rate -> its runs, one per seed, of the runs of a dataset."""
-    rates = {}
-    for values, own in variants.by_settings(records, FREE).items():
-        cell = dict(zip(FREE, values))
-        lr, steps = cell.pop("lr"), cell.pop(STEPS)
-        if steps is not None:
-            cell["warm_up"] = steps
-        rates.setdefault(tuple(cell.values()), {})[lr] = own
-    return rates
-
-
-def levels_of(found):
-    """Returns factor -> its levels in the cells `found`, the official recipe's first."""
-    levels = {}
-    for factor, own in zip(FACTORS, zip(*found)):
-        others = FACTORS[factor][1]
-        levels[factor] = sorted(set(own), key=lambda level: (level in others, str(level)))
-        if len(levels[factor]) > 1 and [one in others for one in levels[factor]] != [False, True]:
-            raise RecordError(
-                f"{factor} has the levels {', '.join(map(str, levels[factor]))}; expected two, the "
-                f"official recipe's and one of {', '.join(map(str, others))}: leave the others out"
-            )
-    return levels
-
-
-def check_complete(rates, wanted):
-    """Returns None if each of the cells `wanted` was run on every dataset, at the same rates.
-
-    The rates may be others for another level of the gradient.
-    """
-    usual = {}
-    gradient = list(FACTORS).index("gradient")
-    for own in rates.values():
-        for cell, found in own.items():
-            usual.setdefault(cell[gradient], set()).update(found)
-    lacking = [
-        (task, cell, sorted(usual.get(cell[gradient], set()) - set(own.get(cell, ()))))
-        for task, own in rates.items()
-        for cell in wanted
-        if set(own.get(cell, ())) != usual.get(cell[gradient])
-    ]
-    if lacking:
-        task, cell, some = lacking[0]
-        raise RecordError(
-            f"{len(lacking)} of {len(wanted) * len(rates)} cells of the factorial are not complete "
-            f"and its effects need all: {described(cell)} was not run on {task} with lr "
-            f"{', '.join(f'{lr:g}' for lr in some)}; run it, or leave out its level or its dataset"
-        )
-
-
-def described(cell):
-    """Returns the levels of a cell in words."""
-    return ", ".join(f"{factor} {level}" for factor, level in zip(FACTORS, cell))
-
-
-def at_best_rate(rates):
-    """Returns the runs at the learning rate with the best validation accuracy; `rates`: lr -> runs.
-
-    The accuracy is the mean over the seeds that all rates have; of equal ones the smallest counts.
-    """
-    seeds = [{one["spec"]["seed"] for one in own} for own in rates.values()]
-    shared, scores = set.intersection(*seeds), {}
-    for lr, own in rates.items():
-        kept = [one for one in own if one["spec"]["seed"] in shared]
-        scores[lr] = variants.validation_accuracy(kept) if kept else None
-        if scores[lr] is None:
-            raise RecordError(
-                f"{own[0]['spec']['variant']} of {own[0]['spec']['task']}: the rate of a cell is "
-                "chosen on validation, with the same seeds at all rates, and this run has no "
-                f"{'validation split' if kept else 'such seed'}; leave it out, or run it again"
-            )
-    # Rounded, because equal shares of the images may differ in the last bit.
-    return rates[min(scores, key=lambda lr: (-round(scores[lr], 6), lr))]
-
-
-def paired_effects(values, axes):
-    """Returns the effect of the factors `axes` together at all levels of the others, by dataset.
-
-    `values` are accuracies [2, 2, ..., datasets]. That of two factors is half of the difference
-    between the effects of the one at the two levels of the other, and so on.
-    """
-    for axis in sorted(axes, reverse=True):
-        values = values.take(1, axis) - values.take(0, axis)
-    return values / 2 ** (len(axes) - 1)
-
-
-def sum_of_squares(table, axes):
-    """Returns the part that the factors `axes` together have in the sum of squares of the cells.
-
-    `table` has accuracies [2, 2, ...]. The parts of all sets of factors add up to the whole.
-    """
-    return 2 ** (table.ndim - 2) * float(paired_effects(table, axes).mean()) ** 2
-
-
-def effects(design):
-    """Returns the rows of a `Factorial`, of each dataset and of their average: columns COLUMNS.
-
-    `measured` is an effect in percentage points, that of a cell its accuracy in percent. The 95 %
-    t-interval of an effect is over its `pairs`: every combination of the other factors' levels, on
-    every dataset. It says how much the effect depends on those, and nothing about other seeds.
-    `share` is the percentage of the sum of squares between the cells (their means over datasets).
-    `recipe` names the cells of the two recipes: none is EVP's own, which also shrinks the image.
-    """
-    rows = []
-    for number, task in enumerate([*design.runs, "average"] if design else []):
-        average = task == "average"
-        found = effect_rows(design, design.values if average else design.values[..., [number]])
-        found += cell_rows(design, list(design.runs) if average else [task])
-        rows += [{"task": task} | row for row in found]
-    frame = pandas.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(COUNTS, "Int64"))
-
-
-def effect_rows(design, values):
-    """Returns the rows of the effects and pairwise interactions of accuracies [2, ..., datasets].
-
-    Then one for all interactions of more factors, and one for each factor that is left out.
-    """
-    rows, table = [], values.mean(axis=-1)
-    left = total = float(((table - table.mean()) ** 2).sum())
-    axes = range(len(design.varied))
-    for some in [*combinations(axes, 1), *combinations(axes, 2)]:
-        found, part = paired_effects(values, some).ravel(), sum_of_squares(table, some)
-        low, high = cells.t_limits(found) if len(found) > 1 else (math.nan, math.nan)
-        names = [design.varied[axis] for axis in some]
-        row = {"kind": "main effect", "factor": names[0]}
-        if len(names) == 2:
-            row |= {"kind": "interaction", "other": names[1]}
-        row |= {"levels": ", ".join(f"{name} {change(design, name, ' to ')}" for name in names)}
-        row |= {"measured": float(found.mean()), "low": low, "high": high, "pairs": len(found)}
-        rows.append(row | {"share": percentage(part, total)})
-        left -= part
-    if len(design.varied) > 2:
-        share = percentage(max(0.0, left), total)
-        rows.append({"kind": "higher interactions", "share": share})
-    fixed = [factor for factor in design.levels if factor not in design.varied]
-    return rows + [
-        {"kind": "left out", "factor": factor, "levels": f"{factor} {design.levels[factor][0]}"}
-        for factor in fixed
-    ]
-
-
-def change(design, factor, between):
-    """Returns the two levels of a factor as text."""
-    return between.join(map(str, design.levels[factor]))
-
-
-def percentage(part, whole):
-    """Returns how much of a sum of squares a part is, NaN where there is none."""
-    return 100 * part / whole if whole > LEAST else math.nan
-
-
-def cell_rows(design, tasks):
-    """Returns a row per cell: its accuracy over `tasks`, and its learning rate where it is one."""
-    names, rows = recipes_of(design.levels), []
-    for cell in product(*design.levels.values()):
-        own = [design.runs[task][cell] for task in tasks]
-        found = [cells.cell(records) for records in own]
-        values = cells.average(found) if len(found) > 1 else found[0]
-        row = {"kind": "cell", "levels": described(cell), "recipe": names.get(cell)}
-        row |= {key: values[key] for key in ("measured", "low", "high", "seeds")}
-        row["validation"] = float(np.mean([variants.validation_accuracy(one) for one in own]))
-        rates = {variants.setting(one[0], "lr") for one in own}
-        rows.append(row | {"lr": rates.pop() if len(rates) == 1 else math.nan})
-    return rows
-
-
-def recipes_of(levels):
-    """Returns cell -> the name of the recipe that it is, or that it comes nearest to."""
-    whole = all(own[0] not in FACTORS[factor][1] for factor, own in levels.items())
-    first, last = (tuple(own[side] for own in levels.values()) for side in (0, -1))
-    return {last: NEAR_EVP, first: OFFICIAL if whole else NEAR_OFFICIAL}
 
 
 def gaps_of(design):
@@ -284,7 +53,7 @@ def row_name(row, design):
     if row.kind == "interaction":
         return f"{name}\n\N{MULTIPLICATION SIGN} {FACTORS[row.other][0].lower()}"
     arrow = " \N{RIGHTWARDS ARROW} "
-    return f"{name}:\n{said(change(design, row.factor, arrow))}".replace(" normalization", "")
+    return f"{name}:\n{said(change(design, row.factor, arrow))}"
 
 
 def draw_effects(axes, frame, design, scale):
@@ -369,9 +138,7 @@ def draw(frame, design, scale, missing):
     style.set_theme()
     count = len(shown(frame))
     figure = plt.figure(figsize=(style.WIDTH, max(3.6, 1.9 + 0.34 * count)), layout="constrained")
-    figure.suptitle(
-        f"Choices of the recipe of a visual prompt\n{style.SCALES[scale]}", fontsize=9.5
-    )
+    figure.suptitle(f"Choices of the recipe of a visual prompt\n{scale.title}", fontsize=9.5)
     if not count:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -386,19 +153,10 @@ def draw(frame, design, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
-    design = factorial(records)
-    frame, missing = effects(design), gaps.warn(gaps_of(design))
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
+    design = factorial.factorial(records)
+    frame, missing = factorial.effects(design), gaps.warn(gaps_of(design))
     write_csv(frame, out)
     figure = draw(frame, design, scale_of(records), missing)
-    return style.save(figure, figures, "recipe_factorial")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    style.save(figure, figures, "recipe_factorial")

@@ -1,12 +1,15 @@
 """Recipe search: validation accuracy of each variant of a recipe; the test split is never read."""
 
-import sys
 from itertools import combinations
+from pathlib import Path
 
 import pandas
 
-from analysis.common import runs, style
+from analysis.common import style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
+from analysis.common.scales import scale_of
 from vpbench.spec.blocks import variant_name
 
 RATES = ("lr", "map_lr", "prompt_lr")
@@ -89,23 +92,14 @@ def draw(rows, scale):
         title="circled: chosen",
     )  # fmt: skip
     figure.supylabel("Mean validation accuracy (%)", fontsize=9)
-    figure.suptitle(style.SCALES[scale], fontsize=9.5)
+    figure.suptitle(scale.title, fontsize=9.5)
     return figure
 
 
-def write_search(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     rows = search(records)
     rates = rows.columns.intersection(RATES)  # in all their digits: 0.0001 is not 0
     written = rows.assign(**{rate: rows[rate].map("{:g}".format, "ignore") for rate in rates})
-    runs.write_csv(written, out)
-    return style.save(draw(rows, runs.scale_of(records)), figures, "recipe_search")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_search, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(written, out)
+    style.save(draw(rows, scale_of(records)), figures, "recipe_search")

@@ -1,12 +1,14 @@
 """Selection gap: what reading the best test epoch, as the official code does, adds to accuracy."""
 
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, runs, style
-from vpbench.spec.methods import METHODS
+from analysis.common import cells, gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 
 COLUMNS = (
     *("role", "method", "task", "last", "best_validation", "best_test", "gap_last", "low_last"),
@@ -79,7 +81,7 @@ def average(found):
 def gaps_of(frame):
     """Returns what was not run, in words: the methods that lack the same tasks, together."""
     tasks = [task for shift in AVERAGES for task in cells.tasks_of(shift)]
-    names = {(r, m): f"{style.role_name(r)} {METHODS[m].display}" for r, m in trained()}
+    names = {(r, m): f"{style.role_name(r)} {style.short_name(m)}" for r, m in trained()}
     lacking = {}
     for (role, method), name in names.items():
         found = set(frame[(frame.role == role) & (frame.method == method)].task)
@@ -135,7 +137,7 @@ def draw(frame, scale, missing):
     style.set_theme()
     figure = plt.figure(figsize=(style.WIDTH, 4.6), layout="constrained")
     title = f"What choosing the epoch by its test accuracy adds{choice(frame)}"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing, UNSEEN))
         return figure
@@ -143,7 +145,7 @@ def draw(frame, scale, missing):
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, gap in zip(panels, GAPS):
         draw_panel(axes, frame, gap, rows, scale)
-    names = [f"{style.role_name(role)} {METHODS[method].display}" for role, method in rows]
+    names = [f"{style.role_name(role)} {style.short_name(method)}" for role, method in rows]
     panels[0].set_yticks(range(len(rows)), names)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
@@ -161,18 +163,9 @@ def choice(frame):
     return f" (choice of {low:g} epochs)" if low == high else f" (choice of {low:g} to {high:g})"
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = selection_gaps(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "selection_gap")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "selection_gap")

@@ -1,12 +1,15 @@
 """Figure 7: what a prompt of a single pixel gains over the text prompt, on EuroSAT with CLIP."""
 
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, published, runs, style, variants
+from analysis.common import cells, gaps, paired, published, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
+from analysis.common.scales import scale_of
 from analysis.figures.ablation_prompt_size import TEMPLATES, listed, prompt_runs, rates
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
@@ -143,7 +146,7 @@ def draw(frame, run, scale, task, missing):
     style.set_theme()
     figure = plt.figure(figsize=(style.WIDTH, 5.4), layout="constrained")
     title = f"CLIP on {style.task_name(task, scale)}: a visual prompt of a single pixel"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -179,19 +182,10 @@ def gaps_of(records):
     return missing + (["text prompt only"] if variants.zero_shot(records) is None else [])
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame, missing = gains(records), gaps.warn(gaps_of(records))
-    runs.write_csv(frame, out)
+    write_csv(frame, out)
     task = records[0]["task"]["published"] if records else "eurosat"
-    figure = draw(frame, shown(records), runs.scale_of(records), task, missing)
-    return style.save(figure, figures, "single_pixel")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    figure = draw(frame, shown(records), scale_of(records), task, missing)
+    style.save(figure, figures, "single_pixel")

@@ -1,13 +1,16 @@
 """Speedrun: in how many steps a prompt reaches the accuracy that the official recipe ends with."""
 
 import math
-import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import gaps, runs, style
+from analysis.common import gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 
 FREE = ("lr", "epochs", "eval_epochs")  # what may differ within a recipe
@@ -227,7 +230,7 @@ def draw(frame, scale, missing):
     recipes = ranked(frame)
     figure = plt.figure(figsize=(style.WIDTH, 1.9 + 0.5 * len(recipes)), layout="constrained")
     title = "Speed-up: images until the official recipe's validation accuracy"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     axes = figure.subplots()
     if not recipes or frame[frame.recipe == OFFICIAL].empty:
         gaps.explain(axes, gaps.note(missing))
@@ -286,18 +289,9 @@ def draw_points(axes, frame, recipes, edge, scale):
     return axes
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = speedruns(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "speedrun")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "speedrun")

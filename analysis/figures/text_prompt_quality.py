@@ -6,14 +6,17 @@ text prompt makes no difference to the accuracy of the visual prompt (`null`). T
 so it falls with TP even then: slope 0 of VP on TP is a correlation of -1 between gain and TP.
 """
 
-import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas
 
-from analysis.common import cells, correlation, gaps, paired, runs, style, variants
+from analysis.common import cells, correlation, gaps, paired, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
+from analysis.common.scales import scale_of
 
 WORDS = ("text_prompt", "class_names")
 COLUMNS = (
@@ -206,7 +209,7 @@ def draw(frame, summary, scale, task, missing):
     style.set_theme()
     title = f"CLIP on {style.task_name(task, scale)}: quality of the text prompt"
     figure = plt.figure(figsize=(style.WIDTH, 4.1 + 0.15 * len(frame)), layout="constrained")
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -222,24 +225,15 @@ def draw(frame, summary, scale, task, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = accuracies(records)
     summary = statistics(frame)
     missing = gaps.warn(gaps_of(records, frame))
     parts = [part for part in (frame, summary) if len(part)]
     whole = pandas.concat([part.dropna(axis=1, how="all") for part in parts]) if parts else frame
     whole = whole.reindex(columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
-    runs.write_csv(whole, out)
+    write_csv(whole, out)
     task = records[0]["task"]["published"] if records else "eurosat"
-    figure = draw(frame, summary, runs.scale_of(records), task, missing)
-    return style.save(figure, figures, "text_prompt_quality")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    figure = draw(frame, summary, scale_of(records), task, missing)
+    style.save(figure, figures, "text_prompt_quality")

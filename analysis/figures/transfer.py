@@ -1,13 +1,16 @@
 """Transfer: learned prompts on the other backbones, and on other tasks with the same classes."""
 
 import math
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import gaps, runs, style
+from analysis.common import gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
 from analysis.common.paired import difference
+from analysis.common.scales import scale_of
 from analysis.figures.deployability import ALL, by_seed, datasets, lacking, mean_accuracy, measured
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
@@ -123,8 +126,7 @@ def draw(frame, scale, missing):
     size = style.WIDTH, 1.9 + sum(heights) + 0.5 * panels
     figure = plt.figure(figsize=size if len(mean) else (style.WIDTH, 3), layout="constrained")
     figure.suptitle(
-        "Gain in accuracy from prompts in other places, over no prompt (points)\n"
-        f"{style.SCALES[scale]}",
+        f"Gain in accuracy from prompts in other places, over no prompt (points)\n{scale.title}",
         fontsize=9.5,
     )
     if mean.empty:
@@ -149,20 +151,11 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, measurements, out, figures):
-    """Returns the paths of the figure's files; all it shows was measured beside the runs."""
+def write(records: list[Record], measurements: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure; all it shows was measured beside the runs."""
     own = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
     same_origin(records)  # the runs whose prompts were measured
-    scale = runs.scale_of(own or records)
+    scale = scale_of(own or records)
     frame, missing = transfers(own), gaps.warn(gaps_in(own, scale))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, scale, missing), figures, "transfer")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True, measurements=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale, missing), figures, "transfer")

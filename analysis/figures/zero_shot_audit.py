@@ -10,15 +10,18 @@ explain them; of one task, a false flag is expected in at most 1 % of cases (Bon
 - never predicted: a class that got its share of the predictions would have had one.
 """
 
-import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas
 from scipy.optimize import linear_sum_assignment
 from scipy.special import bdtrc
 
-from analysis.common import cells, gaps, runs, style, variants
+from analysis.common import cells, gaps, style, variants
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.records.schema import difference
@@ -63,7 +66,7 @@ def place(record):
     """Returns the place of a run: by the catalogue, folders of images after it."""
     spec, tasks = record["spec"], list(TASKS)
     task = tasks.index(spec["task"]) if spec["task"] in TASKS else len(tasks)
-    backbone, variant = list(BACKBONES).index(spec["backbone"]), spec["variant"]
+    backbone, variant = style.place(spec["backbone"], BACKBONES), spec["variant"]
     return task, spec["task"], backbone, variant != "default", variant, spec["seed"]
 
 
@@ -235,7 +238,7 @@ def draw(frame, scale, missing):
     figure = plt.figure(figsize=(style.WIDTH, max(3.0, 1.4 + 0.33 * len(groups))))
     figure.set_layout_engine("constrained")
     title = "Text prompt only: accuracy class by class, and names that look wrong"
-    figure.suptitle(f"{title}\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if not groups:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -264,18 +267,9 @@ def draw(frame, scale, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = audit(records)
     missing = gaps.warn(gaps_of(frame))
-    runs.write_csv(frame, out)
-    return style.save(draw(frame, runs.scale_of(records), missing), figures, "zero_shot_audit")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    style.save(draw(frame, scale_of(records), missing), figures, "zero_shot_audit")

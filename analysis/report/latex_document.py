@@ -1,14 +1,13 @@
 """All tables as one LaTeX document, a page each, with captions; pdflatex makes it a PDF."""
 
-import argparse
 import re
-import sys
 from pathlib import Path
 
-from analysis.common import captions, render, runs
+from analysis.common import render
+from analysis.common.captions import read as read_caption
 from vpbench.common import atomic_files
 
-HEAD = r"""% Made by analysis/report/latex_document.py; compile it with pdflatex.
+HEAD = r"""% Made by python -m analysis latex_document; compile it with pdflatex.
 \documentclass[10pt]{article}
 \usepackage[T1]{fontenc}
 \usepackage{lmodern,amssymb,booktabs,graphicx}
@@ -65,7 +64,7 @@ def page(table, folder):
     """Returns the page of one table; of one that is not there it says so."""
     number = re.fullmatch(r"table(\d+)", table.stem)
     lines = [rf"\setcounter{{table}}{{{int(number[1]) - 1}}}"] if number else []
-    caption = captions.read(folder / f"{table.stem}.rst") or table.stem
+    caption = read_caption(folder / f"{table.stem}.rst") or table.stem
     lines += [r"\begin{table}[p]\centering", rf"\caption{{{symbols(render.escape(caption))}}}"]
     if table.exists():
         text = symbols(table.read_text(encoding="utf-8")).strip()
@@ -81,19 +80,6 @@ def document(tables, folder):
     return HEAD + pages + "\\end{document}\n"
 
 
-def main(argv=None):
-    """Returns the exit code: 2 after a one-line complaint."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", nargs="*", default=[], type=Path, metavar="TEX")
-    parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
-    parser.add_argument("--out", required=True, type=Path, metavar="TEX")
-    given = parser.parse_args(argv)
-
-    def work():
-        atomic_files.write_bytes(given.out, document(given.tables, given.captions).encode())
-
-    return runs.exit_code(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write(tables: list[Path], captions: Path, out: Path) -> None:
+    """Writes the document of the LaTeX files `tables`; their captions are in a folder."""
+    atomic_files.write_bytes(out, document(tables, captions).encode())

@@ -3,14 +3,12 @@
 The page is complete in itself: pictures, style and script are inside, and it opens from disk.
 """
 
-import argparse
 import base64
 import csv
 import io
 import json
 import math
 import re
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,38 +17,17 @@ import pandas
 from markupsafe import Markup
 from PIL import Image
 
-from analysis.common import captions, cells, render, runs, style
+from analysis.common import captions, cells, render, style
+from analysis.common.scales import scale_of
+from analysis.figures import accuracy
 from analysis.report import provenance, run_details
-from analysis.tables import accuracy, table_accuracy
+from analysis.report.statements import statement
+from analysis.tables import table_accuracy
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
 from vpbench.records import reading, schema
 
 PAGE = Path(__file__).parent / "page"
-STATEMENTS = {  # what the numbers of a scale are, before the first of them
-    "lab": "Every number here is a lab number. The datasets are procedural twins of the paper's, "
-    "painted by a program, and the backbones are micro models trained on a procedural world. "
-    "Patterns may be compared with the paper's; absolute numbers may not. Numbers from the paper "
-    "are always marked as such and never mixed with ours.",
-    "smoke": "This is a check that everything runs. Its numbers mean nothing: far too few images, "
-    "epochs and tasks.",
-    "search": "This is a search for recipes on the validation splits of the lab's twins. No test "
-    "image was looked at, and nothing here is a result.",
-    "speedrun": "This is a search for shorter trainings of prompts on the validation splits of the "
-    "lab's twins. Test accuracies stand beside, and decide nothing.",
-    "desk-speedrun": "This is a search for shorter trainings of prompts on the validation splits "
-    "of real images. Test accuracies stand beside, and decide nothing.",
-    "desk": "These are desk numbers: real images and ImageNet's weights, but other datasets and "
-    "smaller models than the paper's, few images and short training. The model in CLIP's place is "
-    "a classifier of ImageNet for which a sentence encoder reads. Directions may be compared with "
-    "the paper's; absolute numbers may not.",
-    "paper": "These numbers were measured at the paper's scale: its datasets and its models. "
-    "Differences from the paper's own numbers, which stand beside them, are worth a look.",
-    "paper-fast": "These numbers were measured on the paper's datasets and models with a fraction "
-    "of its training steps, so the paper's own numbers, which stand beside them, may be higher.",
-    None: "Nothing has been measured: no run record was found. The numbers below, where there are "
-    "any, are the paper's.",
-}
 CLAIM = (
     *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
 )
@@ -245,7 +222,7 @@ def as_json(value):
 
 def page(loaded, results, names, folder, configs, judged=True):
     """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims."""
-    scale = runs.scale_of(loaded)
+    scale = scale_of(loaded)
     made = [record for record in loaded if "measurement" not in record["spec"]]
     analyses = [analysis(name, results, folder, scale) for name in names]
     environment = jinja2.Environment(
@@ -258,11 +235,11 @@ def page(loaded, results, names, folder, configs, judged=True):
     return environment.get_template("template.html").render(
         style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
         script=Markup((PAGE / "script.js").read_text(encoding="utf-8")),
-        scale=scale,
-        scale_name=style.SCALES[scale],
-        statement=captions.typographic(STATEMENTS[scale]),
+        scale=scale.name,
+        scale_name=scale.title,
+        statement=captions.typographic(statement(scale)),
         glance=glance(made),
-        scorecard=scorecard(results / "claims.csv", scale) if judged else None,
+        scorecard=scorecard(results / "claims.csv", scale.name) if judged else None,
         claims_caption=captions.read(folder / "claims.rst"),
         tables=[shown for shown in analyses if not is_figure(shown)],
         figures=[shown for shown in analyses if is_figure(shown)],
@@ -289,27 +266,19 @@ def is_figure(shown):
     return bool(shown["picture"]) or not (shown["numbers"] or shown["name"].startswith("table"))
 
 
-def main(argv=None):
-    """Returns the exit code: 2 after a one-line complaint."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", default=Path("results"), type=Path, metavar="FOLDER")
-    parser.add_argument("--names", nargs="*", default=[], metavar="NAME", help="analyses, in order")
-    parser.add_argument("--runs", nargs="*", default=[], metavar="PATH", help="manifests, records")
-    parser.add_argument("--captions", default=Path("workflow/report"), type=Path, metavar="FOLDER")
-    parser.add_argument("--config", nargs="*", default=[], type=Path, metavar="YAML")
-    parser.add_argument("--extensions", action="store_true", help="without the paper's claims")
-    parser.add_argument("--out", required=True, type=Path, metavar="HTML")
-    given = parser.parse_args(argv)
+def write(
+    results: Path,
+    names: list[str],
+    runs: list[str],
+    captions: Path,
+    config: list[Path],
+    extensions: bool,
+    out: Path,
+) -> None:
+    """Writes the page of the analyses `names` in the folder `results`, and of all `runs`.
 
-    def work():
-        loaded = reading.load(given.runs)
-        text = page(
-            loaded, given.results, given.names, given.captions, given.config, not given.extensions
-        )
-        atomic_files.write_bytes(given.out, text.encode())
-
-    return runs.exit_code(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    That of the `extensions` of the paper has no scorecard of its claims.
+    """
+    loaded = reading.load(runs)
+    text = page(loaded, results, names, captions, config, judged=not extensions)
+    atomic_files.write_bytes(out, text.encode())

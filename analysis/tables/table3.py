@@ -1,10 +1,12 @@
 """Table 3: overview of the backbones, each with the paper's model that it stands for."""
 
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import published, render, runs, style
+from analysis.common import published, render, style
+from analysis.common.aliases import Record
+from analysis.common.scales import scale_of
 from vpbench.spec.backbones import BACKBONES, ROLES
 
 HEADS = ["Model", "Backbone", "Architecture", "Modality", "Pre-trained on", "Objective"]
@@ -36,8 +38,8 @@ def overview(records):
     return rows
 
 
-def write_table(records, out):
-    """Returns the paths of the table's files."""
+def write(records: list[Record], out: Path) -> None:
+    """Writes the table as csv, Markdown and LaTeX."""
     rows = overview(records)
     shown = [
         [
@@ -49,14 +51,5 @@ def write_table(records, out):
         for row in rows
     ]
     frame = pandas.DataFrame(rows).astype({"parameters": "Int64"})
-    header = render.header(runs.scale_of(records), " where they differ")
-    return render.write(out, frame, HEADS, shown, header)
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_table, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    header = render.header(scale_of(records), " where they differ")
+    render.write(out, frame, HEADS, shown, header)

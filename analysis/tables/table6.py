@@ -1,10 +1,12 @@
 """Table 6: sizes, classes, chance and text prompt of the datasets, the paper's beside ours."""
 
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import published, render, runs
+from analysis.common import published, render
+from analysis.common.aliases import Record
+from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 
 HEADS = ["Dataset", "Train", "Validation", "Test", "Classes", "Text prompt", "Chance (%)"]
@@ -43,8 +45,8 @@ def description(records):
     return rows
 
 
-def write_table(records, out):
-    """Returns the paths of the table's files."""
+def write(records: list[Record], out: Path) -> None:
+    """Writes the table as csv, Markdown and LaTeX."""
     rows = description(records)
     shown = [
         [
@@ -55,14 +57,5 @@ def write_table(records, out):
     ]
     counts = [name for fact in FACTS[1:5] for name in (fact, f"published_{fact}")]
     frame = pandas.DataFrame(rows).astype(dict.fromkeys(counts, "Int64") | {"chance": float})
-    header = render.header(runs.scale_of(records), " where they differ")
-    return render.write(out, frame, HEADS, shown, header)
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_table, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    header = render.header(scale_of(records), " where they differ")
+    render.write(out, frame, HEADS, shown, header)

@@ -1,10 +1,11 @@
 """Accuracy as a table: a row per backbone and method, a column per dataset, whatever they are."""
 
-import sys
+from pathlib import Path
 
-from analysis.common import render, runs, style
-from analysis.tables import accuracy
-from vpbench.spec.methods import METHODS
+from analysis.common import render, style
+from analysis.common.aliases import Record
+from analysis.common.scales import scale_of
+from analysis.figures import accuracy
 
 LEGEND = "Visual prompt above linear probe"
 
@@ -17,7 +18,7 @@ def layout(frame, scale):
     rows = [["Chance", "", *(render.one(chance[task]) for task in tasks)]]
     rows = [[render.label(text) for text in row] for row in rows]
     for (backbone, method), group in frame.groupby(["backbone", "method"], sort=False):
-        row = [render.label(backbone), render.label(METHODS[method].display)]
+        row = [render.label(backbone), render.label(style.short_name(method))]
         by_task = {one.task: one for one in group.itertuples()}
         rows.append([*row, *(cell(frame, by_task.get(task)) for task in tasks)])
     return heads, rows
@@ -34,17 +35,8 @@ def cell(frame, row):
     return text, "", bool(shaded)
 
 
-def write_table(records, out):
-    """Returns the paths of the table's files."""
-    frame, scale = accuracy.accuracies(records), runs.scale_of(records)
-    header = f"{style.SCALES[scale]}; test accuracy in % with its 95 % interval"
-    return render.write(out, frame, *layout(frame, scale), header, LEGEND)
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_table, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write(records: list[Record], out: Path) -> None:
+    """Writes the table as csv, Markdown and LaTeX."""
+    frame, scale = accuracy.accuracies(records), scale_of(records)
+    header = f"{scale.title}; test accuracy in % with its 95 % interval"
+    render.write(out, frame, *layout(frame, scale), header, LEGEND)

@@ -18,7 +18,7 @@ import torch
 import yaml
 from PIL import Image
 
-from analysis.common import runs as analysis_runs
+from analysis.common.csv_file import write_csv
 from tests.compute.test_distributed import free_port
 from tests.helpers import disk, fake_dataset
 from tests.helpers.checkout import (
@@ -222,14 +222,14 @@ def test_a_table_that_does_not_fit_on_the_disk_leaves_the_earlier_one(tmp_path):
 
     with disk.small(tmp_path / "disk") as full:
         out = full.folder / "table.csv"
-        analysis_runs.write_csv(pandas.DataFrame({"a": [1]}), out)
+        write_csv(pandas.DataFrame({"a": [1]}), out)
         full.fill(0)
         large = pandas.DataFrame({"a": range(5000)})
         with pytest.raises(RecordError, match=f"{out}: not written, {full.reason}"):
-            analysis_runs.write_csv(large, out)
+            write_csv(large, out)
         assert files(full.folder) == {"table.csv": b"a\n1\n"}
         full.free()
-        analysis_runs.write_csv(large, out)
+        write_csv(large, out)
         assert out.read_text().splitlines()[-1] == "4999"
 
 

@@ -2,6 +2,7 @@
 
 import pandas
 
+from tests.helpers.analyses import run
 from tests.helpers.fake_records import record, write_all
 from vpbench.records.paths import record_path
 
@@ -59,7 +60,7 @@ def check_products(analysis, made, folder):
     paths = write_all([without_file(one) for one in made], folder / "runs")
     out, figures = folder / f"{name}.csv", folder / "figures"
     command = ["--runs", *map(str, paths), "--out", str(out), "--figures", str(figures)]
-    assert analysis.main(command) == 0
+    assert run(name, *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == analysis.COLUMNS
     assert (figures / f"{name}.png").stat().st_size > 8_000
@@ -68,13 +69,13 @@ def check_products(analysis, made, folder):
 
 
 def check_lost_predictions(analysis, made, folder, capsys):
-    """Returns None if `analysis` ends with one line about predictions that are gone."""
+    """Checks that `analysis` ends with one line about predictions that are gone."""
     paths = write_all([without_file(one) for one in made], folder / "runs")
     for one in made:
         file = record_path(one["spec"], folder / "runs")
         file.with_suffix(".predictions.npz").unlink(missing_ok=True)
-    command = ["--runs", *map(str, paths), "--out", str(folder / "x.csv")]
-    assert analysis.main([*command, "--figures", str(folder)]) == 2
+    command = ["--runs", *paths, "--out", folder / "x.csv", "--figures", folder]
+    assert run(analysis.__name__.rpartition(".")[2], *command) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("delete its record and run it again")
 
 

@@ -5,7 +5,7 @@ import csv
 from PIL import Image
 
 from analysis.report import report
-from analysis.tables import table1, table3, table6
+from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import grid, record, write_all
 
 NAMES = ("table1", "table3", "table6", "comparisons", "figure3", "prompt_gallery", "cost")
@@ -57,9 +57,8 @@ def write_results(folder):
     made = made_records()
     manifests = write_all(made, results / "runs")
     cells = [one for one in made if one["spec"]["variant"] == "default"]
-    for table in (table1, table3, table6):
-        name = table.__name__.split(".")[-1]
-        table.write_table(cells, results / f"{name}.csv")
+    for name in ("table1", "table3", "table6"):
+        write_table(name, cells, results / f"{name}.csv")
         (captions / f"{name}.rst").write_text(f"Caption of ``{name}``.\nIt's in two lines.\n")
     heads = (*report.CLAIM, "unit", "best_test", "note")
     write_csv(results / "claims.csv", heads, map(claim_row, CLAIMS))
@@ -93,5 +92,5 @@ def write_csv(path, heads, rows):
 def write_page(folder):
     """Returns the path of the page made from the made-up results."""
     out = folder / "report.html"
-    assert report.main([*write_results(folder), "--out", str(out)]) == 0
+    assert run("report", *write_results(folder), "--out", str(out)) == 0
     return out

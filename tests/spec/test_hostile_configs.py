@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.common import runs as analysis_line
+from analysis.__main__ import main as analysis_main
 from tests.helpers.checkout import ROOT
 from tests.helpers.hostile import as_json, changed, damaged, deep, examples, value_or_line, watched
 from tests.helpers.refused import refused
@@ -94,8 +94,8 @@ SLICE = {"tasks": ["svhn_twin"], "methods": ["visual_prompt"], "modality": "visi
 @given(changed(SLICE) | st.just(None))
 @examples(60)
 def test_an_analysis_ends_with_0_or_with_2_and_a_line(tmp_path, capsys, select):
-    given = ["--select", as_json(select).decode(), "--out", str(tmp_path / "out.csv")]
-    code = analysis_line.run("", lambda records, out: None, given)
+    given = [f"--select={as_json(select).decode()}", "--out", str(tmp_path / "out.csv")]
+    code = analysis_main(["table3", *given])
     line = capsys.readouterr().err
     assert (code, line.count("\n")) in ((0, 0), (2, 1)), line
 

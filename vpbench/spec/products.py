@@ -1,30 +1,30 @@
 """The files that analyses and pages make, and the arguments they are called with."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from vpbench.common.hashing import canonical, digest
+from vpbench.spec.aliases import Slice
 from vpbench.spec.analyses import ANALYSES
-from vpbench.spec.grid import job_files, measurement_files, selection
+from vpbench.spec.grid import Grid, job_files, measurement_files, selection
 
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
-
-
 EXTENSIONS_PAGE = "results/methods.html"  # of the methods around the paper
 
 
-def digests(grid, name, slice_):
+def digests(grid: Grid, name: str, slice_: Slice) -> dict[str, str]:
     """Returns, for each file that an analysis reads, the SHA-256 of the specs it must come from."""
     read = {path: grid.job_digests[path] for path in job_files(grid, slice_)}
     measured = measurement_files(grid, name).items()
     return read | {path: digest(specs) for path, specs in measured}
 
 
-def rule_name(name):
+def rule_name(name: str) -> str:
     """Returns what the rule of an analysis is called: as the analysis, unless a target is."""
     return "methods_table" if name == "methods" else name
 
 
-def products(name, results="results"):
+def products(name: str, results: str | Path = "results") -> dict[str, str]:
     """Returns the files an analysis makes: a table* in three formats, another with a figure."""
     files = {"csv": f"{results}/{name}.csv"}
     if ANALYSES[name].kind == "table":
@@ -32,42 +32,46 @@ def products(name, results="results"):
     return files | {suffix: f"{results}/figures/{name}.{suffix}" for suffix in ("pdf", "png")}
 
 
-def within(path, results):
+def within(path: str | Path, results: str | Path) -> str:
     """Returns where a file of `results/` is if that folder is at `results`."""
     return Path(results, Path(path).relative_to("results")).as_posix()
 
 
-def analysis_arguments(grid, name, results="results", out="results"):
-    """Returns the arguments of analysis/`name`.py.
+def analysis_arguments(
+    grid: Grid, name: str, results: str | Path = "results", out: str | Path = "results"
+) -> list[str]:
+    """Returns what follows `python -m analysis name`.
 
     It reads the records of the folder `results` and writes its products into the folder `out`.
     """
 
-    def here(paths):
+    def here(paths: Iterable[str]) -> list[str]:
         return [within(path, results) for path in paths]
 
     slice_ = grid.config["analyses"][name]
-    expected = digests(grid, name, slice_)
-    expected = dict(zip(here(expected), expected.values(), strict=True))
+    specs = digests(grid, name, slice_)
+    expected = dict(zip(here(specs), specs.values(), strict=True))
     arguments = ["--runs", *here(job_files(grid, slice_))]
     arguments += ["--select", canonical(selection(grid, slice_))]
     arguments += ["--digests", canonical(expected)]
-    if measured := measurement_files(grid, name):
+    measured = measurement_files(grid, name) if ANALYSES[name].reads_measurements else {}
+    if measured:
         arguments += ["--measurements", *here(measured)]
     made = products(name, out)
     figures = ["--figures", str(Path(made["png"]).parent)] if "png" in made else []
     return [*arguments, "--out", made["csv"], *figures]
 
 
-def claims_arguments(grid, results="results"):
-    """Returns the arguments of analysis/claims/claims.py, which reads and writes the folder `results`."""
+def claims_arguments(grid: Grid, results: str | Path = "results") -> list[str]:
+    """Returns what follows `python -m analysis claims`, to read and write the folder `results`."""
     names = ["--names", *grid.config["analyses"]]
+    scale = ["--scale", grid.config["scale"], "--kind", grid.config["kind"]]
     out = ["--out", within("results/claims.csv", results)]
-    return ["--results", str(results), *names, "--scale", grid.config["scale"], *out]
+    return ["--results", str(results), *names, *scale, *out]
 
 
-def document_arguments(grid, results="results"):
-    """Returns the arguments of analysis/report/latex_document.py, for the tables in `results`."""
+def document_arguments(grid: Grid, results: str | Path = "results") -> list[str]:
+    """Returns what follows `python -m analysis latex_document`, for the tables in `results`."""
     made = (products(name, results) for name in grid.config["analyses"])
     tables = [files["latex"] for files in made if "latex" in files]
     return ["--tables", *tables, "--out", within("results/tables.tex", results)]

@@ -7,9 +7,12 @@ import pytest
 from analysis.claims import claims, rules
 from analysis.common import cells, published
 from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED
+from analysis.common.scales import Scale
+from tests.helpers.analyses import DESK, LAB, PAPER, run
 
 STATED = {claim.id: claim for claim in published.claims().itertuples()}
 IDS = list(STATED)
+SCALE = ("--scale", "lab", "--kind", "twins")
 VALUES = {  # csv file -> its columns of value, low and high
     "comparisons": ("difference", "low", "high"),
     "dataset_properties": ("value", "low", "high"),
@@ -179,12 +182,12 @@ def edit(results, name, edited):
     edited(pandas.read_csv(path)).to_csv(path, index=False)
 
 
-def judged(results, scale="lab"):
+def judged(results, scale=LAB):
     """Returns the scorecard by id."""
     return claims.scorecard(results, scale).set_index("id")
 
 
-def row_of(results, claim, scale="lab"):
+def row_of(results, claim, scale=LAB):
     """Returns the row of one claim."""
     frames = claims.read(results)
     return claims.judge(STATED[claim], frames, claims.at_best_test(frames), scale)
@@ -256,7 +259,7 @@ def test_a_wrong_number_of_parameters_is_named(results):
     row = row_of(results, "parameter_counts")
     assert row["verdict"] == CONTRARY and "fixed_patch p = 6: 109" in row["note"]
     assert rules.parameters_of("padding", 30, 224) == 69_840
-    assert rules.default_padding("paper") == 30 and rules.default_padding("lab") == 7
+    assert rules.default_padding(PAPER) == 30 and rules.default_padding(LAB) == 7
 
 
 def test_measured_numbers_are_those_of_the_claims(results):
@@ -370,8 +373,8 @@ def test_sizes_are_judged_at_paper_scale_only(results):
     where = VIOLATIONS["svhn_over_probe"][1]
     edit(results, "comparisons", lambda frame: change(frame, "comparisons", 60, **where))
     assert row_of(results, "svhn_over_probe")["verdict"] == APPEARS
-    assert row_of(results, "svhn_over_probe", "desk")["verdict"] == APPEARS
-    found = judged(results, "paper")
+    assert row_of(results, "svhn_over_probe", DESK)["verdict"] == APPEARS
+    found = judged(results, PAPER)
     assert found.verdict["svhn_over_probe"] == CONTRARY  # 60 points, in the paper 23
     assert "the size does not appear" in found.note["svhn_over_probe"]
     assert found.verdict["best_gain"] == APPEARS and found.verdict["vision_gap"] == APPEARS
@@ -382,11 +385,11 @@ def test_a_size_may_lie_at_the_best_test_epoch_which_the_paper_reads(results):
     tables(results, visual_prompt=15.0)
     where = VIOLATIONS["svhn_over_probe"][1]
     edit(results, "comparisons", lambda frame: change(frame, "comparisons", 8, **where))
-    row = row_of(results, "svhn_over_probe", "paper")
+    row = row_of(results, "svhn_over_probe", PAPER)
     assert (row["measured"], row["best_test"], row["verdict"]) == (8, 23, APPEARS)
     assert "at the best test epoch" in row["note"]
     tables(results)
-    row = row_of(results, "svhn_over_probe", "paper")
+    row = row_of(results, "svhn_over_probe", PAPER)
     assert (row["best_test"], row["verdict"]) == (8, CONTRARY)
     edit(results, "comparisons", lambda frame: change(frame, "comparisons", 8, 11, **where))
     edit(
@@ -394,21 +397,21 @@ def test_a_size_may_lie_at_the_best_test_epoch_which_the_paper_reads(results):
         "comparisons",
         lambda frame: frame.assign(low=frame.low.mask(frame.difference == 8, 1)),
     )
-    assert row_of(results, "svhn_over_probe", "paper")["verdict"] == UNDECIDED
+    assert row_of(results, "svhn_over_probe", PAPER)["verdict"] == UNDECIDED
 
 
 def test_a_size_does_not_mend_a_direction(results):
     tables(results)
     where = VIOLATIONS["worst_gain"][1]
     edit(results, "comparisons", lambda frame: change(frame, "comparisons", 0.5, **where))
-    row = row_of(results, "worst_gain", "paper")  # 0.5 is within 2 of the paper's -1
+    row = row_of(results, "worst_gain", PAPER)  # 0.5 is within 2 of the paper's -1
     assert row["verdict"] in (CONTRARY, UNDECIDED)
 
 
 def test_a_missing_table_is_not_run_at_paper_scale_for_exactly_its_claims(results):
     tables(results)
     (results / "table5.csv").unlink()
-    lab, paper = judged(results), judged(results, "paper")
+    lab, paper = judged(results), judged(results, PAPER)
     assert (lab.verdict == APPEARS).all()
     assert math.isnan(lab.best_test["instagram_camelyon_over_probe"])
     missing = paper[paper.note.str.contains("lack a selection_gap")]
@@ -417,7 +420,7 @@ def test_a_missing_table_is_not_run_at_paper_scale_for_exactly_its_claims(result
 
 
 def test_scales_differ_in_nothing_but_their_name_up_to_paper_scale(results):
-    lab, smoke = judged(results), judged(results, "smoke")
+    lab, smoke = judged(results), judged(results, Scale("smoke", "twins"))
     assert set(lab.scale) == {"lab"} and set(smoke.scale) == {"smoke"}
     pandas.testing.assert_frame_equal(lab.drop(columns="scale"), smoke.drop(columns="scale"))
 
@@ -425,7 +428,7 @@ def test_scales_differ_in_nothing_but_their_name_up_to_paper_scale(results):
 def test_the_command_writes_the_scorecard_as_csv_and_markdown(results):
     (results / "single_pixel.csv").unlink()
     out = results / "out" / "claims.csv"
-    assert claims.main(["--results", str(results), "--scale", "lab", "--out", str(out)]) == 0
+    assert run("claims", "--results", results, *SCALE, "--out", out) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == claims.COLUMNS and list(frame.id) == IDS
     text = out.with_suffix(".md").read_text()
@@ -439,7 +442,7 @@ def test_the_command_writes_the_scorecard_as_csv_and_markdown(results):
 def test_a_csv_file_of_another_make_is_refused_in_one_line(results, capsys):
     edit(results, "comparisons", lambda frame: frame.drop(columns="rival"))
     out = results / "claims.csv"
-    assert claims.main(["--results", str(results), "--scale", "lab", "--out", str(out)]) == 2
+    assert run("claims", "--results", results, *SCALE, "--out", out) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "comparisons.csv: lacks the column rival" in error
     assert not out.exists()
@@ -447,7 +450,7 @@ def test_a_csv_file_of_another_make_is_refused_in_one_line(results, capsys):
 
 def test_a_csv_file_that_another_configuration_left_there_is_not_read(results):
     out = results / "claims.csv"
-    command = ["--results", str(results), "--scale", "lab", "--out", str(out)]
-    assert claims.main([*command, "--names", "table1", "single_pixel"]) == 0
+    command = ["--results", results, *SCALE, "--out", out]
+    assert run("claims", *command, "--names", "table1", "single_pixel") == 0
     found = pandas.read_csv(out).set_index("id")
     assert list(found.index[found.verdict != NOT_RUN]) == ["single_pixel"]

@@ -1,5 +1,7 @@
 """Numbers of different weights or different data are never averaged."""
 
+from pathlib import Path
+
 import pytest
 
 from analysis.common import cells
@@ -13,7 +15,7 @@ from analysis.figures import (
     selection_gap,
     text_prompt_quality,
 )
-from analysis.tables import table1
+from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_designs import prompt, text
 from tests.helpers.fake_records import record, write_all
 from vpbench.common.errors import RecordError
@@ -55,10 +57,15 @@ def test_other_tasks_backbones_and_numbers_of_images_may_have_other_hashes():
     assert same_origin(made) == made
 
 
+def paper_table(made):
+    """Writes Table 1."""
+    write_table("table1", made, Path("unused.csv"))
+
+
 @pytest.mark.parametrize(
     "average",
     [
-        table1.write_table,
+        paper_table,
         comparisons.comparisons,
         selection_gap.selection_gaps,
         cost.costs,
@@ -71,7 +78,7 @@ def test_every_analysis_that_averages_seeds_refuses(average):
     for one in made:
         one["spec"]["settings"] = {"lr": 1}
     with pytest.raises(RecordError, match="seed0.json and seed1.json: the weights of clip_micro"):
-        average(made, "unused.csv") if average is table1.write_table else average(made)
+        average(made)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +102,6 @@ def test_the_command_line_ends_with_that_line(tmp_path, capsys):
     for one in made:
         del one["file"]
     runs = map(str, write_all(made, tmp_path))
-    assert table1.main(["--runs", *runs, "--out", str(tmp_path / "table1.csv")]) == 2
+    assert run("table1", "--runs", *runs, "--out", str(tmp_path / "table1.csv")) == 2
     (complaint,) = capsys.readouterr().err.splitlines()
     assert "svhn_twin" in complaint and "seed0.json and" in complaint and "run both" in complaint

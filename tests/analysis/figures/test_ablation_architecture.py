@@ -4,6 +4,7 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.figures import ablation_architecture
+from tests.helpers.analyses import LAB, PAPER
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import record
 
@@ -22,7 +23,7 @@ def test_figure_9_orders_architectures_by_model_and_counts_them():
     assert row_of(frame, backbone="rn50_micro", method="visual_prompt").measured == 10.0
     missing = ablation_architecture.gaps_of(frame)
     assert missing == ["FT of rn50_micro"]
-    said = figure_text(ablation_architecture.draw(frame, "lab", "cifar100", missing))
+    said = figure_text(ablation_architecture.draw(frame, LAB, "cifar100", missing))
     assert "2 architectures on CIFAR100 twin" in said and "Not run: FT of rn50_micro." in said
     assert "Lab scale" in said
     pyplot.close("all")
@@ -33,7 +34,7 @@ def test_vits_and_resnets_of_clip_are_told_apart():
     made[1]["spec"]["backbone"] = "another"
     made[1]["backbone"] |= {"architecture": "ResNet-50", "parameters": 38_000_000}
     frame = ablation_architecture.accuracies(made)
-    said = figure_text(ablation_architecture.draw(frame, "paper", "cifar100", []))
+    said = figure_text(ablation_architecture.draw(frame, PAPER, "cifar100", []))
     assert "CLIP ViT" in said and "CLIP ResNet" in said and "38 M" in said
     pyplot.close("all")
 

@@ -5,7 +5,9 @@ import math
 import pytest
 from matplotlib import pyplot
 
-from analysis.figures import budget, methods
+from analysis.common.method_accuracies import accuracies
+from analysis.figures import budget
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_entrants import PLAIN, everywhere, run
 from vpbench.spec.methods import METHODS
@@ -30,7 +32,7 @@ def test_a_row_has_accuracy_costs_and_the_fronts_it_is_on():
     probe = row_of(frame, method="linear_probe")
     assert (probe.accuracy, probe.seconds, probe.passes) == (55.5, 3, 1800)  # 50 to 61
     assert (probe.low, probe.high) == tuple(
-        row_of(methods.accuracies(MADE), method="linear_probe", task="average")[["low", "high"]]
+        row_of(accuracies(MADE), method="linear_probe", task="average")[["low", "high"]]
     )
     fronts = {
         cost: set(frame[frame[f"front_{cost}"]].method)
@@ -55,14 +57,14 @@ def test_seconds_of_two_devices_are_not_compared():
     frame = budget.budgets(MADE + slow)
     assert row_of(frame, method="evp").front_seconds
     assert row_of(frame, method="text_prompt").front_seconds
-    text = figure_text(budget.draw(frame, "lab", []))
+    text = figure_text(budget.draw(frame, LAB, []))
     assert "CLIP (cpu)" in text and "CLIP (cuda:0)" in text
     pyplot.close("all")
 
 
 def test_the_figure_names_the_front_and_the_methods():
     frame = budget.budgets(MADE)
-    text = figure_text(budget.draw(frame, "lab", budget.gaps_of(frame)))
+    text = figure_text(budget.draw(frame, LAB, budget.gaps_of(frame)))
     for words in ("Front: TP, LP, VPT, shallow", "Front: TP, VPT, shallow", "Variants",
                   "Pareto front", "Lab scale", "Trained parameters"):  # fmt: skip
         assert words in text
@@ -75,7 +77,7 @@ def test_a_cost_that_was_not_measured_is_said_to_be_so():
     for one in made:
         one["measured"]["seconds"] = None
     frame = budget.budgets(made)
-    assert "Not measured" in figure_text(budget.draw(frame, "lab", []))
+    assert "Not measured" in figure_text(budget.draw(frame, LAB, []))
     pyplot.close("all")
 
 

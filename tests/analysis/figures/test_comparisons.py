@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from analysis.common import cells
 from analysis.figures import comparisons
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import by_method, grid, record, write_all
 from tests.helpers.fake_sides import beside
 from tests.helpers.tiny import TWINS
@@ -110,7 +111,7 @@ def test_the_figure_is_made_whatever_was_run(whole_grid, tmp_path, tasks, capsys
     manifests = write_all(made, runs)
     out = tmp_path / "comparisons.csv"
     command = ["--runs", *map(str, manifests), "--out", str(out)]
-    assert comparisons.main([*command, "--figures", str(tmp_path)]) == 0
+    assert run("comparisons", *command, "--figures", str(tmp_path)) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == comparisons.COLUMNS
     assert frame.difference.notna().sum() == 9 * (len(tasks) + 2 * (tasks == PAPERS))
@@ -120,7 +121,7 @@ def test_the_figure_is_made_whatever_was_run(whole_grid, tmp_path, tasks, capsys
 
 def test_the_figure_shows_twins_averages_and_scale(whole_grid):
     frame = comparisons.comparisons(whole_grid)
-    figure = comparisons.draw(frame, "lab", [])
+    figure = comparisons.draw(frame, LAB, [])
     assert "Lab scale: procedural twins" in figure.get_suptitle()
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names[12:] == [

@@ -6,6 +6,8 @@ from matplotlib import pyplot
 
 from analysis.common import cells
 from analysis.figures import cost
+from tests.helpers import analyses
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_records import by_method, grid, record, write_all
 from tests.helpers.tiny import TWINS
 from vpbench.common.errors import RecordError
@@ -52,7 +54,7 @@ def test_devices_are_never_mixed():
     made = [run("svhn_twin", 100.0), run("svhn_twin", 1.0, device="cuda:0")]
     frame = cost.costs(made)
     assert list(zip(frame.device, frame.seconds)) == [("cpu", 100), ("cuda:0", 1)]
-    figure = cost.draw(frame, "lab", [])
+    figure = cost.draw(frame, LAB, [])
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["Device: cpu"] * 2 + ["Device: cuda:0"] * 2
     pyplot.close("all")
@@ -77,10 +79,10 @@ def test_what_was_not_run_is_named():
         for one in made
         if (one["spec"]["task"], one["spec"]["method"]) != ("svhn_twin", "fine_tune")
     ]
-    missing = cost.gaps_of(cost.costs(made))
+    missing = cost.gaps_of(cost.costs(made), LAB)
     assert missing[0].startswith("Instagram VP, Instagram LP, Instagram FT, BiT-M VP")
     assert missing[1:] == ["1 of 12 datasets of CLIP FT"]
-    assert cost.gaps_of(cost.costs(grid(by_method))) == []
+    assert cost.gaps_of(cost.costs(grid(by_method)), LAB) == []
 
 
 @pytest.mark.parametrize("made", [grid(by_method), grid(by_method)[:30], []])
@@ -88,9 +90,9 @@ def test_the_figure_is_made_whatever_was_run(tmp_path, made, capsys):
     manifests = write_all(made, tmp_path)
     out = tmp_path / "cost.csv"
     command = ["--runs", *map(str, manifests), "--out", str(out), "--figures", str(tmp_path)]
-    assert cost.main(command) == 0
+    assert analyses.run("cost", *command) == 0
     assert tuple(pandas.read_csv(out).columns) == cost.COLUMNS
     assert (tmp_path / "cost.png").stat().st_size > 10_000
     assert ("not run" in capsys.readouterr().err) == (len(made) < 40)
-    assert "on this machine" in cost.draw(cost.costs(made), "lab", []).get_suptitle()
+    assert "on this machine" in cost.draw(cost.costs(made), LAB, []).get_suptitle()
     pyplot.close("all")

@@ -8,6 +8,7 @@ from matplotlib import pyplot
 
 from analysis.common import cells
 from analysis.figures import data_fraction
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import SIZES, record
 from vpbench.common.errors import RecordError
@@ -102,7 +103,7 @@ def test_two_backbones_and_two_kinds_of_runs_of_a_row_are_refused():
 def test_the_figure_has_a_row_for_each_dataset_and_a_column_for_each_kind_of_method():
     methods = ("visual_prompt", "evp", "linear_probe", "coop", "vpt")
     frame = data_fraction.accuracies(runs_of(methods))
-    figure = data_fraction.draw(frame, "lab", [])
+    figure = data_fraction.draw(frame, LAB, [])
     assert len(figure.axes) == 3 * 3
     said = figure_text(figure)
     for words in ("EuroSAT twin", "SVHN twin", "Average", "Learns: pixels", "Learns: tokens",

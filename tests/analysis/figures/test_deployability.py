@@ -10,6 +10,7 @@ from PIL import Image
 
 from analysis.common import cells
 from analysis.figures import deployability
+from tests.helpers.analyses import LAB, NOWHERE
 from tests.helpers.fake_measurements import measurement
 from tests.helpers.fake_records import record
 from tests.helpers.tiny import DATA, EVP, spec
@@ -246,7 +247,7 @@ def test_the_analysis_writes_its_files_whatever_was_measured(tmp_path, capsys, t
     paths = [str(made(task, tmp_path / "runs", backbones)) for task in tasks]
     out, folder = tmp_path / "deployability.csv", tmp_path / "figures"
     command = ["--runs", "--measurements", *paths, "--out", str(out), "--figures", str(folder)]
-    assert deployability.main(command) == 0
+    assert run("deployability", *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == deployability.COLUMNS
     assert len(frame) == len(CONDITIONS) * (len(tasks) + 1) * len(backbones) * bool(tasks)
@@ -257,14 +258,14 @@ def test_the_analysis_writes_its_files_whatever_was_measured(tmp_path, capsys, t
 
 def test_the_figure_names_its_scale_and_what_was_not_run(tmp_path):
     frame = deployability.accuracies(reading.load([made("svhn_twin", tmp_path)]))
-    figure = deployability.draw(frame, "lab", ["BiT-M on any dataset"])
+    figure = deployability.draw(frame, LAB, ["BiT-M on any dataset"])
     assert "Lab scale: procedural twins" in figure.get_suptitle()
     assert figure.legends[0].get_title().get_text() == "Not run: BiT-M on any dataset."
     assert (
         figure.axes[0].get_title()
         == "CLIP: 8 bit \N{MINUS SIGN}20.0, JPEG 75 \N{MINUS SIGN}30.0 points"
     )
-    empty = deployability.draw(deployability.accuracies([]), None, ["CLIP on any dataset"])
+    empty = deployability.draw(deployability.accuracies([]), NOWHERE, ["CLIP on any dataset"])
     assert "Not run: CLIP on any dataset." in [text.get_text() for text in empty.axes[0].texts]
     pyplot.close("all")
 
@@ -275,4 +276,4 @@ def test_prompts_of_two_weight_files_are_never_averaged(tmp_path):
         one["file"] = f"{number}.json"
         one["hashes"] = {"weights": f"{number}" * 64, "data": None}
     with pytest.raises(RecordError, match="0.json and 1.json: the weights of clip_"):
-        deployability.write_figure(made, [], tmp_path / "a.csv", tmp_path)
+        deployability.write(made, [], tmp_path / "a.csv", tmp_path)

@@ -6,6 +6,7 @@ from matplotlib import pyplot
 
 from analysis.common import cells
 from analysis.figures import figure3, figure4
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import by_method, grid, record, write_all
 
 CLIP_TASKS = cells.tasks_of(shift=False)
@@ -53,7 +54,7 @@ def test_a_figure_is_a_csv_a_pdf_and_a_png_with_or_without_records(tmp_path, fig
     manifests = write_all(made, tmp_path / "runs")
     out, folder = tmp_path / f"{name}.csv", tmp_path / "figures"
     command = ["--runs", *map(str, manifests), "--out", str(out), "--figures", str(folder)]
-    assert figure.main(command) == 0
+    assert run(name, *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == cells.COLUMNS
     assert frame.published.notna().all()
@@ -63,5 +64,5 @@ def test_a_figure_is_a_csv_a_pdf_and_a_png_with_or_without_records(tmp_path, fig
 
 def test_a_figure_names_its_scale():
     for figure, frame in ((figure3, figure3.averages([])), (figure4, figure4.gains([]))):
-        assert "Lab scale: procedural twins" in figure.draw(frame, "lab").get_suptitle()
+        assert "Lab scale: procedural twins" in figure.draw(frame, LAB).get_suptitle()
     pyplot.close("all")

@@ -6,6 +6,7 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.figures import label_mapping
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_lost_predictions, check_products, figure_text
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
@@ -48,7 +49,7 @@ def test_a_missing_mapping_is_named(tmp_path):
     made = mapping_runs(tmp_path, {"semantic": 95.0})
     assert label_mapping.gaps_of(made) == ["swapped mapping"]
     frame, found = label_mapping.accuracies(made), label_mapping.mappings(made)
-    figure = label_mapping.draw(frame, found, "lab", label_mapping.gaps_of(made))
+    figure = label_mapping.draw(frame, found, LAB, label_mapping.gaps_of(made))
     assert "Not run: swapped mapping." in figure_text(figure)
     pyplot.close("all")
 

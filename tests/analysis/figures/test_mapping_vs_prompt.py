@@ -8,6 +8,7 @@ from matplotlib import pyplot
 
 from analysis.common import cells, paired
 from analysis.figures import mapping_vs_prompt
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_lost_predictions, check_products, figure_text, row_of
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
@@ -152,7 +153,7 @@ def test_each_backbone_has_its_own_rows_panels_and_gaps(tmp_path):
     (own,) = [words for words in missing if words.endswith(" of rn50_micro")]
     (other,) = [words for words in missing if words.endswith(" of bit_m_micro")]
     assert "AR x frequency" in own and "AR x frequency" not in other
-    figure = mapping_vs_prompt.draw(frame, "lab", missing)
+    figure = mapping_vs_prompt.draw(frame, LAB, missing)
     assert [axes.get_title() for axes in figure.axes[::2]] == ["BiT-M", "RN50"]
     pyplot.close("all")
 
@@ -171,7 +172,7 @@ def test_a_bootstrap_draws_the_columns_of_an_image_together():
 def test_the_figure_names_backbone_maps_and_controls(tmp_path):
     frame = mapping_vs_prompt.accuracies(runs_of(tmp_path))
     missing = mapping_vs_prompt.gaps_of(frame)
-    said = figure_text(mapping_vs_prompt.draw(frame, "lab", missing))
+    said = figure_text(mapping_vs_prompt.draw(frame, LAB, missing))
     for words in ("RN50", "mean over 2 datasets", "Frequency (FLM)", "Linear on logits",
                   "Linear probe on features", "Chance", "Lab scale", "Not run: "):  # fmt: skip
         assert words in said
@@ -183,7 +184,7 @@ def test_a_share_beyond_the_axis_is_written(tmp_path):
     frame = mapping_vs_prompt.accuracies(made)
     row = row_of(frame, task="average", prompt="evp", label_map="frequency")
     assert row.map_share == pytest.approx(300)  # of a gain of 10, when the map alone gains 30
-    assert "300" in figure_text(mapping_vs_prompt.draw(frame, "lab", []))
+    assert "300" in figure_text(mapping_vs_prompt.draw(frame, LAB, []))
     pyplot.close("all")
 
 

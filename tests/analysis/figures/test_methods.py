@@ -6,8 +6,9 @@ import pandas
 import pytest
 from matplotlib import pyplot
 
-from analysis.common import cells, published, ranking
+from analysis.common import cells, method_accuracies, published, ranking
 from analysis.figures import methods
+from tests.helpers.analyses import LAB, NOWHERE
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_entrants import PLAIN, PUBLISHED, everywhere, run
 from vpbench.common.errors import RecordError
@@ -18,7 +19,7 @@ DEFAULTS = len(METHODS)
 
 def row(made, method, task, variant="default", backbone="clip_micro"):
     """Returns the row of a method and dataset."""
-    frame = methods.accuracies(made)
+    frame = method_accuracies.accuracies(made)
     return row_of(frame, backbone=backbone, method=method, variant=variant, task=task)
 
 
@@ -105,7 +106,7 @@ def test_a_gain_is_over_the_visual_prompt_of_the_same_backbone_and_dataset():
 def test_ranks_are_among_the_methods_that_have_all_datasets():
     made = everywhere("evp", 60.0) + everywhere("visual_prompt", 50.0)
     made += everywhere("visual_prompt", 55.0, variant="wide") + everywhere("upt", 80.0, PLAIN[:3])
-    frame = methods.accuracies(made)
+    frame = method_accuracies.accuracies(made)
     every = frame[(frame.task == "every") & frame.mean_rank.notna()]
     ranks = dict(zip(zip(every.method, every.variant), every.mean_rank))
     assert ranks == {
@@ -129,7 +130,7 @@ def test_backbones_are_ranked_apart():
 
 def test_a_method_that_was_not_run_has_empty_rows_if_the_backbone_could_do_it():
     made = [run("evp", 60.0), run("evp", 50.0, backbone="rn50_micro")]
-    frame = methods.accuracies(made)
+    frame = method_accuracies.accuracies(made)
     of_clip, of_vision = (frame[frame.backbone == name] for name in ("clip_micro", "rn50_micro"))
     assert set(of_clip.method) == set(METHODS) and len(of_clip) == DEFAULTS * 18
     assert "upt" not in set(of_vision.method) and "fine_tune" in set(of_vision.method)
@@ -138,14 +139,14 @@ def test_a_method_that_was_not_run_has_empty_rows_if_the_backbone_could_do_it():
 
 
 def test_toy_datasets_do_not_count():
-    assert methods.accuracies([run("evp", 60.0, "cats_dogs_twin")]).empty
+    assert method_accuracies.accuracies([run("evp", 60.0, "cats_dogs_twin")]).empty
 
 
 def test_two_kinds_of_a_run_are_refused():
     short = run("evp", 50.0, seed=1)
     short["spec"]["settings"] = {"epochs": 1}
     with pytest.raises(RecordError, match="two kinds of records for clip_micro evp default svhn"):
-        methods.accuracies([run("evp", 60.0), short])
+        method_accuracies.accuracies([run("evp", 60.0), short])
 
 
 # Published numbers
@@ -166,8 +167,8 @@ def test_published_numbers_have_columns_of_their_own_with_source_and_protocol():
 def test_beside_datasets_of_ones_own_stands_no_published_number():
     made = everywhere("evp", 40.0)
     for one in made:
-        one["spec"]["scale"] = "desk"
-    frame = methods.accuracies(made)
+        one["spec"] |= {"scale": "desk", "kind": "real"}
+    frame = method_accuracies.accuracies(made)
     assert frame.published.isna().all() and frame.measured.notna().any()
 
 
@@ -190,18 +191,18 @@ def test_what_was_not_run_is_named_once_for_methods_that_lack_the_same():
     made = everywhere("evp", 60.0) + everywhere("upt", 60.0, PUBLISHED[1:])
     for method in set(METHODS) - {"evp", "upt", "coop", "vpt"}:
         made += everywhere(method, 50.0)
-    said = methods.gaps_of(methods.accuracies(made))
+    said = methods.gaps_of(method_accuracies.accuracies(made))
     assert said == ["CLIP CoOp, VPT on any dataset", "CLIP UPT on cifar100"]
-    half = methods.gaps_of(methods.accuracies(everywhere("evp", 60.0, PUBLISHED[:5])))
+    half = methods.gaps_of(method_accuracies.accuracies(everywhere("evp", 60.0, PUBLISHED[:5])))
     assert "CLIP EVP on 10 of 15 datasets" in half
-    assert methods.gaps_of(methods.accuracies([])) == ["any method"]
+    assert methods.gaps_of(method_accuracies.accuracies([])) == ["any method"]
 
 
 def test_the_figure_names_methods_ranks_and_what_is_missing():
     made = everywhere("evp", 60.0) + everywhere("visual_prompt", 50.0)
     made += everywhere("vpt", 55.0, variant="shallow")
-    frame = methods.accuracies(made)
-    text = figure_text(methods.draw(frame, "lab", methods.gaps_of(frame)))
+    frame = method_accuracies.accuracies(made)
+    text = figure_text(methods.draw(frame, LAB, methods.gaps_of(frame)))
     difference = ranking.critical_difference(3, 15)
     for words in ("EVP 1.0", "VPT, shallow 2.0", "VP 3.0", f"CD {difference:.1f}", "Lab scale",
                   "Friedman's p = 3.1e-07", "Not run: CLIP TP, AR, LP"):  # fmt: skip
@@ -214,20 +215,20 @@ def test_a_variant_that_learns_nothing_is_shown_as_such():
     kinds = [
         methods.kind_of(row(made, "visual_prompt", "svhn", name)) for name in ("default", "text")
     ]
-    assert kinds == ["Pixels", "Nothing"]
+    assert kinds == ["pixels", "nothing"]
 
 
 def test_without_ranks_the_figure_says_so():
-    frame = methods.accuracies(everywhere("evp", 60.0))
-    text = figure_text(methods.draw(frame, "lab", []))
+    frame = method_accuracies.accuracies(everywhere("evp", 60.0))
+    text = figure_text(methods.draw(frame, LAB, []))
     assert "No ranks: they need two methods with all datasets" in text
     pyplot.close("all")
 
 
 @pytest.mark.parametrize("made", [[], [run("evp", 60.0)]])
 def test_an_empty_figure_says_what_is_missing(made):
-    frame = methods.accuracies(made)
-    text = figure_text(methods.draw(frame, None, methods.gaps_of(frame)))
+    frame = method_accuracies.accuracies(made)
+    text = figure_text(methods.draw(frame, NOWHERE, methods.gaps_of(frame)))
     assert "Not run:" in text
     pyplot.close("all")
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.figures import ablation_prompt_size, single_pixel
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import (
     check_lost_predictions,
     check_products,
@@ -140,7 +141,7 @@ def test_figure_7_shows_the_picture_before_and_after(tmp_path, value):
     sides = examples("random_patch", value=value)
     made[2] = beside(made[2], tmp_path, examples=sides)
     frame = single_pixel.gains(made)
-    figure = single_pixel.draw(frame, single_pixel.shown(made), "lab", "eurosat", [])
+    figure = single_pixel.draw(frame, single_pixel.shown(made), LAB, "eurosat", [])
     pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert (pictures[0] == sides["images"][0]).all() and (pictures[1] == sides["prompted"][0]).all()
     if value:
@@ -154,7 +155,7 @@ def test_without_text_prompt_a_pixel_has_no_gain_and_the_figure_says_so(tmp_path
     made = pixel_runs(tmp_path)[1:]
     frame = single_pixel.gains(made)
     assert frame.gain.isna().all() and (frame.measured == 34.0).all()
-    figure = single_pixel.draw(frame, single_pixel.shown(made), "lab", "eurosat", [])
+    figure = single_pixel.draw(frame, single_pixel.shown(made), LAB, "eurosat", [])
     assert "Text prompt only was not run" in figure_text(figure)
     assert "text prompt only" in single_pixel.gaps_of(made)
     pyplot.close("all")

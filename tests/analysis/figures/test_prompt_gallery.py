@@ -4,6 +4,7 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.figures import prompt_gallery
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import record, write_all
 from tests.helpers.fake_sides import beside
 from tests.helpers.tiny import MICRO, TWINS
@@ -107,7 +108,7 @@ def test_the_tiles_fit_the_page_and_are_large_enough_to_see(rows, prompts):
 def test_what_was_not_run_has_an_empty_tile_that_says_so(tmp_path):
     cells = [("svhn_twin", "rn50_micro"), ("svhn_twin", "clip_micro"), ("dtd_twin", "rn50_micro")]
     found = prompt_gallery.shown([made(tmp_path, *cell) for cell in cells])
-    figure = prompt_gallery.draw(found, "lab", ["CLIP on DTD"])
+    figure = prompt_gallery.draw(found, LAB, ["CLIP on DTD"])
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts.count("not run") == 2  # CLIP's prompt on DTD, and pictures with it
     assert len(figure.axes[0].images) == 3 + 2 * 2 + 2
@@ -124,7 +125,7 @@ def test_the_gallery_writes_its_files_with_or_without_records(tmp_path, capsys, 
     manifests = write_all(made_up, tmp_path / "runs")
     out, folder = tmp_path / "prompt_gallery.csv", tmp_path / "figures"
     command = ["--runs", *map(str, manifests), "--out", str(out), "--figures", str(folder)]
-    assert prompt_gallery.main(command) == 0
+    assert run("prompt_gallery", *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == prompt_gallery.COLUMNS and len(frame) == len(made_up)
     assert ("not run: CLIP" in capsys.readouterr().err) == (not tasks)
@@ -137,6 +138,6 @@ def test_a_record_without_its_examples_is_refused_in_one_line(tmp_path, capsys):
     manifests = write_all([one], tmp_path / "runs")
     out = tmp_path / "prompt_gallery.csv"
     command = ["--runs", *map(str, manifests), "--out", str(out), "--figures", str(tmp_path)]
-    assert prompt_gallery.main(command) == 2
+    assert run("prompt_gallery", *command) == 2
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert len(error) == 1 and "seed0.examples.npz" in error[0]

@@ -8,7 +8,9 @@ import pytest
 from matplotlib import pyplot
 from scipy.stats import t
 
+from analysis.common import factorial
 from analysis.figures import recipe_factorial
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_products, figure_text, prompt, row_of
 from vpbench.common.errors import RecordError
 
@@ -57,14 +59,14 @@ def square(tasks=TASKS[:1], **fixed):
 
 def rows_of(made):
     """Returns the table of these runs."""
-    return recipe_factorial.effects(recipe_factorial.factorial(made))
+    return factorial.effects(factorial.factorial(made))
 
 
 def drawn(made):
     """Returns all that the figure of these runs says."""
-    found = recipe_factorial.factorial(made)
-    frame, missing = recipe_factorial.effects(found), recipe_factorial.gaps_of(found)
-    said = figure_text(recipe_factorial.draw(frame, found, "lab", missing))
+    found = factorial.factorial(made)
+    frame, missing = factorial.effects(found), recipe_factorial.gaps_of(found)
+    said = figure_text(recipe_factorial.draw(frame, found, LAB, missing))
     pyplot.close("all")
     return said
 
@@ -149,20 +151,20 @@ def test_the_official_recipe_and_the_cell_nearest_to_evp_are_named():
 
 
 def test_a_factor_with_one_level_is_left_out_and_said_so():
-    found = recipe_factorial.factorial(square(momentum=0))
+    found = factorial.factorial(square(momentum=0))
     assert found.varied == ["init", "gradient"]
     missing = recipe_factorial.gaps_of(found)
-    assert "momentum other than 0" in missing and "prompt_space other than after norm" in missing[0]
-    frame = recipe_factorial.effects(found)
+    assert "momentum other than 0" in missing and "prompt space other than normalized" in missing
+    frame = factorial.effects(found)
     assert row_of(frame, task="average", factor="momentum").kind == "left out"
-    assert "Not run: prompt_space other than after normalization" in drawn(square())
+    assert "Not run: prompt space other than normalized" in drawn(square())
 
 
 def test_a_missing_cell_is_one_line_that_names_it():
     made = square(TASKS)
     with pytest.raises(RecordError, match="1 of 8 cells .* init zeros, .*gradient unit was not "
                                           "run on dtd with lr 10") as error:  # fmt: skip
-        recipe_factorial.factorial(made[:-1])
+        factorial.factorial(made[:-1])
     assert "\n" not in str(error.value)
 
 
@@ -172,32 +174,32 @@ def test_a_missing_rate_is_a_missing_cell_but_gradients_may_have_rates_of_their_
     made = [*square(), *unit]
     assert len(rows_of(made))
     with pytest.raises(RecordError, match="gradient unit was not run on eurosat with lr 4"):
-        recipe_factorial.factorial(made[:-1])
+        factorial.factorial(made[:-1])
 
 
 def test_levels_that_are_no_choice_between_the_two_recipes_are_refused():
     three = [run(1, augmentation=level) for level in ("none", "flip", "flip_crop")]
     with pytest.raises(RecordError, match="augmentation has the levels none, flip, flip_crop"):
-        recipe_factorial.factorial(three)
+        factorial.factorial(three)
     with pytest.raises(RecordError, match="momentum has the levels 0.5, 0.9; expected two"):
-        recipe_factorial.factorial([run(1), run(1, momentum=0.5)])
+        factorial.factorial([run(1), run(1, momentum=0.5)])
 
 
 def test_runs_that_differ_in_anything_else_are_refused():
     with pytest.raises(RecordError, match="differ in settings.epochs too"):
-        recipe_factorial.factorial([run(1), run(2, init="zeros", epochs=9)])
+        factorial.factorial([run(1), run(2, init="zeros", epochs=9)])
 
 
 def test_a_dataset_without_validation_is_refused():
     made = [run(1), run(2, init="zeros")]
     made[0]["selection"]["best_validation"]["validation"] = None
     with pytest.raises(RecordError, match="chosen on validation.* has no validation split"):
-        recipe_factorial.factorial(made)
+        factorial.factorial(made)
 
 
 def test_steps_of_a_warm_up_count_before_its_share():
     made = [run(40, warm_up_steps=1000), run(41, warm_up_steps=0)]
-    assert recipe_factorial.factorial(made).levels["warm_up"] == [1000, 0]
+    assert factorial.factorial(made).levels["warm_up"] == [1000, 0]
 
 
 def test_the_figure_shows_the_largest_effect_first_and_the_strongest_interaction():
@@ -218,7 +220,7 @@ def test_accuracies_that_are_all_alike_have_no_shares():
 
 
 def test_nothing_varied_is_said_in_the_figure():
-    assert "Not run: prompt_space other than" in drawn([run(50)])
+    assert "Not run: prompt space other than" in drawn([run(50)])
 
 
 @pytest.mark.parametrize("some", [True, False])

@@ -5,6 +5,7 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.figures import recipe_search
+from tests.helpers.analyses import LAB, NOWHERE
 from tests.helpers.fake_records import record
 
 
@@ -41,7 +42,7 @@ def test_the_smallest_rates_are_written_with_all_their_digits(tmp_path):
     for one, rate in zip(made, (0.0001, 0.001)):
         one["spec"]["settings"] = {"map_lr": rate}
     made.append(tried("plain_lr_2_5", 40.0, lr=2.5))
-    recipe_search.write_search(made, tmp_path / "search.csv", tmp_path)
+    recipe_search.write(made, tmp_path / "search.csv", tmp_path)
     written = pandas.read_csv(tmp_path / "search.csv", dtype=str, keep_default_na=False)
     assert set(zip(written.recipe, written.lr, written.map_lr)) == {
         ("linear", "", "0.0001"),
@@ -54,9 +55,9 @@ def test_the_smallest_rates_are_written_with_all_their_digits(tmp_path):
 def test_each_recipe_has_a_panel_whose_ticks_are_its_rates():
     made = [tried(f"plain_lr_{lr}", 40.0, lr=lr) for lr in (1, 10)]
     made += [tried(f"map_lr_25_map_lr_0_{m}", 40.0, lr=25, map_lr=m / 10) for m in (1, 5)]
-    figure = recipe_search.draw(recipe_search.search(made), "search")
+    figure = recipe_search.draw(recipe_search.search(made), LAB)
     ticks = {axes.get_title(): list(axes.get_xticks()) for axes in figure.axes}
     assert ticks == {"plain": [1, 10], "map": [0.1, 0.5]}
     assert recipe_search.search([]).empty
-    recipe_search.draw(recipe_search.search([]), None)
+    recipe_search.draw(recipe_search.search([]), NOWHERE)
     pyplot.close("all")

@@ -4,6 +4,7 @@ from matplotlib import pyplot
 
 from analysis.common import cells
 from analysis.figures import selection_gap
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import by_method, grid, record, write_all
 from tests.helpers.tiny import TWINS
 from vpbench.spec.tasks import TASKS
@@ -78,7 +79,7 @@ def test_the_figure_is_made_whatever_was_run(tmp_path, made, capsys):
     manifests = write_all(made, tmp_path)
     out = tmp_path / "selection_gap.csv"
     command = ["--runs", *map(str, manifests), "--out", str(out)]
-    assert selection_gap.main([*command, "--figures", str(tmp_path)]) == 0
+    assert run("selection_gap", *command, "--figures", str(tmp_path)) == 0
     assert tuple(pandas.read_csv(out).columns) == selection_gap.COLUMNS
     assert (tmp_path / "selection_gap.png").stat().st_size > 10_000
     assert ("not run" in capsys.readouterr().err) == (len(made) < 40)
@@ -86,7 +87,7 @@ def test_the_figure_is_made_whatever_was_run(tmp_path, made, capsys):
 
 def test_the_figure_says_how_many_epochs_there_were_and_names_the_largest_gap():
     made = [prompt("svhn_twin", 60.0, 65.0, 58.0), prompt("dtd_twin", 60.0, 61.0, 58.0)]
-    figure = selection_gap.draw(selection_gap.selection_gaps(made), "lab", ["everything else"])
+    figure = selection_gap.draw(selection_gap.selection_gaps(made), LAB, ["everything else"])
     assert "choice of 2 epochs" in figure.get_suptitle()
     assert "Lab scale: procedural twins" in figure.get_suptitle()
     texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]

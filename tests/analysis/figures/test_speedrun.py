@@ -7,14 +7,16 @@ import pandas
 import pytest
 import torch
 
+from analysis.common.scales import Scale
 from analysis.figures import speedrun
+from tests.helpers.analyses import NOWHERE
 from tests.helpers.checkout import ROOT, read_config
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import record
 from tests.helpers.tiny import PADDING
 from vpbench.common.errors import RecordError
 from vpbench.methods import visual_prompt
-from vpbench.prompts.pixel import build_prompt
+from vpbench.prompts.build import build_prompt
 from vpbench.spec.grid import expand
 from vpbench.spec.methods import merge_settings
 from vpbench.spec.recipes import read_configs
@@ -187,7 +189,7 @@ def test_what_was_not_run_is_named():
 def test_the_figure_names_recipes_tasks_and_what_is_not_reached():
     runs = two_tasks((1, 3), (None, 3)) + [official(5, 20, 60, backbone="rn50_micro")]
     frame = speedrun.speedruns(runs)
-    text = figure_text(speedrun.draw(frame, "speedrun", speedrun.gaps_of(frame)))
+    text = figure_text(speedrun.draw(frame, Scale("speedrun", "twins"), speedrun.gaps_of(frame)))
     for words in ("init zeros", "gradient unit (best)", "SVHN twin, CLIP", "DTD twin, CLIP"):
         assert words in text
     assert "not reached" in text and "Not run: init zeros on svhn_twin with rn50_micro" in text
@@ -195,7 +197,7 @@ def test_the_figure_names_recipes_tasks_and_what_is_not_reached():
 
 def test_an_empty_figure_says_what_is_missing():
     frame = speedrun.speedruns([])
-    text = figure_text(speedrun.draw(frame, None, speedrun.gaps_of(frame)))
+    text = figure_text(speedrun.draw(frame, NOWHERE, speedrun.gaps_of(frame)))
     assert "Not run: the official recipe" in text
 
 
@@ -298,7 +300,7 @@ def test_a_prompt_learns_with_every_optimiser(changes, clip, task):
 
 
 def test_the_fast_recipe_is_the_best_of_the_study_that_is_shown():
-    rows = pandas.read_csv(ROOT / "docs" / "speedrun.csv")
+    rows = pandas.read_csv(ROOT / "docs" / "data" / "lab" / "speedrun.csv")
     names = set(rows[rows.best].recipe)
     fast = read_config("lab")["variants"]["fast"]
     usual = merge_settings(read_config("lab")["recipes"], "visual_prompt", "clip_micro")

@@ -6,6 +6,7 @@ from matplotlib import pyplot
 from scipy.stats import pearsonr, spearmanr
 
 from analysis.figures import text_prompt_quality
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import (
     check_lost_predictions,
     check_products,
@@ -107,7 +108,7 @@ def test_a_text_prompt_is_shown_as_it_is(tmp_path):
         one["spec"]["settings"]["text_prompt"] = "$x_1$ & 100 % {} \\alpha"
     frame = text_prompt_quality.accuracies(made)
     summary = text_prompt_quality.statistics(frame)
-    figure = text_prompt_quality.draw(frame, summary, "lab", "eurosat", ["$x_$"])
+    figure = text_prompt_quality.draw(frame, summary, LAB, "eurosat", ["$x_$"])
     figure.canvas.draw()  # broken mathematics would be an error
     assert "$x_1$ & 100 % {} \\alpha" in figure_text(figure)
     pyplot.close("all")

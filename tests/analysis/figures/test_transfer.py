@@ -5,6 +5,7 @@ import torch
 from matplotlib import pyplot
 
 from analysis.figures import transfer
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_measurements import measurement
 from tests.helpers.tiny import DATA, PADDING, spec
 from vpbench.data.load import load_task
@@ -183,7 +184,7 @@ def test_the_analysis_writes_its_files_whatever_was_measured(tmp_path, capsys, m
     paths = [str(made("svhn_twin", tmp_path, moves))] if moves else []
     out, folder = tmp_path / "transfer.csv", tmp_path / "figures"
     command = ["--runs", "--measurements", *paths, "--out", str(out), "--figures", str(folder)]
-    assert transfer.main(command) == 0
+    assert run("transfer", *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == transfer.COLUMNS and len(frame) == 2 * len(moves)
     alone = "another model to move prompts to" in capsys.readouterr().err
@@ -203,7 +204,7 @@ def test_the_figure_says_whether_prompts_went_to_other_datasets(tmp_path):
     moved = MODELS | {("clip_micro", "clip_micro", "dtd_twin"): (4, 3)}
     for moves, said in ((MODELS, "No two of these datasets"), (moved, "Used on another dataset")):
         frame = transfer.transfers(reading.load([made("svhn_twin", tmp_path, moves)]))
-        text = words(transfer.draw(frame, "lab", []))
+        text = words(transfer.draw(frame, LAB, []))
         assert said in text and "Lab scale: procedural twins" in text
         assert "+40.0" in text and "\N{MINUS SIGN}10.0" in text
     pyplot.close("all")
@@ -214,5 +215,5 @@ def test_a_pair_that_was_not_measured_says_so(tmp_path):
         move: right for move, right in MODELS.items() if move[:2] != ("rn50_micro", "clip_micro")
     }
     frame = transfer.transfers(reading.load([made("svhn_twin", tmp_path, moves)]))
-    assert words(transfer.draw(frame, "lab", [])).count("not run") == 1
+    assert words(transfer.draw(frame, LAB, [])).count("not run") == 1
     pyplot.close("all")

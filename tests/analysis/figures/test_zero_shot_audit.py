@@ -7,6 +7,7 @@ from matplotlib import pyplot
 from analysis.common import cells
 from analysis.figures import zero_shot_audit
 from analysis.figures.zero_shot_audit import circles, flags
+from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_lost_predictions, check_products, figure_text
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
@@ -138,7 +139,7 @@ def test_classes_without_images_are_left_alone(tmp_path):
     matrix[2] = 0
     frame = zero_shot_audit.audit([run(tmp_path, matrix)])
     assert frame.images[2] == 0 and frame.accuracy.isna()[2] and frame.flag.isna().all()
-    zero_shot_audit.draw(frame, "lab", [])
+    zero_shot_audit.draw(frame, LAB, [])
     pyplot.close("all")
 
 
@@ -185,7 +186,7 @@ def test_the_figure_names_what_is_flagged(tmp_path):
     matrix = diagonal(4, 30, 1)[[2, 1, 0, 3]]
     made = [run(tmp_path, matrix, ["forest", "river", "$x^1$", "lake"])]
     made.append(run(tmp_path, diagonal(4, 30, 1), variant="words"))
-    figure = zero_shot_audit.draw(zero_shot_audit.audit(made), "lab", [])
+    figure = zero_shot_audit.draw(zero_shot_audit.audit(made), LAB, [])
     figure.canvas.draw()  # broken mathematics would be an error
     said = figure_text(figure)
     assert "2 of 4: forest, $x^1$" in said

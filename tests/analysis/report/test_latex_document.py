@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from analysis.report import latex_document
-from analysis.tables import table1, table2, table3, table4, table5, table6
+from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import by_method, grid
 
-TABLES = (table1, table2, table3, table4, table5, table6)
+TABLES = tuple(f"table{number}" for number in range(1, 7))
 CAPTION = "Caption of ``{}``: 100 % of a_b & c {{}} ~ $5 <than> #1,\nit's “−3 × 10” ± 2 ≥ é ☃.\n"
 WIDER = 2  # points by which a line may be wider than the page
 
@@ -29,14 +29,13 @@ def program(name):
 
 def write_document(folder, made):
     """Returns the path of the document of all tables of the records `made`, and of one not run."""
-    for table in TABLES:
-        name = table.__name__.split(".")[-1]
-        table.write_table(made, folder / f"{name}.csv")
+    for name in TABLES:
+        write_table(name, made, folder / f"{name}.csv")
         (folder / f"{name}.rst").write_text(CAPTION.format(name), encoding="utf-8")
     paths = [str(folder / f"table{number}.tex") for number in range(1, 8)]
     out = folder / "tables.tex"
     command = ["--tables", *paths, "--captions", str(folder), "--out", str(out)]
-    assert latex_document.main(command) == 0
+    assert run("latex_document", *command) == 0
     return out
 
 
@@ -128,6 +127,6 @@ def test_characters_that_pdflatex_does_not_know_are_replaced(text, latex):
 def test_a_document_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").touch()
     command = ["--tables", "table1.tex", "--out", str(tmp_path / "file" / "tables.tex")]
-    assert latex_document.main(command) == 2
+    assert run("latex_document", *command) == 2
     complaint = capsys.readouterr().err
     assert complaint.startswith("error: ") and complaint.count("\n") == 1

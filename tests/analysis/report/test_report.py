@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.common import captions, style
-from analysis.report import provenance, report, run_details
+from analysis.common import captions
+from analysis.report import provenance, report, run_details, statements
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import record, write_all
 from tests.helpers.fake_report import (
     CLAIMS,
@@ -19,7 +20,7 @@ from tests.helpers.fake_report import (
     write_page,
     write_results,
 )
-from vpbench.spec.scales import SCALES
+from vpbench.spec.scales import KINDS, SCALES
 
 BLOCKS = {"p", "td", "th", "dt", "dd", "summary"}  # have a gap after them
 VOID = {"meta", "img", "input", "br", "link"}
@@ -109,11 +110,12 @@ def test_the_statement_of_scale_comes_first_and_the_claims_next(page):
     sections = [section.attributes["id"] for section in page.all("section")]
     assert sections == ["scale", "scorecard", "tables", "figures", "run-records", "provenance"]
     words = by_id(page, "scale").words()
-    assert words.startswith(style.SCALES["lab"]) and "twins" in words
+    assert words.startswith(LAB.title) and "twins" in words
 
 
 def test_every_scale_has_its_statement():
-    assert set(report.STATEMENTS) == {*SCALES, None} == set(style.SCALES)
+    assert set(statements.STATEMENTS) == set(SCALES)
+    assert set(statements.OF_KINDS) == set(KINDS)
 
 
 def test_claims_show_both_numbers_the_interval_the_rule_and_the_verdict_in_words(page):
@@ -227,7 +229,7 @@ def test_what_was_not_run_is_named_and_nothing_crashes(tmp_path, page):
     names = ["table1", "table3", "figure4", "single_pixel"]
     out = tmp_path / "report.html"
     command = ["--results", str(tmp_path), "--names", *names, "--runs", "absent.manifest.json"]
-    assert report.main([*command, "--captions", str(tmp_path), "--out", str(out)]) == 0
+    assert run("report", *command, "--captions", str(tmp_path), "--out", str(out)) == 0
     empty = read_page(out)
     for name in (*names, "scorecard", "run-records"):
         assert "Not run: there is no" in by_id(empty, name).words(), name
@@ -238,14 +240,14 @@ def test_claims_of_another_scale_than_the_records_are_refused(tmp_path, capsys):
     command = [*write_results(tmp_path), "--out", str(tmp_path / "report.html")]
     path = tmp_path / "results" / "claims.csv"
     path.write_text(path.read_text().replace(",lab,", ",paper,"))
-    assert report.main(command) == 2
+    assert run("report", *command) == 2
     assert "its scale is 'paper', the records' 'lab'" in capsys.readouterr().err
 
 
 def test_a_csv_without_rows_is_not_run(tmp_path):
     write_csv(tmp_path / "comparisons.csv", ("task", "difference"), [])
     out = tmp_path / "report.html"
-    report.main(["--results", str(tmp_path), "--names", "comparisons", "--out", str(out)])
+    run("report", "--results", str(tmp_path), "--names", "comparisons", "--out", str(out))
     words = by_id(read_page(out), "comparisons").words()
     assert "Not run: comparisons.csv has no rows." in words
 
@@ -253,7 +255,7 @@ def test_a_csv_without_rows_is_not_run(tmp_path):
 def test_equal_results_give_an_equal_page(tmp_path):
     command = write_results(tmp_path)
     for name in ("first", "second"):
-        assert report.main([*command, "--out", str(tmp_path / name)]) == 0
+        assert run("report", *command, "--out", str(tmp_path / name)) == 0
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
@@ -296,7 +298,7 @@ def test_a_diverged_run_keeps_its_row_and_its_curve_stays_valid_json(tmp_path):
     one["history"] = [{"epoch": 1, "loss": float("nan"), "test_accuracy": 10.0}]
     manifests = write_all([one], tmp_path / "runs")
     out = tmp_path / "report.html"
-    assert report.main(["--runs", *map(str, manifests), "--out", str(out)]) == 0
+    assert run("report", "--runs", *map(str, manifests), "--out", str(out)) == 0
     stored = json.loads(by_id(read_page(out), "run-data").text)
     assert stored["runs"][0]["history"]["loss"] == [None]
 
@@ -325,7 +327,7 @@ def test_a_broken_scorecard_or_two_scales_are_one_line_and_no_page(tmp_path, cap
     write_csv(tmp_path / "claims.csv", ("id", "claim"), [("a", "b")])
     out = tmp_path / "report.html"
     command = ["--results", str(tmp_path), "--out", str(out)]
-    assert report.main(command) == 2
+    assert run("report", *command) == 2
     complaint = capsys.readouterr().err
     assert "claims.csv: lacks the key section" in complaint and complaint.count("\n") == 1
     both = [
@@ -333,7 +335,7 @@ def test_a_broken_scorecard_or_two_scales_are_one_line_and_no_page(tmp_path, cap
         for scale in ("lab", "desk")
     ]
     runs = map(str, write_all(both, tmp_path / "runs"))
-    assert report.main(["--runs", *runs, "--out", str(out)]) == 2
+    assert run("report", "--runs", *runs, "--out", str(out)) == 2
     assert "records of two scales" in capsys.readouterr().err and not out.exists()
 
 
@@ -369,7 +371,7 @@ def test_the_page_of_the_methods_around_the_paper_judges_none_of_its_claims(tmp_
     one = record("svhn_twin", "clip_micro", "visual_prompt", 50.0)
     manifests, out = write_all([one], tmp_path / "runs"), tmp_path / "methods.html"
     runs = ["--results", str(tmp_path), "--runs", *map(str, manifests), "--out", str(out)]
-    assert report.main([*runs, "--extensions"]) == 0  # though there is no claims.csv
+    assert run("report", *runs, "--extensions") == 0  # though there is no claims.csv
     text = out.read_text()
     assert "The methods around" in text and "scorecard" not in text.partition("<style>")[0]
     assert 'id="scorecard"' not in text and 'href="#scorecard"' not in text

@@ -14,6 +14,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from analysis.common import cells, correlation
 from analysis.figures import dataset_properties
+from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import SIZES, record, write_all
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
@@ -312,7 +313,7 @@ def test_a_property_that_is_the_same_everywhere_has_no_correlation_and_the_figur
     columns = dataset_properties.columns_of(seen)
     frame = dataset_properties.properties(gains_of(RISING), seen)
     summary = dataset_properties.statistics(frame, columns)
-    figure = dataset_properties.draw(frame, summary, columns, "lab", [])
+    figure = dataset_properties.draw(frame, summary, columns, LAB, [])
     assert summary.value.isna().all() and summary.p_value.isna().all()  # TP is constant as well
     assert "Spearman undefined" in figure.axes[0].get_title()
     pyplot.close(figure)
@@ -328,7 +329,7 @@ def test_the_three_shifts_are_there_but_not_in_the_statistics():
         list(frame.task) == [*PLAIN, *SHIFTS] and list(frame["shift"]) == [False] * 12 + [True] * 3
     )
     assert summary.value["spearman_gain_frechet"] == pytest.approx(1)
-    figure = dataset_properties.draw(frame, summary.reset_index(), columns, "lab", [])
+    figure = dataset_properties.draw(frame, summary.reset_index(), columns, LAB, [])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels[14:] == ["15  Camelyon17 twin", "Dataset", "Shift, not in the trend", "Trend"]
     pyplot.close(figure)
@@ -370,7 +371,7 @@ def run_analysis(folder, made, seen):
     out = folder / "dataset_properties.csv"
     command = ["--runs", *map(str, manifests), "--measurements", *map(str, measurements)]
     command += ["--out", str(out), "--figures", str(folder / "figures")]
-    assert dataset_properties.main(command) == 0
+    assert run("dataset_properties", *command) == 0
     assert (folder / "figures" / "dataset_properties.png").stat().st_size > 10_000
     assert b"/Type /Font" in (folder / "figures" / "dataset_properties.pdf").read_bytes()
     return pandas.read_csv(out)

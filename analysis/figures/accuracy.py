@@ -1,12 +1,15 @@
 """Accuracy: every method on every dataset, whatever the datasets are, and VP against the others."""
 
 import math
-import sys
+from pathlib import Path
 
 import pandas
 
-from analysis.common import cells, gaps, runs, style
-from analysis.figures import comparisons, cost
+from analysis.common import cells, gaps, style
+from analysis.common.aliases import Record
+from analysis.common.csv_file import write_csv
+from analysis.common.scales import scale_of
+from analysis.figures import comparisons
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 
@@ -63,11 +66,12 @@ def draw_panel(axes, frame, tasks, methods):
     """Returns `axes` with the accuracies of one backbone: a row per dataset, a mark per method."""
     for place, method in enumerate(methods):
         rows = frame[frame.method == method]
-        colour, fill = cost.LOOKS[method]
+        entry = style.described(method)
         y = [tasks.index(task) + 0.16 * (place - (len(methods) - 1) / 2) for task in rows.task]
         axes.errorbar(
             rows.accuracy, y, xerr=[rows.accuracy - rows.low, rows.high - rows.accuracy], fmt="o",
-            color=colour, fillstyle=fill, markersize=5, elinewidth=1, label=METHODS[method].display,
+            color=entry.shown_colour, fillstyle=entry.fill, markersize=5, elinewidth=1,
+            label=entry.display,
         )  # fmt: skip
     for row in frame.drop_duplicates("task").itertuples():
         y = tasks.index(row.task)
@@ -92,7 +96,7 @@ def draw(frame, scale, names, missing):
     rows = math.ceil(len(backbones) / columns) or 1
     size = style.WIDTH, 1.4 + rows * (0.7 + 0.55 * len(tasks))
     figure = plt.figure(figsize=size, layout="constrained")
-    figure.suptitle(f"Accuracy of each method\n{style.SCALES[scale]}", fontsize=9.5)
+    figure.suptitle(f"Accuracy of each method\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
@@ -114,20 +118,11 @@ def draw(frame, scale, names, missing):
     return figure
 
 
-def write_figure(records, out, figures):
-    """Returns the paths of the figure's files."""
+def write(records: list[Record], out: Path, figures: Path) -> None:
+    """Writes the csv file and the figure."""
     frame = accuracies(records)
     missing = gaps.warn([] if records else ["anything"])
     names = {record["spec"]["task"]: record["task"]["display"] for record in records}
-    runs.write_csv(frame, out)
-    figure = draw(frame, runs.scale_of(records), names, missing)
-    return style.save(figure, figures, "accuracy")
-
-
-def main(argv=None):
-    """Returns the exit code."""
-    return runs.run(__doc__, write_figure, argv, figures=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_csv(frame, out)
+    figure = draw(frame, scale_of(records), names, missing)
+    style.save(figure, figures, "accuracy")

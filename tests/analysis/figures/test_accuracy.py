@@ -4,8 +4,9 @@ import pytest
 from matplotlib import pyplot
 
 from analysis.common import cells, style
-from analysis.figures import cost, dataset_properties, deployability
-from analysis.tables import accuracy, table_accuracy
+from analysis.figures import accuracy, cost, dataset_properties, deployability
+from analysis.tables import table_accuracy
+from tests.helpers.analyses import DESK, LAB, run
 from tests.helpers.fake_records import record, write_all
 from tests.helpers.fake_sides import beside
 from vpbench.common.errors import RecordError
@@ -15,7 +16,7 @@ METHODS = {"text_prompt": 20.0, "visual_prompt": 60.0, "linear_probe": 50.0, "fi
 
 def own(folder, task, backbone, method, percent, seed=0):
     """Returns a record of the user's own photographs, as loaded."""
-    made = record("digits", backbone, method, percent, seed=seed, scale="desk")
+    made = record("digits", backbone, method, percent, seed=seed, scale="desk", kind="real")
     made["spec"] |= {"task": task, "folder": {"path": f"somewhere/{task}"}}
     made["task"] |= {"published": None, "display": f"My {task}"}
     return beside(made, folder)
@@ -76,15 +77,15 @@ def test_two_backbones_in_the_place_of_one_are_two_rows(tmp_path):
 
 def test_the_table_has_a_column_per_dataset_and_marks_prompts_above_the_probe(photos, tmp_path):
     some = [one for one in photos if one["spec"]["task"] == "zoo" or "rn50" in str(one["spec"])]
-    paths = table_accuracy.write_table(some, tmp_path / "table_accuracy.csv")
-    lines = paths[1].read_text().splitlines()
+    table_accuracy.write(some, tmp_path / "table.csv")
+    lines = (tmp_path / "table.md").read_text().splitlines()
     assert lines[0].startswith("Desk scale") and "95 % interval" in lines[0]
     assert lines[2] == "| Backbone | Method | zoo | attic |"
     assert lines[4].startswith("| Chance | – | 10.0 | 10.0 |")
     low, high = cells.wilson(20.0, 1000)
     assert lines[5] == f"| clip_micro | TP | 20.0 [{low:.1f}, {high:.1f}] | – |"
     assert lines[6].startswith("| clip_micro | VP | **60.0 [") and "▲** | –" in lines[6]
-    assert "\\cellcolor{green!20}60.0" in paths[2].read_text()
+    assert "\\cellcolor{green!20}60.0" in (tmp_path / "table.tex").read_text()
 
 
 @pytest.mark.parametrize("count", [14, 1, 0])
@@ -94,7 +95,7 @@ def test_the_figure_is_made_whatever_was_run(photos, tmp_path, capsys, count):
         beside(one, tmp_path / "runs")
     out = tmp_path / "accuracy.csv"
     command = ["--runs", *map(str, manifests), "--out", str(out), "--figures", str(tmp_path)]
-    assert accuracy.main(command) == 0
+    assert run("accuracy", *command) == 0
     assert (tmp_path / "accuracy.png").stat().st_size > 10_000
     assert len(pandas.read_csv(out)) == count
     assert ("warning: not run: anything" in capsys.readouterr().err) == (count == 0)
@@ -102,7 +103,7 @@ def test_the_figure_is_made_whatever_was_run(photos, tmp_path, capsys, count):
 
 def test_the_figure_has_a_panel_per_backbone_and_names_the_datasets(photos):
     frame = accuracy.accuracies(photos)
-    figure = accuracy.draw(frame, "desk", {"zoo": "My zoo", "attic": "My attic"}, [])
+    figure = accuracy.draw(frame, DESK, {"zoo": "My zoo", "attic": "My attic"}, [])
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == ["clip_micro", "rn50_micro"]
     labels = [text.get_text() for text in panels[0].get_yticklabels()]
@@ -116,8 +117,8 @@ def test_ones_own_datasets_count_where_there_are_no_others(photos):
     frame = cost.costs(photos)
     row = frame.set_index(["backbone", "method"]).loc[("clip_micro", "visual_prompt")]
     assert (row.accuracy, row.tasks) == (60, 2)
-    assert cost.gaps_of(frame, "desk") == [] != cost.gaps_of(frame, "lab")
-    assert deployability.lacking({("clip", None)}, "desk") == []
+    assert cost.gaps_of(frame, DESK) == [] != cost.gaps_of(frame, LAB)
+    assert deployability.lacking({("clip", None)}, DESK) == []
     properties = dataset_properties.properties(photos, [])
     assert list(properties.task) == ["zoo", "attic"]
     assert list(properties.gain) == [40, 40] and np.isnan(properties.published).all()

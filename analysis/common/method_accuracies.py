@@ -1,0 +1,170 @@
+"""Accuracy, costs, gain over a visual prompt and mean rank of every method on every dataset."""
+
+import math
+
+import numpy as np
+import pandas
+
+from analysis.common import cells, effects, published, ranking, style
+from analysis.common.scales import scale_of
+from vpbench.spec import costs
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import METHODS
+
+ENTRANT = ("method", "variant")
+MEASURED = ("measured", "spread", "low", "high", "seeds", "rule")
+COSTS = ("trained_parameters", "seconds", "images", "passes", "peak_memory_mb")
+RANKED = ("mean_rank", "ranked", "critical_difference", "friedman_p")
+BESIDE = ("published", "published_gain", "published_backbone", "published_shots")
+BESIDE += ("published_protocol", "published_source")
+COLUMNS = (
+    *("backbone", *ENTRANT, "task", *MEASURED, *COSTS, "device"),
+    *("gain", "gain_low", "gain_high", *RANKED, *BESIDE),
+)
+REFERENCE = ("visual_prompt", "default")
+EVERY = "every"  # the average over all datasets, with and without a shift: that of the ranks
+AVERAGES = ("average", "shift_average", EVERY)
+
+
+def accuracies(records):
+    """Returns one row per backbone, method, variant and dataset or average: the columns COLUMNS.
+
+    Accuracies and gains are in percent; intervals are those of `analysis.cells`. A gain is that
+    over the visual prompt of the same backbone, the two taken as independent. Costs of an average
+    are medians over its datasets. Ranks are among the methods that were run on all of them. A
+    method that was not run has rows, too, which are empty.
+    """
+    records = [record for record in records if cells.dataset_of(record)]
+    groups, averages = cells.by_cell(records, run_cell), averages_of(records)
+    theirs = published_beside(records)
+    rows = []
+    for backbone in sorted({key[0] for key in groups}, key=lambda one: style.place(one, BACKBONES)):
+        found = {
+            entrant: with_averages(groups, (backbone, *entrant), averages)
+            for entrant in entrants(groups, backbone)
+        }
+        ranks = {name: ranked(found, tasks) for name, tasks in averages.items()}
+        for entrant, own in found.items():
+            for task, values in own.items():
+                row = dict(zip(("backbone", *ENTRANT, "task"), (backbone, *entrant, task)))
+                row |= {name: values[name] for name in (*MEASURED, *COSTS, "device")}
+                row |= gain(values, found[REFERENCE][task] if entrant != REFERENCE else None)
+                row |= ranks.get(task, {}).get(entrant, {})
+                row |= theirs.get((BACKBONES[backbone].role, *entrant, task), {})
+                rows.append(row)
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"ranked": "Int64"})
+
+
+def run_cell(record):
+    """Returns the (backbone, method, variant, dataset) of a record."""
+    spec = record["spec"]
+    return spec["backbone"], spec["method"], spec["variant"], cells.dataset_of(record)
+
+
+def averages_of(records):
+    """Returns name -> datasets of each average, of those that have any."""
+    plain, shifted = (cells.tasks_in(records, shift) for shift in (False, True))
+    groups = zip(AVERAGES, (plain, shifted, plain + shifted))
+    return {name: tasks for name, tasks in groups if tasks}
+
+
+def published_beside(records):
+    """Returns (role, method, variant, task) -> the columns BESIDE; none beside one's own datasets.
+
+    An average of published accuracies is about datasets of the paper.
+    """
+    if scale_of(records).chosen_datasets:
+        return {}
+    columns = ["value", *(name.removeprefix("published_") for name in BESIDE[1:])]
+    frame = published.methods()
+    keys = zip(frame.role, frame.method, frame.variant, frame.task)
+    facts = frame[columns].itertuples(index=False)
+    return {key: dict(zip(BESIDE, values)) for key, values in zip(keys, facts)}
+
+
+def entrants(groups, backbone):
+    """Returns the (method, variant) of a backbone: those that it could do, and those it did."""
+    modality = BACKBONES[backbone].modality
+    able = {(name, "default") for name, entry in METHODS.items() if modality in entry.modalities}
+    run = {key[1:3] for key in groups if key[0] == backbone}
+
+    def place(entrant):
+        method, variant = entrant
+        return style.place(method, METHODS), variant != "default", variant
+
+    return sorted(able | run, key=place)
+
+
+def with_averages(groups, entrant, averages):
+    """Returns dataset or name of an average -> its values, of one (backbone, method, variant)."""
+    found = {task: cell(groups.get((*entrant, task), [])) for task in averages[EVERY]}
+    means = {name: average([found[task] for task in tasks]) for name, tasks in averages.items()}
+    return found | means
+
+
+def cell(records):
+    """Returns accuracy and costs of the runs of a cell; costs are medians over its seeds."""
+    measured = [one["measured"] for one in records]
+    taken = {name: [one.get(name) for one in measured] for name in ("seconds", "peak_memory_mb")}
+    taken["trained_parameters"] = [one["trained_parameters"] for one in records]
+    taken["images"] = [images(one) for one in records]
+    taken["passes"] = [costs.passes_of(one["spec"]) for one in records]
+    return cells.cell(records) | {
+        **{name: cells.median(values) for name, values in taken.items()},
+        "device": devices(one["device"] for one in records),
+    }
+
+
+def images(record):
+    """Returns how many images a run trained on, counted at each epoch; None if not known.
+
+    Of a method that is not trained by steps: at how many it looked, each once.
+    """
+    speed = record["measured"].get("images_per_second")
+    if speed is None:
+        return None
+    return round(speed * record["measured"]["seconds"])  # how that speed was made
+
+
+def devices(names):
+    """Returns the names of devices, each once, as text; None without any."""
+    return "+".join(sorted(set(filter(None, names)))) or None
+
+
+def average(found):
+    """Returns accuracy and costs of an average over cells; empty unless all are measured."""
+    values = cells.average(found)
+    measured = found if values["seeds"] else []
+    taken = {name: [one[name] for one in measured if one[name] == one[name]] for name in COSTS}
+    return values | {
+        **{name: cells.median(numbers) for name, numbers in taken.items()},
+        "device": devices(one["device"] for one in measured),
+    }
+
+
+def gain(values, reference):
+    """Returns the gain over the `reference` with its interval, empty without one of the two."""
+    if reference is None or math.isnan(values["measured"] + reference["measured"]):
+        return {}
+    found = effects.minus(values, reference)
+    return {"gain": found["measured"], "gain_low": found["low"], "gain_high": found["high"]}
+
+
+def ranked(found, tasks):
+    """Returns (method, variant) -> the columns RANKED, of those that have all `tasks`."""
+    scores = {
+        entrant: [own[task]["measured"] for task in tasks]
+        for entrant, own in found.items()
+        if not any(math.isnan(own[task]["measured"]) for task in tasks)
+    }
+    if len(scores) < 2:
+        return {}
+    table = np.transpose(list(scores.values()))
+    facts = {
+        "ranked": len(scores),
+        "critical_difference": ranking.critical_difference(len(scores), len(tasks)),
+        # As text, because a table rounded to three decimals would call the smallest ones zero.
+        "friedman_p": f"{ranking.friedman(table):.2g}",
+    }
+    means = zip(scores, ranking.mean_ranks(table))
+    return {entrant: {"mean_rank": float(mean)} | facts for entrant, mean in means}
