@@ -23,24 +23,20 @@ CELLS = {"role", "method", "task", "measured", "published", "chance", "seeds", "
 GIVEN = ("--configfile", "config/smoke.yaml", "--")
 COUNT_RECORDS = '''"""Count records: how many runs each method has."""
 
-import sys
 from collections import Counter
 
 import pandas
 
-from analysis import runs, style
+from analysis.common import style
+from analysis.common.csv_file import write_csv
 
 
-def write_counts(records, out, figures):
-    """Returns the paths of the figure."""
+def write(records, out, figures):
+    """Writes the csv file and the figure."""
     counts = Counter(record["spec"]["method"] for record in records)
     frame = pandas.DataFrame(sorted(counts.items()), columns=["method", "runs"])
-    runs.write_csv(frame, out)
-    return style.save(frame.plot.bar("method", "runs").figure, figures, "count_records")
-
-
-if __name__ == "__main__":
-    sys.exit(runs.run(__doc__, write_counts, figures=True))
+    write_csv(frame, out)
+    style.save(frame.plot.bar("method", "runs").figure, figures, "count_records")
 '''
 UNIT = Path("results/runs/smoke/eurosat_twin/vision_language.main.manifest.json")
 
@@ -188,14 +184,22 @@ def test_another_setting_makes_only_the_records_it_touches(smoke):
     ]
 
 
-def test_an_analysis_is_one_script_and_one_line_of_the_configuration(smoke):
+def test_an_analysis_is_one_module_its_description_and_one_line_of_the_configuration(smoke):
     folder = smoke[0]
     config = folder / "config/smoke.yaml"
     text = config.read_text()
-    Path(folder, "analysis/count_records.py").write_text(COUNT_RECORDS)
+    Path(folder, "analysis/figures/count_records.py").write_text(COUNT_RECORDS)
+    described = folder / "vpbench/spec/analyses.py"
+    descriptions = described.read_text()
+    described.write_text(
+        descriptions.replace(
+            '    "cost": ', '    "count_records": _figure("count_records"),\n    "cost": '
+        )
+    )
     config.write_text(text.rstrip() + "\n  count_records: {modality: vision}\n")
     snakemake(folder, *GIVEN, "results/count_records.csv")
     config.write_text(text)
+    described.write_text(descriptions)
     found = Path(folder, "results/count_records.csv").read_text()
     assert all(f"{method},2" in found for method in ("visual_prompt", "linear_probe", "fine_tune"))
 
