@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from docs.generate import catalogue, lab, others, settings
+from docs.generate import catalogue, costs, lab, others, settings
 from vpbench.common.errors import UserError
 
 MARKS = ("<!-- results:begin -->", "<!-- results:end -->")  # of the README
@@ -13,7 +13,7 @@ BENCHMARKS = {"xeon": "benchmarks.md", "epyc": "benchmarks_avx2.md"}
 def values(root: Path) -> dict[str, str]:
     """Returns name -> text of every number that pages name."""
     data = root / "docs/data"
-    named = lab.values(lab.read(data / "lab"))
+    named = lab.values(lab.read(data / "lab")) | costs.values(root)
     for machine, file in BENCHMARKS.items():
         named |= others.benchmark_values((data / file).read_text(), machine)
     return named | {row["name"]: row["value"] for row in others.reported(data / "reported.csv")}

@@ -23,6 +23,7 @@ def copy(tmp_path):
         ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "__pycache__")
     )
     shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "config").symlink_to(ROOT / "config")
     return tmp_path
 
 
