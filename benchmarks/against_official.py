@@ -95,7 +95,7 @@ def race(model, backbones, task, settings, batch, taken, warm_up):
     """
     plain, train = backbones["fp32"], task.splits["train"]
     parts = parts_of(train, batch)
-    normalised = [(plain.normalize(plain.scale_pixels(images)), each) for images, each in parts]
+    normalised = [(plain.prepare(images), each) for images, each in parts]
     with ExitStack() as engines:
         for precision, backbone in backbones.items():
             engines.enter_context(computing(backbone, Engine(precision=precision)))
@@ -190,7 +190,7 @@ def trained_accuracy(precisions, quick):
         for precision in precisions:
             with computing(backbone, Engine(precision=precision)):
                 fit = visual_prompt.fit(backbone, task, settings, seed=0)
-            row[precision] = fit.selection["last"][2]["test"].metrics["accuracy"]
+            row[precision] = fit.selected("last").accuracy("test")
         rows.append(row)
     return rows
 

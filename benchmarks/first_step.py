@@ -60,7 +60,7 @@ def main(begun, spec, folder):
     watch(backbone, "load_backbone", "weights")
     watch(load, "load_task", "data")
     watch(backbone.VisionLanguageBackbone, "text_features", "text")
-    watch(trainer, "pass_through", "step", end=True)
+    watch(trainer.Trainer, "train_step", "step", end=True)
     watch(evaluate, "in_parts", "step", end=True)
     kept = "--checkpoints", f"{folder}/checkpoints", "--out", f"{folder}/record.json"
     try:

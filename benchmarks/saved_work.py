@@ -27,9 +27,10 @@ from vpbench.data.load import load_task
 from vpbench.methods import linear_probe, visual_prompt
 from vpbench.models.backbone import load_backbone
 from vpbench.models.desk import efficientnets
-from vpbench.prompts.pixel import build_prompt
+from vpbench.prompts.build import build_prompt
+from vpbench.prompts.label_maps import label_map
 from vpbench.spec.recipes import load_recipe
-from vpbench.spec.text_prompts import text_prompts
+from vpbench.spec.text_prompts import text_prompts, worded
 from vpbench.training.evaluate import predict
 
 MICRO, LARGE, CONVOLUTIONAL = "clip_micro", "clip_vit_b32", "efficientnet_lite0_128"
@@ -160,15 +161,16 @@ class StepOfMany:
             settings["template"], backbone.image_size, settings["size"], init=settings["init"],
             generator=torch.Generator().manual_seed(0), ensemble_size=PROMPTS,
         )  # fmt: skip
-        self.backbone, self.map = backbone, visual_prompt.head(backbone, task, settings)
+        self.backbone, self.map = backbone, label_map(backbone, worded(task, settings), settings)
         parameters = self.prompts.parameters()
         self.optimiser = torch.optim.SGD(parameters, settings["lr"], settings["momentum"])
 
     def __call__(self, images, labels):
         """Returns the loss of each prompt in a step on uint8 `images` [N, H, W, C]."""
         self.optimiser.zero_grad()
-        x = self.backbone.normalize(self.backbone.scale_pixels(images))
-        logits = self.map(self.prompts(x)).unflatten(0, (PROMPTS, len(images)))
+        logits = self.map(self.prompts(self.backbone.prepare(images))).unflatten(
+            0, (PROMPTS, len(images))
+        )
         losses = torch.stack([F.cross_entropy(each, labels) for each in logits])
         losses.sum().backward()
         self.optimiser.step()

@@ -1,19 +1,22 @@
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from tests.helpers.tiny import ENGINE, PADDING, READING, TUNE, numbered_task, spec
+from tests.helpers.toy_training import Through
 from vpbench.compute.engine import Engine, check_precision, computing, until_it_fits
 from vpbench.data import load
 from vpbench.data.batches import AHEAD, batches, place, read_ahead
 from vpbench.experiment import run
 from vpbench.methods import fine_tune, visual_prompt
-from vpbench.prompts.pixel import build_prompt
+from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.prompts.build import build_prompt
 from vpbench.training.evaluate import predict
-from vpbench.training.trainer import optimise
+from vpbench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 UNEVEN = {"batch_size": 10, "epochs": 1, "eval_epochs": []}  # of 24 images: 10, 10, 4
@@ -42,6 +45,16 @@ def small_memory(function, limit):
         return function(images)
 
     return limited, sizes
+
+
+def limit_memory(monkeypatch, limit):
+    """Returns None; a prompted classifier fails for more than `limit` images."""
+    forward = PromptedClassifier.forward
+
+    def limited(self, images):
+        return small_memory(partial(forward, self), limit)[0](images)
+
+    monkeypatch.setattr(PromptedClassifier, "forward", limited)
 
 
 def close(state, other):
@@ -157,7 +170,7 @@ def test_all_passes_of_a_batch_have_one_position_and_each_batch_has_a_new_one():
     again = build_prompt("random_patch", 56, 5, generator=torch.Generator().manual_seed(0))
     places = []
     for _ in range(4):
-        with prompt.held():
+        with prompt.one_draw():
             first, second = prompt.canvas(), prompt.canvas()
         assert torch.equal(first, second)
         assert torch.equal(first, again.canvas())  # one draw per batch, as without passes
@@ -171,8 +184,7 @@ def test_too_little_memory_halves_the_images_of_a_pass_and_changes_nothing_else(
 ):
     settings = PADDING | UNEVEN | {"template": "random_patch", "lr": 5.0}
     whole = visual_prompt.fit(clip, task, settings, 0)
-    original = visual_prompt.prompted
-    monkeypatch.setattr(visual_prompt, "prompted", lambda *a: small_memory(original(*a), limit)[0])
+    limit_memory(monkeypatch, limit)
     halved = visual_prompt.fit(clip, task, settings, 0)
     assert (whole.micro_batch, halved.micro_batch) == (10, found)
     close(halved.selection["last"][1], whole.selection["last"][1])
@@ -183,8 +195,7 @@ def test_too_little_memory_halves_the_images_of_a_pass_and_changes_nothing_else(
 
 
 def test_a_record_says_how_many_images_a_pass_had(clip, task, monkeypatch):
-    original = visual_prompt.prompted
-    monkeypatch.setattr(visual_prompt, "prompted", lambda *a: small_memory(original(*a), 4)[0])
+    limit_memory(monkeypatch, 4)
     measured = run.run(spec(), task, clip)[0]["measured"]
     assert measured["micro_batch"] == 4 and measured["processes"] == 1
     assert run.run(spec("text_prompt"), task, clip)[0]["measured"]["micro_batch"] is None
@@ -208,11 +219,12 @@ def test_a_step_that_ran_out_of_memory_leaves_no_trace_in_batch_norm():
     }  # fmt: skip
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     task = numbered_task({"train": 8, "test": 4})
-    *_, micro_batch = optimise(
-        module, classifier, optimiser, task, settings, torch.Generator(), "toy",
+    trainer = Trainer(
+        Through(module, classifier), optimiser, task, settings, torch.Generator(), "toy",
         Engine(micro_batch=4),
     )  # fmt: skip
-    assert passes == [4, 4, 2, 2, 2, 2] and micro_batch == 2
+    assert trainer.run().micro_batch == 2
+    assert passes == [4, 4, 2, 2, 2, 2]
     assert module[1].num_batches_tracked == 4
 
 

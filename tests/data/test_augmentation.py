@@ -8,10 +8,11 @@ from torch import nn
 from torchvision.transforms import RandomResizedCrop
 
 from tests.helpers.tiny import numbered_task
-from tests.training.test_trainer import SETTINGS
+from tests.helpers.toy_training import SETTINGS
 from vpbench.compute.engine import Engine
 from vpbench.data.augmentation import any_part, changed, diversify, draw
-from vpbench.training.trainer import optimise
+from vpbench.training.learner import Learner
+from vpbench.training.trainer import Trainer
 
 ONE = torch.from_numpy(
     np.asarray(
@@ -104,7 +105,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
         diversify(IMAGES, "rotate", seeded())
 
 
-class Watcher(nn.Module):
+class Watcher(Learner):
     """A classifier that remembers the images it saw."""
 
     def __init__(self):
@@ -126,11 +127,11 @@ def trained(kind, micro_batch=None):
         name: replace(split, images=IMAGES[: len(split)]) for name, split in task.splits.items()
     }
     watcher = Watcher()
-    optimise(
-        watcher, watcher, torch.optim.SGD(watcher.parameters(), lr=0.1),
+    Trainer(
+        watcher, torch.optim.SGD(watcher.parameters(), lr=0.1),
         replace(task, splits=splits), SETTINGS | {"augmentation": kind}, seeded(), "toy",
         Engine(micro_batch=micro_batch),
-    )  # fmt: skip
+    ).run()  # fmt: skip
     return torch.cat(watcher.seen[True]), torch.cat(watcher.seen[False])
 
 

@@ -102,8 +102,8 @@ def run_as_member(rank, count, port, specs, folder):
             backbone = load_backbone(spec["backbone"])
             task = load_task(spec["task"], spec["data"], backbone.preprocessing)
             record, _, fit = run.run(spec, task, backbone)
-            states = {name: state for name, (_, state, _) in fit.selection.items()}
-            logits = fit.selection["last"][2]["test"].logits
+            states = {rule: selected.state for rule, selected in fit.selection.items()}
+            logits = fit.selected("last").evaluations["test"].logits
             kept = {"states": states, "logits": logits, "history": fit.history}
             torch.save(kept | {"measured": record["measured"]}, f"{folder}/{number}.{rank}.pt")
 

@@ -23,7 +23,7 @@ def test_each_image_has_the_context_that_its_features_shift(clip, task, pixels):
     module, one = built(clip, task), LearnedContext(clip, task, COOP)
     unit = torch.nn.functional.normalize(clip.features(pixels), dim=-1)
     first, _, second = module.network
-    found = module(pixels)
+    found = module.logits(pixels)
     for number, image in enumerate(unit):
         shift = second.weight @ (first.weight @ image + first.bias).clamp(min=0) + second.bias
         with torch.no_grad():
@@ -37,7 +37,7 @@ def test_a_network_that_says_nothing_leaves_coop(clip, task, pixels):
     torch.nn.init.zeros_(module.network[2].weight)
     torch.nn.init.zeros_(module.network[2].bias)
     expected = LearnedContext(clip, task, COOP)(pixels)
-    torch.testing.assert_close(module(pixels), expected, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(module.logits(pixels), expected, atol=1e-3, rtol=1e-4)
 
 
 def test_texts_go_through_in_parts_with_the_same_logits_and_gradients(
@@ -50,7 +50,7 @@ def test_texts_go_through_in_parts_with_the_same_logits_and_gradients(
         module = built(clip, task)
         encode = module.texts.encode
         monkeypatch.setattr(module.texts, "encode", lambda x: sizes.append(len(x)) or encode(x))
-        logits = module(pixels)
+        logits = module.logits(pixels)
         torch.nn.functional.cross_entropy(logits, torch.arange(5)).backward()
         return logits.detach(), [each.grad for each in module.parameters()]
 

@@ -81,7 +81,7 @@ def test_a_context_of_words_is_where_training_starts(clip, task):
     x = clip.normalize(clip.scale_pixels(images))
     texts = clip.text_features([f"a photo of a {name.lower()}." for name in task.class_names])
     unit = torch.nn.functional.normalize(clip.features(x), dim=-1)
-    found = LearnedContext(clip, task, COOP)(x)
+    found = LearnedContext(clip, task, COOP)(images)
     torch.testing.assert_close(found, clip.logit_scale * unit @ texts.t(), atol=1e-3, rtol=1e-4)
 
 

@@ -9,8 +9,10 @@ from tests.helpers.tiny import DATA, MICRO, PADDING, PROBE, READING, TUNE
 from vpbench.data import load
 from vpbench.data.task import Split
 from vpbench.methods import fine_tune, linear_probe, text_prompt, visual_prompt
+from vpbench.methods.prompted_classifier import trained, untrained
 from vpbench.models.backbone import VisionLanguageBackbone, load_backbone
-from vpbench.prompts.pixel import build_prompt, part, restore_prompt
+from vpbench.prompts.build import build_prompt
+from vpbench.prompts.label_maps import label_map
 
 VISION = {"label_map": "hard_coded", "lr": 5.0}
 
@@ -35,12 +37,12 @@ def counted(monkeypatch):
 
 def map_of(backbone, task, name="text"):
     """Returns the label map `name`."""
-    return visual_prompt.head(backbone, task, PADDING | {"label_map": name})
+    return label_map(backbone, task, PADDING | {"label_map": name})
 
 
 def patch(fit):
     """Returns the patch that a fit ends with."""
-    return fit.selection["last"][1]["prompt.patch"]
+    return fit.selected("last").state["prompt.patch"]
 
 
 def state_of(model):
@@ -51,7 +53,7 @@ def state_of(model):
 def features(backbone, split):
     """Returns the image features of a split as float64."""
     with torch.no_grad():
-        x = backbone.normalize(backbone.scale_pixels(split.images))
+        x = backbone.prepare(split.images)
         return backbone.features(x).double().numpy()
 
 
@@ -63,7 +65,7 @@ def test_zero_shot_takes_the_most_similar_class_prompt_and_learns_nothing(clip, 
     assert fit.trained_parameters == 0 and fit.history == []
     assert {entry[0] for entry in fit.selection.values()} == {None}
     split = task.splits["test"]
-    cosines = map_of(clip, task)(clip.normalize(clip.scale_pixels(split.images)))
+    cosines = map_of(clip, task)(clip.prepare(split.images))
     expected = 100 * (cosines.argmax(1) == split.labels).float().mean().item()
     assert fit.selection["last"][2]["test"].metrics["accuracy"] == pytest.approx(expected)
 
@@ -88,14 +90,12 @@ def test_a_prompt_learns_through_a_frozen_backbone_that_gets_no_gradient(name, t
 @pytest.mark.parametrize("name", MICRO)
 def test_every_pixel_of_the_prompt_gets_a_gradient(name, task):
     backbone = load_backbone(name)
-    prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
     kind = "text" if backbone.modality == "vision_language" else "hard_coded"
-    classifier = visual_prompt.prompted(
-        prompt, backbone, map_of(backbone, task, kind), "normalized"
-    )
+    settings = PADDING | {"label_map": kind}
+    classifier = untrained(backbone, task, settings, 0, torch.Generator().manual_seed(0))
     split = task.splits["train"]
     torch.nn.functional.cross_entropy(classifier(split.images), split.labels).backward()
-    for parameter in prompt.parameters():
+    for parameter in classifier.prompt.parameters():
         assert (parameter.grad != 0).float().mean() > 0.99
 
 
@@ -115,15 +115,10 @@ def test_a_prompt_has_the_parameters_of_the_paper_and_all_epochs_in_its_history(
 
 @pytest.mark.parametrize("prompt_space", ["normalized", "pixel"])
 def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, prompt_space):
-    prompt = build_prompt("padding", 56, 7, generator=torch.Generator().manual_seed(0))
-    seen = []
-
-    def logits(x):
-        seen.append(x)
-        return x
-
-    images = task.splits["test"].images[:3]
-    visual_prompt.prompted(prompt, clip, logits, prompt_space)(images)
+    settings = PADDING | {"prompt_space": prompt_space}
+    classifier = untrained(clip, task, settings, 0, torch.Generator().manual_seed(0))
+    images, prompt = task.splits["test"].images[:3], classifier.prompt
+    seen = classifier.prompted(images)
     shares = images.permute(0, 3, 1, 2).double() / 255
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
     deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
@@ -131,7 +126,7 @@ def test_the_prompt_is_added_after_or_before_the_normalisation(clip, task, promp
         expected = (shares - mean) / deviation + prompt.canvas()
     else:
         expected = (shares + prompt.canvas() - mean) / deviation
-    torch.testing.assert_close(seen[0].double(), expected.double(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(seen.double(), expected.double(), atol=1e-5, rtol=1e-5)
 
 
 def test_a_prompt_of_zeros_changes_nothing(clip, task):
@@ -156,12 +151,10 @@ def test_the_state_of_a_random_patch_gives_its_accuracy_again(clip, task, positi
     changes = {"template": "random_patch", "size": 17, "position_range": position_range}
     settings = PADDING | changes | {"lr": 20.0}
     fit = visual_prompt.fit(clip, task, settings, 0)
-    _, state, evaluations = fit.selection["best_validation"]
-    prompt = restore_prompt(settings, 56, part(state, "prompt"))
-    classifier = visual_prompt.prompted(prompt, clip, map_of(clip, task), settings["prompt_space"])
-    with torch.no_grad():
-        logits = classifier(task.splits["test"].images)
-    torch.testing.assert_close(logits, evaluations["test"].logits)
+    selected = fit.selected("best_validation")
+    classifier = trained(clip, task, settings, selected)
+    logits = classifier.predict(task.splits["test"].images)
+    torch.testing.assert_close(logits, selected.evaluations["test"].logits)
 
 
 def test_a_learning_rate_that_breaks_the_prompt_is_one_line(clip, task):
@@ -273,9 +266,9 @@ def test_two_classes_have_two_logits(clip):
 
 def test_fine_tuning_of_clip_starts_exactly_at_zero_shot(clip, task):
     model = fine_tune.TextHeadClassifier(clip, task).eval()
-    x = clip.normalize(clip.scale_pixels(task.splits["test"].images))
+    x = clip.prepare(task.splits["test"].images)
     with torch.no_grad():
-        logits, expected = model(x), map_of(clip, task)(x)
+        logits, expected = model.logits(x), map_of(clip, task)(x)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     assert torch.equal(logits.argmax(1), expected.argmax(1))
 
@@ -291,8 +284,8 @@ def test_fine_tuning_that_does_not_move_ends_at_zero_shot(clip, task):
     ("name", "head", "shared", "trained"),
     [
         ("clip", "text", "model.visual.", "tower."),
-        ("clip", "new", "model.visual.", "0."),
-        ("resnet", "new", "model.layer1.", "layer1."),
+        ("clip", "new", "model.visual.", "model.0."),
+        ("resnet", "new", "model.layer1.", "model.layer1."),
     ],
 )
 def test_fine_tuning_changes_a_copy_and_leaves_the_shared_backbone_as_it_was(

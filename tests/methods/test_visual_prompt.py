@@ -2,11 +2,10 @@ import pytest
 import torch
 
 from tests.helpers.tiny import PADDING, spec
-from vpbench.api import evaluate_prompt
 from vpbench.experiment import run, side_files
 from vpbench.methods import visual_prompt
-from vpbench.prompts.files import load_prompt
-from vpbench.prompts.pixel import build_prompt, part, restore_prompt
+from vpbench.methods.prompted_classifier import PromptedClassifier, shrunk, untrained
+from vpbench.prompts.build import build_prompt, part, prompt_of, restore_prompt
 
 ONE = {"epochs": 1, "eval_epochs": []}
 FORMS = {
@@ -69,25 +68,25 @@ def test_a_mask_has_one_value_for_every_square_and_another_for_another_image():
 
 def test_an_ensemble_answers_with_the_mean_of_its_members(clip, task):
     settings = PADDING | {"ensemble_size": 2}
-    prompt = visual_prompt.prompt_of(settings, 56, seeded())
-    module = visual_prompt.trained(prompt, clip, task, settings)
-    images = task.splits["test"].images[:4]
+    classifier = untrained(clip, task, settings, 0, seeded())
+    images, label_map = task.splits["test"].images[:4], classifier.label_map
     logits = [
-        visual_prompt.trained(member, clip, task, PADDING)(images) for member in prompt.members
+        PromptedClassifier(member, label_map, clip, task, PADDING)(images)
+        for member in classifier.prompt.members
     ]
-    torch.testing.assert_close(module(images), (logits[0] + logits[1]) / 2)
+    torch.testing.assert_close(classifier(images), (logits[0] + logits[1]) / 2)
 
 
 def test_a_shrunk_image_is_in_the_middle_of_black():
     pixels = torch.full((1, 3, 8, 8), 0.5)
-    found = visual_prompt.shrunk(pixels, 4)[0, 0]
+    found = shrunk(pixels, 4)[0, 0]
     torch.testing.assert_close(found[2:6, 2:6], torch.full((4, 4), 0.5))
     assert found.sum().item() == pytest.approx(8.0)  # and nothing but black around them
 
 
 def test_an_image_is_never_enlarged():
     with pytest.raises(ValueError, match="image_side 9: the backbone's images have 8 pixels"):
-        visual_prompt.shrunk(torch.zeros(1, 3, 8, 8), 9)
+        shrunk(torch.zeros(1, 3, 8, 8), 9)
 
 
 @pytest.mark.parametrize("size", [3, 64, 16])
@@ -101,13 +100,13 @@ def test_every_form_learns_is_kept_and_gives_its_accuracy_again(name, clip, task
     wanted = spec(**(ONE | FORMS[name]))
     record, arrays, fit = run.run(wanted, task, clip)
     path = side_files.write_run(tmp_path / "seed0.json", record, arrays, fit, task, clip)
-    start = visual_prompt.prompt_of(wanted["settings"], 56, seeded()).state_dict()
-    learned = part(fit.selection["last"][1], "prompt")
+    start = prompt_of(wanted["settings"], 56, seeded()).state_dict()
+    learned = part(fit.selected("last").state, "prompt")
     assert any(not torch.equal(value, start[key]) for key, value in learned.items())
-    prompt, card = load_prompt(path.with_suffix(".prompt.safetensors"), clip)
-    again = evaluate_prompt(clip, task, prompt, card)["accuracy"]
+    loaded = PromptedClassifier.load(path.with_suffix(".prompt.safetensors"), clip)
+    again = loaded.evaluate(task)["accuracy"]
     assert again == record["selection"][record["rule"]]["test"]["accuracy"]
-    assert record["trained_parameters"] >= prompt.trained
+    assert record["trained_parameters"] >= loaded.prompt.trained
 
 
 @pytest.mark.parametrize(
@@ -118,17 +117,17 @@ def test_a_counted_or_learned_map_is_kept_with_the_prompt(name, resnet, task, tm
     wanted = spec(backbone="rn50_micro", **(ONE | changes))
     record, arrays, fit = run.run(wanted, task, resnet)
     path = side_files.write_run(tmp_path / "seed0.json", record, arrays, fit, task, resnet)
-    prompt, card = load_prompt(path.with_suffix(".prompt.safetensors"), resnet)
-    assert card["label_map"]
-    again = evaluate_prompt(resnet, task, prompt, card)["accuracy"]
+    loaded = PromptedClassifier.load(path.with_suffix(".prompt.safetensors"), resnet)
+    assert loaded.label_map.state_dict()
+    again = loaded.evaluate(task)["accuracy"]
     assert again == record["selection"][record["rule"]]["test"]["accuracy"]
 
 
 def test_a_map_is_counted_before_every_epoch_or_once(resnet, task, monkeypatch):
     counted = []
-    original = visual_prompt.Prompted.source_logits
+    original = PromptedClassifier.source_logits
     monkeypatch.setattr(
-        visual_prompt.Prompted,
+        PromptedClassifier,
         "source_logits",
         lambda self, images: counted.append(len(images)) or original(self, images),
     )
@@ -143,8 +142,8 @@ def test_without_a_prompt_only_the_map_answers(resnet, task):
     settings = PADDING | {"template": "none", "label_map": "frequency"}
     fit = visual_prompt.fit(resnet, task, settings, 0)
     assert fit.trained_parameters == 0 and fit.history == []
-    state = part(fit.selection["last"][1], "label_map")
-    x = resnet.normalize(resnet.scale_pixels(task.splits["train"].images))
+    state = part(fit.selected("last").state, "label_map")
+    x = resnet.prepare(task.splits["train"].images)
     counts = torch.zeros(resnet.model.num_classes, 10)
     for source, label in zip(resnet.logits(x).argmax(1), task.splits["train"].labels, strict=True):
         counts[source, label] += 1
@@ -159,7 +158,7 @@ def test_a_trained_map_needs_a_rate(resnet, task):
 
 def test_a_restored_ensemble_has_all_its_members():
     settings = PADDING | {"ensemble_size": 2}
-    prompt = visual_prompt.prompt_of(settings, 56, seeded())
+    prompt = prompt_of(settings, 56, seeded())
     again = restore_prompt(settings, 56, prompt.state_dict())
     assert torch.equal(again.canvas(), prompt.canvas())
 

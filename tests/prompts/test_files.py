@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,19 +10,20 @@ from PIL import Image
 import vpbench
 from tests.helpers.tiny import PADDING
 from vpbench.prompts import files
-from vpbench.prompts.pixel import restore_prompt
+from vpbench.prompts.build import restore_prompt
+from vpbench.spec.schema import SCHEMA
 
 
 @pytest.fixture(scope="module")
 def made(clip, task):
-    """Returns a prompt and its card."""
+    """Returns a classifier with a prompt."""
     return vpbench.fit_prompt(clip, task, PADDING, seed=0)
 
 
 @pytest.fixture
 def saved(made, tmp_path):
     """Returns the path of the saved prompt."""
-    return vpbench.save_prompt(tmp_path / "prompt", *made)
+    return made.save(tmp_path / "prompt")
 
 
 def edit(path, **changes):
@@ -39,10 +41,10 @@ def refusal(path, backbone):
 
 
 def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
-    prompt, card = vpbench.load_prompt(saved, clip)
-    assert card == made[1] | {"sha256": card["sha256"]}
-    assert torch.equal(prompt.canvas(), made[0].canvas())
-    assert not prompt.training
+    again = vpbench.load_prompt(saved, clip)
+    assert again.card == made.card and again.accuracy == made.accuracy
+    assert torch.equal(again.prompt.canvas(), made.prompt.canvas())
+    assert not again.training
     assert sorted(file.name for file in saved.parent.iterdir()) == [
         "prompt.json", "prompt.safetensors"
     ]  # fmt: skip
@@ -50,25 +52,25 @@ def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
 
 @pytest.mark.parametrize("name", ["prompt", "prompt.json", "prompt.safetensors", "prompt.png"])
 def test_a_prompt_is_found_by_its_name_with_or_without_ending(saved, clip, name):
-    assert vpbench.load_prompt(saved.with_name(name), clip)[1]["task"] == "eurosat_twin"
+    assert vpbench.load_prompt(saved.with_name(name), clip).task.name == "eurosat_twin"
 
 
 def test_a_name_with_a_dot_stays_whole(made, tmp_path, clip):
-    first = vpbench.save_prompt(tmp_path / "eurosat_v1.1", *made)
-    second = vpbench.save_prompt(tmp_path / "eurosat_v1.2", *made)
+    first = made.save(tmp_path / "eurosat_v1.1")
+    second = made.save(tmp_path / "eurosat_v1.2")
     assert (first.name, second.name) == ("eurosat_v1.1.safetensors", "eurosat_v1.2.safetensors")
     vpbench.load_prompt(tmp_path / "eurosat_v1.1", clip)
-    paths = vpbench.export_prompt(made[0], tmp_path / "eurosat_v1.1")
+    paths = made.export(tmp_path / "eurosat_v1.1")
     assert [path.name for path in paths] == ["eurosat_v1.1.npy", "eurosat_v1.1.png"]
 
 
 def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, clip, task):
-    card = made[1]
+    card = made.card
     assert (card["backbone"], card["weights"]) == ("clip_micro", clip.weights_hash)
     assert (card["task"], card["class_names"]) == ("eurosat_twin", list(task.class_names))
     assert card["text_prompt"] == "This is a photo of a {}"
     assert (card["template"], card["size"], card["image_size"]) == ("padding", 7, 56)
-    assert card["settings"] == PADDING and card["schema"] == 1
+    assert card["settings"] == PADDING and card["schema"] == SCHEMA
     assert set(card["accuracy"]) == {"validation", "test"}
 
 
@@ -85,12 +87,37 @@ def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, cl
 def test_a_prompt_keeps_the_accuracy_of_its_card_when_saved_and_loaded(
     changes, clip, task, tmp_path
 ):
-    prompt, card = vpbench.fit_prompt(clip, task, PADDING | changes)
-    loaded, same = vpbench.load_prompt(vpbench.save_prompt(tmp_path / "a", prompt, card), clip)
-    for split, accuracy in card["accuracy"].items():
-        found = vpbench.evaluate_prompt(clip, task, prompt, card, split=split)
-        assert found["accuracy"] == accuracy
-        assert vpbench.evaluate_prompt(clip, task, loaded, same, split=split) == found
+    classifier = vpbench.fit_prompt(clip, task, PADDING | changes)
+    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    assert set(classifier.accuracy) == {"validation", "test"}
+    for split, accuracy in classifier.accuracy.items():
+        metrics = classifier.evaluate(task, split)
+        assert metrics["accuracy"] == accuracy
+        assert loaded.evaluate(task, split) == metrics
+
+
+def test_predictions_are_those_that_are_evaluated(made, task):
+    test = task.splits["test"]
+    logits = made.predict(test.images)
+    assert logits.shape == (24, 10)
+    accuracy = 100 * (logits.argmax(1) == test.labels).float().mean().item()
+    assert made.evaluate(task)["accuracy"] == pytest.approx(accuracy)
+
+
+def test_a_task_with_other_names_is_read_in_those(made, task):
+    other = replace(task, class_names=task.class_names[::-1])
+    split = task.splits["test"]
+    mirrored = replace(split, labels=9 - split.labels)
+    swapped = replace(other, splits={"test": mirrored})
+    assert made.evaluate(swapped)["accuracy"] == made.evaluate(task)["accuracy"]
+
+
+def test_a_classifier_goes_to_a_device_with_its_backbone(task):
+    backbone = vpbench.load_backbone("clip_micro")
+    classifier = vpbench.fit_prompt(backbone, task, PADDING | {"epochs": 1})
+    assert classifier.to("meta") is classifier
+    assert backbone.device.type == "meta"
+    assert {value.device.type for value in classifier.state_dict().values()} == {"meta"}
 
 
 def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
@@ -101,10 +128,10 @@ def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
 
 def test_a_prompt_is_evaluated_only_on_splits_and_classes_it_fits(made, clip, task):
     with pytest.raises(ValueError, match="eurosat_twin has no dev split; it has: train, valid"):
-        vpbench.evaluate_prompt(clip, task, *made, split="dev")
+        made.evaluate(task, "dev")
     other = vpbench.load_task("clevr_twin", {"train": 8, "validation": 8, "test": 8})
     with pytest.raises(ValueError, match=r"for 10 classes \(eurosat_twin\), clevr_twin has 8"):
-        vpbench.evaluate_prompt(clip, other, *made)
+        made.evaluate(other)
 
 
 def test_a_prompt_of_another_backbone_is_refused_by_both_names(saved, clip, resnet):
@@ -154,16 +181,16 @@ def test_a_folder_that_moves_keeps_its_prompt(saved, clip, tmp_path):
 
 
 def test_the_npy_is_the_canvas_itself(made, tmp_path):
-    npy, _ = vpbench.export_prompt(made[0], tmp_path / "prompt")
+    npy, _ = made.export(tmp_path / "prompt")
     canvas = np.load(npy)
     assert canvas.dtype == np.float32 and canvas.shape == (3, 56, 56)
-    assert np.array_equal(canvas, made[0].canvas()[0].detach().numpy())
+    assert np.array_equal(canvas, made.prompt.canvas()[0].detach().numpy())
 
 
 def test_the_png_has_grey_for_zero_and_white_for_the_largest_value(tmp_path):
     state = {"patch": torch.tensor([4.0, -4.0, 2.0]).view(1, 3, 1, 1)}
     prompt = restore_prompt(PADDING | {"template": "fixed_patch", "size": 1}, 56, state)
-    _, png = vpbench.export_prompt(prompt, tmp_path / "prompt")
+    _, png = files.export_prompt(prompt, tmp_path / "prompt")
     picture = Image.open(png)
     assert (picture.size, picture.mode) == ((56, 56), "RGB")
     assert picture.getpixel((0, 0)) == (255, 0, 191)  # 191 = 255 * (0.5 + 0.5 * 2 / 4)
@@ -174,7 +201,7 @@ def test_a_prompt_of_zeros_can_be_exported(tmp_path):
     prompt = restore_prompt(
         PADDING | {"template": "fixed_patch", "size": 1}, 56, {"patch": torch.zeros(1, 3, 1, 1)}
     )
-    _, png = vpbench.export_prompt(prompt, tmp_path / "prompt")
+    _, png = files.export_prompt(prompt, tmp_path / "prompt")
     assert Image.open(png).getextrema() == ((128, 128),) * 3
 
 
@@ -191,7 +218,7 @@ def test_a_failed_write_leaves_nothing_and_says_why(
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(ValueError, match=f"not written, {words}"):
         if write == "save":
-            files.save_prompt(tmp_path / "prompt", *made)
+            made.save(tmp_path / "prompt")
         else:
-            files.export_prompt(made[0], tmp_path / "prompt")
+            made.export(tmp_path / "prompt")
     assert list(tmp_path.iterdir()) == []

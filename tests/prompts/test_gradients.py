@@ -5,8 +5,8 @@ import torch
 
 from tests.helpers.tiny import PADDING
 from vpbench.methods import visual_prompt
+from vpbench.prompts.build import build_prompt
 from vpbench.prompts.gradients import unit, unit_image
-from vpbench.prompts.pixel import build_prompt
 
 EVP = PADDING | {"init": "zeros", "momentum": 0.0, "gradient": "unit_image", "lr": 70.0}
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vpbench.api import evaluate_prompt
 from vpbench.cli.main import main
+from vpbench.methods.prompted_classifier import PromptedClassifier
 from vpbench.prompts import official
-from vpbench.prompts.files import load_prompt, save_prompt
+from vpbench.prompts.files import write_prompt
 from vpbench.spec import schema_check
 from vpbench.spec.schema import settings_schema
 
@@ -59,8 +59,8 @@ def file(tmp_path):
 
 def test_a_padding_is_put_around_the_image(file, clip, task):
     state = padding()
-    prompt, _ = official.load_checkpoint(checkpoint(file, state), clip, task)
-    canvas = prompt.canvas()[0]
+    stored = official.load_checkpoint(checkpoint(file, state), clip, task)
+    canvas = stored.prompt.canvas()[0]
     assert torch.equal(canvas[:, :7], state["pad_up"][0])
     assert torch.equal(canvas[:, -7:], state["pad_down"][0])
     assert torch.equal(canvas[:, 7:-7, :7], state["pad_left"][0])
@@ -69,7 +69,7 @@ def test_a_padding_is_put_around_the_image(file, clip, task):
 
 
 def test_the_card_tells_the_official_recipe_and_where_the_prompt_comes_from(file, clip, task):
-    _, card = official.load_checkpoint(checkpoint(file, padding()), clip, task)
+    card = official.load_checkpoint(checkpoint(file, padding()), clip, task).card
     settings = card["settings"]
     schema = settings_schema("visual_prompt", complete=True)
     assert schema_check.complaint(settings, schema, "settings") is None
@@ -83,13 +83,13 @@ def test_the_card_tells_the_official_recipe_and_where_the_prompt_comes_from(file
 
 
 def test_a_prompt_of_a_vision_model_is_read_with_its_own_recipe(file, resnet, task):
-    _, card = official.load_checkpoint(checkpoint(file, padding()), resnet, task)
+    card = official.load_checkpoint(checkpoint(file, padding()), resnet, task).card
     assert card["settings"]["label_map"] == "hard_coded" and card["settings"]["batch_size"] == 128
 
 
 def test_the_accuracy_may_be_a_tensor(file, clip, task):
     checkpoint(file, padding(), best_acc1=torch.tensor([60.5]))
-    _, card = official.load_checkpoint(file, clip, task)
+    card = official.load_checkpoint(file, clip, task).card
     assert card["imported"]["test"] == 60.5
 
 
@@ -98,25 +98,26 @@ def test_a_patch_is_what_the_user_says_it_is(file, clip, task, template):
     patch = torch.randn(1, 3, 5, 5)
     checkpoint(file, {"patch": patch})
     assert "give template=fixed_patch or template=random_patch" in complaint(file, clip, task)
-    prompt, card = official.load_checkpoint(file, clip, task, template=template)
+    prompt, _, card = official.load_checkpoint(file, clip, task, template=template)
     assert (card["template"], card["size"]) == (template, 5)
     assert torch.equal(prompt.patch, patch)
 
 
 def test_a_recipe_that_differs_is_named(file, clip, task):
     checkpoint(file, padding())
-    _, card = official.load_checkpoint(file, clip, task, epochs=100, lr=10)
+    card = official.load_checkpoint(file, clip, task, epochs=100, lr=10).card
     assert (card["settings"]["epochs"], card["settings"]["lr"]) == (100, 10)
     assert "settings at lr" in complaint(file, clip, task, lr=-1)
     assert "unknown key 'depth'" in complaint(file, clip, task, depth=1)
 
 
 def test_an_imported_prompt_is_saved_loaded_and_evaluated(file, clip, task, tmp_path):
-    prompt, card = official.load_checkpoint(checkpoint(file, padding()), clip, task)
-    save_prompt(tmp_path / "prompt", prompt, card)
-    again, card = load_prompt(tmp_path / "prompt", clip)
-    metrics = evaluate_prompt(clip, task, again, card)
-    assert metrics == evaluate_prompt(clip, task, prompt, card) and 0 <= metrics["accuracy"] <= 100
+    stored = official.load_checkpoint(checkpoint(file, padding()), clip, task)
+    write_prompt(tmp_path / "prompt", *stored)
+    loaded = PromptedClassifier.load(tmp_path / "prompt", clip)
+    assert loaded.card == stored.card and loaded.accuracy == {}
+    assert torch.equal(loaded.prompt.canvas(), stored.prompt.canvas())
+    assert 0 <= loaded.evaluate(task)["accuracy"] <= 100
 
 
 @pytest.mark.parametrize(

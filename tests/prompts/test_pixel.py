@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.helpers.tiny import PADDING
-from vpbench.prompts.pixel import build_prompt, parameter_count, restore_prompt
+from vpbench.prompts.build import build_prompt, parameter_count, restore_prompt
 
 SETTINGS = {"template": "random_patch", "size": 3, "position_range": "official"}
 

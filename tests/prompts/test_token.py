@@ -11,8 +11,8 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
 from tests.helpers.checkout import read_config
 from tests.helpers.tiny import SETTINGS, TOKENS, spec
-from tests.training.test_trainer import SETTINGS as SHORT
-from tests.training.test_trainer import learn
+from tests.helpers.toy_training import SETTINGS as SHORT
+from tests.helpers.toy_training import learn
 from vpbench.compute.engine import Engine, computing
 from vpbench.data import load
 from vpbench.experiment import run
@@ -92,7 +92,7 @@ def test_half_precision_gives_the_same_logits_and_directions(method, clip, task,
     def logits_and_gradient(engine):
         with computing(clip, engine):
             module = built(method, clip, task)
-            logits = module(pixels)
+            logits = module.logits(pixels)
             torch.nn.functional.cross_entropy(logits, torch.arange(6)).backward()
         gradient = torch.cat([each.grad.flatten() for each in module.parameters()])
         return logits.detach(), gradient
@@ -122,9 +122,13 @@ def test_a_compiled_model_gives_the_same_logits(method, clip, task, pixels, monk
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     with computing(clip, Engine(compile=True)):
         module = built(method, clip, task)
-        torch.testing.assert_close(module(pixels).detach(), expected[0], atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(
+            module.logits(pixels).detach(), expected[0], atol=1e-3, rtol=1e-4
+        )
         changed(module)  # after a step the tokens are others, and what was compiled is used again
-        torch.testing.assert_close(module(pixels).detach(), expected[1], atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(
+            module.logits(pixels).detach(), expected[1], atol=1e-3, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -143,7 +147,7 @@ def test_a_training_that_was_interrupted_ends_as_if_nothing_had_happened(
 ):
     changes = {"dropout": 0.2, "augmentation": "resized_crop", "head": "linear"}
     whole = learned("vpt", clip, task, **changes)
-    calls, forward = [], vpt.LearnedTokens.forward
+    calls, forward = [], vpt.LearnedTokens.logits
 
     def interrupted(module, x):
         calls.append(x)
@@ -152,7 +156,7 @@ def test_a_training_that_was_interrupted_ends_as_if_nothing_had_happened(
         return forward(module, x)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vpt.LearnedTokens, "forward", interrupted)
+        patch.setattr(vpt.LearnedTokens, "logits", interrupted)
         with pytest.raises(Interruption):
             learned("vpt", clip, task, checkpoint=Checkpoint(tmp_path / "run.pt", 0), **changes)
     resumed = learned("vpt", clip, task, checkpoint=Checkpoint(tmp_path / "run.pt"), **changes)
@@ -256,7 +260,7 @@ def test_the_class_names_of_the_settings_are_the_ones_that_are_said(clip):
 def test_the_rate_of_coop_falls_once_an_epoch_after_an_epoch_at_a_constant_rate():
     changes = {"warm_up": 0.25, "warm_up_steps": None, "epochs": 4, "schedule": "cosine"}
     changes |= {"lr": 0.002, "warm_up_lr": 1e-5, "rate_changes": "epoch"}
-    rates = learn(SHORT | changes)[1].rates  # 3 steps an epoch
+    rates = learn(SHORT | changes).optimiser.rates  # 3 steps an epoch
     falling = [0.002, 0.002 * 0.75, 0.002 * 0.25]  # half of 1 + the cosine of 0, 60, 120 degrees
     assert rates == pytest.approx([1e-5] * 3 + [rate for rate in falling for _ in range(3)])
 
@@ -287,7 +291,7 @@ def test_the_paper_s_clip_learns_tokens_with_random_weights(method, task):
     changes |= {"hidden_width": 32} if method == "cocoop" else {}
     changes |= {"depth": 12, "width": 128} if method == "upt" else {}
     module = built(method, clip, task, **changes)
-    logits = module(clip.normalize(clip.scale_pixels(images)))
+    logits = module(images)
     logits.logsumexp(1).sum().backward()
     assert logits.shape == (3, 10)
     assert all(p.grad.abs().sum() > 0 for p in module.parameters())

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from tests.helpers.tiny import numbered_task
-from tests.training.test_trainer import SETTINGS
+from tests.helpers.toy_training import SETTINGS
 from vpbench.cli.main import main
 from vpbench.common import atomic_files
 from vpbench.compute.engine import Engine
-from vpbench.records import reading
 from vpbench.training import checkpoint as checkpoint_module
 from vpbench.training.checkpoint import FORMAT, HEAD, Checkpoint, Stopped, load
-from vpbench.training.trainer import optimise
+from vpbench.training.learner import Learner
+from vpbench.training.trainer import Trainer
 
 SIZES = {"train": 10, "validation": 6, "test": 70}  # 3 steps an epoch, 2 batches of the test split
 EACH = SETTINGS | {"epochs": 4, "eval_epochs": 1}
@@ -32,24 +32,25 @@ class Interruption(Exception):
     """A process that ends without a word."""
 
 
-class Network(nn.Module):
+class Network(Learner):
     """A classifier of the first pixel with everything that can have a state."""
 
-    def __init__(self, generator):
+    def __init__(self, generator, called=lambda: None):
         super().__init__()
-        self.generator = generator
+        self.generator, self.called = generator, called
         self.layers = nn.Sequential(
             nn.Linear(1, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3)
         )
 
     @contextmanager
-    def held(self):
+    def one_draw(self):
         """Draws a shift for a batch, as a random patch draws its position."""
         self.shift = torch.rand(1, generator=self.generator)
         yield
 
     def forward(self, images):
         """Returns logits; their gradient overflows as float16 would, only lower."""
+        self.called()
         logits = self.layers(images[:, :1, 0, 0] / 10 + self.shift)
         if logits.requires_grad:
             logits.register_hook(lambda g: g.where(g.abs() < 9000, torch.inf))
@@ -63,35 +64,33 @@ class Training:
         self.checkpoint, self.stop_at, self.end_at = checkpoint, stop_at, end_at
         self.number, self.calls = number, 0
 
-    def classifier(self, images):
-        """Returns logits, unless this is the call at which the process is to end."""
+    def called(self):
+        """Counts a batch; raises Interruption if it is the one at which the process is to end."""
         self.calls += 1
         if self.calls == self.end_at:
             raise Interruption
         if self.calls == self.stop_at:
             signal.raise_signal(self.number)
-        return self.network(images)
 
     def train(self):
-        """Returns what `optimise` returns."""
+        """Returns the progress at its end."""
         with torch.random.fork_rng([]):
             torch.manual_seed(5)
             generator = torch.Generator().manual_seed(5)
-            self.network = Network(generator)
-            optimiser = torch.optim.SGD(self.network.parameters(), lr=1.0, momentum=0.9)
-            return optimise(
-                self.network, self.classifier, optimiser, numbered_task(SIZES), EACH, generator,
+            network = Network(generator, self.called)
+            optimiser = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9)
+            return Trainer(
+                network, optimiser, numbered_task(SIZES), EACH, generator,
                 "toy", Engine(precision="fp16"), self.checkpoint,
-            )  # fmt: skip
+            ).run()  # fmt: skip
 
 
 def equal(found, expected):
     """Returns whether two trainings went the same way, bit by bit."""
-    (history, selection, size), (other_history, other_selection, other_size) = found, expected
-    same = history == other_history and list(selection) == list(other_selection)
-    same &= size == other_size
-    for name, (epoch, state, evaluations) in selection.items():
-        other_epoch, other_state, other_evaluations = other_selection[name]
+    same = found.history == expected.history and found.micro_batch == expected.micro_batch
+    same &= list(found.selection) == list(expected.selection)
+    for rule, (epoch, state, evaluations) in found.selection.items():
+        other_epoch, other_state, other_evaluations = expected.selection[rule]
         same &= epoch == other_epoch
         same &= all(torch.equal(value, other_state[key]) for key, value in state.items())
         for split, (logits, metrics) in evaluations.items():
@@ -179,10 +178,10 @@ def test_without_a_path_a_signal_ends_the_process_as_ever():
 
 
 LOST = {
-    "weights": lambda state: state["module"].update(Network(None).state_dict()),
+    "weights": lambda state: state["learner"].update(Network(None).state_dict()),
     "momentum": lambda state: state["optimiser"].update(state={}),
     "loss_scale": lambda state: state["scaler"].update(scale=2.0**16),
-    "positions": lambda state: state["generators"].update(own=torch.Generator().get_state()),
+    "positions": lambda state: state["generators"].update(training=torch.Generator().get_state()),
     "dropout": lambda state: state["generators"].update(cpu=torch.Generator().get_state()),
     "micro_batch": lambda state: state["progress"].update(micro_batch=2),
     "epoch": lambda state: state["progress"].update(epoch=1),
@@ -249,8 +248,8 @@ def test_a_file_has_its_name_only_when_all_of_it_is_on_disk_and_then_the_name_is
         done.append((Path(source).name, Path(target).name))
         replace(source, target)
 
-    monkeypatch.setattr(reading.os, "fsync", noted_fsync)
-    monkeypatch.setattr(reading.os, "replace", noted_replace)
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
     checkpoint.write({"x": 2})
     part = done[0][1]
     assert part.startswith(".a.pt.") and part.endswith(atomic_files.PART)
@@ -285,7 +284,7 @@ def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch, capsys, undistu
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reading.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     found = Training(Checkpoint(tmp_path / "a.pt", 0)).train()
     assert equal(found, undisturbed[0])
     warning = f"warning: no checkpoint, {tmp_path}/a.pt: not written, the disk is full"

@@ -1,58 +1,59 @@
 """`vpbench fit`, `evaluate`, `export` and `import`."""
 
 import json
+from argparse import Namespace
 
 from vpbench.cli.arguments import read_change, read_task
 from vpbench.cli.device import check_device
 
 
-def fit(arguments):
-    """Returns None; learns a prompt and writes it in all its forms."""
+def fit(arguments: Namespace) -> None:
+    """Learns a prompt and writes it in all its forms."""
     import vpbench
 
     backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     settings = vpbench.load_recipe(arguments.config, "visual_prompt", backbone.name, **changes)
     task = read_task(arguments, backbone)
-    prompt, card = vpbench.fit_prompt(backbone, task, settings, seed=arguments.seed)
-    path = vpbench.save_prompt(arguments.out, prompt, card)
-    vpbench.export_prompt(prompt, arguments.out)
-    accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in card["accuracy"].items())
+    classifier = vpbench.fit_prompt(backbone, task, settings, seed=arguments.seed)
+    path = classifier.save(arguments.out)
+    classifier.export(arguments.out)
+    accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in classifier.accuracy.items())
     print(f"{path}: {accuracy}")
 
 
-def evaluate(arguments):
-    """Returns None; prints the metrics of a prompt."""
+def evaluate(arguments: Namespace) -> None:
+    """Prints the metrics of a prompt."""
     import vpbench
 
     backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
-    prompt, card = vpbench.load_prompt(arguments.prompt, backbone)
+    classifier = vpbench.load_prompt(arguments.prompt, backbone)
     task = read_task(arguments, backbone)
-    metrics = vpbench.evaluate_prompt(backbone, task, prompt, card, split=arguments.split)
-    print(json.dumps(metrics, indent=1))
+    print(json.dumps(classifier.evaluate(task, arguments.split), indent=1))
 
 
-def export(arguments):
-    """Returns None; writes a prompt as npy and png."""
-    import vpbench
+def export(arguments: Namespace) -> None:
+    """Writes a prompt as npy and png."""
+    from vpbench.models.backbone import load_backbone
+    from vpbench.prompts.files import export_prompt, read_prompt
 
-    backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
-    prompt, _ = vpbench.load_prompt(arguments.prompt, backbone)
-    print(*vpbench.export_prompt(prompt, arguments.out))
+    backbone = load_backbone(arguments.backbone, check_device(arguments.device))
+    print(*export_prompt(read_prompt(arguments.prompt, backbone).prompt, arguments.out))
 
 
-def import_prompt(arguments):
-    """Returns None; writes a checkpoint of the official code as a prompt and its card."""
-    import vpbench
+def import_prompt(arguments: Namespace) -> None:
+    """Writes a checkpoint of the official code as a prompt and its card."""
     from vpbench.data import load
+    from vpbench.models.backbone import load_backbone
     from vpbench.prompts import official
+    from vpbench.prompts.files import write_prompt
     from vpbench.spec.class_names import MANIFESTS
 
-    backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
+    backbone = load_backbone(arguments.backbone, check_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     if arguments.task in MANIFESTS:
         task = official.without_images(arguments.task)
     else:
         task = load.load_task(arguments.task, preprocessing=backbone.preprocessing)
-    prompt, card = official.load_checkpoint(arguments.checkpoint, backbone, task, **changes)
-    print(vpbench.save_prompt(arguments.out, prompt, card))
+    stored = official.load_checkpoint(arguments.checkpoint, backbone, task, **changes)
+    print(write_prompt(arguments.out, *stored))

@@ -1,9 +1,12 @@
 """What a record says of where its numbers come from: data, weights, versions, machine."""
 
 import platform
+import re
 import resource
+import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -25,6 +28,25 @@ def versions():
     """Returns the versions of Python and of the packages that make the numbers."""
     found = {package: metadata.version(package) for package in PACKAGES}
     return {"python": platform.python_version()} | found
+
+
+def processor() -> str:
+    """Returns the name of the processor: numbers of vision models differ between kinds of them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        text = ""
+    names = re.findall(r"(?m)^model name\s*: (.+)$", text)
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Returns the commit of the repository that this code lies in, None for an installed wheel."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    return done.stdout.strip() or None
 
 
 def describe_task(task):

@@ -26,9 +26,8 @@ from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec import schema_check
-from vpbench.spec.methods import METHODS, misfit
+from vpbench.spec.methods import METHODS, misfit, selection_rule
 from vpbench.spec.schema import SCHEMA, spec_schema
-from vpbench.spec.settings import selection_rule
 from vpbench.training.checkpoint import Checkpoint
 
 

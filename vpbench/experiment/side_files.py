@@ -1,20 +1,23 @@
 """What is written beside a record: predictions, the prompt, examples to look at."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from vpbench.common import atomic_files
-from vpbench.methods.visual_prompt import prompted
-from vpbench.prompts.files import prompt_card, save_prompt
-from vpbench.prompts.pixel import part, restore_prompt
+from vpbench.data.task import Split, Task
+from vpbench.methods.fit import Fit
+from vpbench.methods.prompted_classifier import PromptedClassifier, trained
+from vpbench.models.backbone import Backbone
 from vpbench.spec.methods import METHODS
+from vpbench.training.evaluate import Evaluation
 
 EXAMPLES = 4  # test images kept with every prompt, for people to look at
 
 
-def predictions(evaluation, split):
+def predictions(evaluation: Evaluation, split: Split) -> dict[str, Any]:
     """Returns per-image arrays: id, label, prediction, confidence, log_probability, group."""
     log_probability = evaluation.logits.log_softmax(1)
     confidence, prediction = log_probability.max(1)
@@ -29,23 +32,19 @@ def predictions(evaluation, split):
 
 
 @torch.no_grad()
-def examples(prompt, backbone, task, settings):
-    """Returns arrays for people to look at: a few test images, plain and prompted, and the prompt.
+def examples(classifier: PromptedClassifier, split: Split) -> dict[str, np.ndarray]:
+    """Returns arrays for people to look at: a few images, plain and prompted, and the prompt.
 
     images and prompted are uint8 [n, S, S, 3], of different classes as far as there are any; a
     prompted one is what a file of it would show, clamped to 0..255. canvas [3, S, S] is the prompt
     alone, 1 being the full range of a pixel. labels are those of the images.
     """
-    split = task.splits["test"]
+    backbone = classifier.backbone
     _, first = np.unique(split.labels.numpy(), return_index=True)
     index = torch.from_numpy(np.sort(first)[:EXAMPLES])
-    prompt_space = settings["prompt_space"]
-    canvas = prompt.canvas()
-    if prompt_space == "normalized":
-        canvas = canvas * backbone.std
-    # Of an ensemble, the images of its first member.
-    classifier = prompted(prompt, backbone, lambda x: x, prompt_space, settings["image_side"])
-    pixels = classifier(split.images[index])[: len(index)] * backbone.std + backbone.mean
+    canvas = classifier.pixel_canvas()
+    x = classifier.prompted(split.images[index])[: len(index)]  # of an ensemble its first member's
+    pixels = x * backbone.std + backbone.mean
     seen = pixels.clamp(0, 1).mul(255).round().byte()
     return {
         "images": backbone.pictures(split.images[index]).cpu().numpy(),
@@ -55,19 +54,27 @@ def examples(prompt, backbone, task, settings):
     }
 
 
-def write_run(path, record, predictions, fit, task, backbone):
+def write_run(
+    path: str | Path,
+    record: dict[str, Any],
+    predictions: dict[str, Any],
+    fit: Fit,
+    task: Task,
+    backbone: Backbone,
+) -> Path:
     """Returns `path` once the record and its side files are there; the record comes last."""
     path, spec = Path(path), record["spec"]
     atomic_files.write_arrays(path.with_suffix(".predictions.npz"), predictions)
     if METHODS[spec["method"]].keeps_prompt:
-        settings = spec["settings"]
-        _, state, evaluations = fit.selection[record["rule"]]
-        own = part(state, "prompt")
-        prompt = restore_prompt(settings, backbone.image_size, own).to(backbone.device)
-        accuracy = {name: e.metrics["accuracy"] for name, e in evaluations.items()}
-        card = prompt_card(settings, backbone, task, accuracy)
-        card["label_map"] = part(state, "label_map")
-        save_prompt(path.with_suffix(".prompt.safetensors"), prompt, card)
-        shown = examples(prompt, backbone, task, settings)
+        classifier = trained(backbone, task, spec["settings"], fit.selected(record["rule"]))
+        classifier.save(path.with_suffix(".prompt.safetensors"))
+        shown = examples(classifier, task.splits["test"])
         atomic_files.write_arrays(path.with_suffix(".examples.npz"), shown)
     return atomic_files.write(path, record)
+
+
+def run_prompt(record: dict[str, Any], backbone: Backbone) -> PromptedClassifier:
+    """Returns the classifier that was saved beside the loaded record of a run."""
+    return PromptedClassifier.load(
+        Path(record["file"]).with_suffix(".prompt.safetensors"), backbone
+    )

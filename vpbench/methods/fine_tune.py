@@ -1,37 +1,52 @@
 """FT: every weight of the image model is trained, with a head for the task (section 4.2)."""
 
 import copy
-from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
-from vpbench.methods.fit import fit_seeded
+from vpbench.data.task import Task
+from vpbench.methods.fit import Adapted, Fit, fit_seeded
+from vpbench.models.backbone import Backbone, VisionBackbone, VisionLanguageBackbone
+from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
+from vpbench.training.checkpoint import Checkpoint
 
 
-class TextHeadClassifier(nn.Module):
+class TextHeadClassifier(Adapted):
     """CLIP's image tower and a linear head that starts as the scaled text features.
 
     The tower is computed as the backbone's `engine` says, the head in float32.
     """
 
-    def __init__(self, backbone, task):
-        super().__init__()
+    def __init__(self, backbone: VisionLanguageBackbone, task: Task):
+        super().__init__(backbone)
         text = backbone.text_features(text_prompts(task.template, task.class_names))
         self.tower = copy.deepcopy(backbone.image_tower())
         self.head = nn.Parameter(text * backbone.logit_scale)
         self.engine = backbone.engine
 
-    def forward(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         return F.normalize(self.engine.forward(self.tower, x), dim=-1) @ self.head.t()
 
 
-def _new_head(backbone, task):
-    classes = len(task.class_names)
-    if backbone.modality == "vision":
+class NewHeadClassifier(Adapted):
+    """The image model with a linear head that starts at random, computed as the engine says."""
+
+    def __init__(self, backbone: Backbone, task: Task):
+        super().__init__(backbone)
+        self.model, self.engine = new_head(backbone, len(task.class_names)), backbone.engine
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.engine.forward(self.model, x)
+
+
+def new_head(backbone: Backbone, classes: int) -> nn.Module:
+    """Returns a copy of the image model: normalised images to the outputs [N, K] of a new head."""
+    if isinstance(backbone, VisionBackbone):
         model = copy.deepcopy(backbone.model)
         model.reset_classifier(classes)
         return model
@@ -42,23 +57,18 @@ def _new_head(backbone, task):
     return nn.Sequential(copy.deepcopy(backbone.image_tower()), nn.Linear(width, classes))
 
 
-def tuned(backbone, task, settings):
-    """Returns (a module, the function from normalised images to logits that uses it).
-
-    The module is a copy of the image model with the head of `settings`; all of it can be trained.
-    """
+def tuned(backbone: Backbone, task: Task, settings: Settings) -> Adapted:
+    """Returns a copy of the image model with the head of `settings`; all of it can be trained."""
     if settings["head"] == "new":
-        model = _new_head(backbone, task)
-        logits = partial(backbone.engine.forward, model)
-    elif backbone.modality == "vision":
-        raise UserError(f"{backbone.name} has no text features: use head: new")
+        learner: Adapted = NewHeadClassifier(backbone, task)
+    elif isinstance(backbone, VisionLanguageBackbone):
+        learner = TextHeadClassifier(backbone, task)
     else:
-        logits = model = TextHeadClassifier(backbone, task)
-    model.to(backbone.device).requires_grad_(True)
-    return model, logits
+        raise UserError(f"{backbone.name} has no text features: use head: new")
+    return learner.to(backbone.device).requires_grad_(True)
 
 
-def parameter_groups(model, decay_gains_and_biases):
+def parameter_groups(model: nn.Module, decay_gains_and_biases: bool) -> list[dict[str, Any]]:
     """Returns the parameter groups of AdamW: gains and biases, which are vectors, may not decay."""
     if decay_gains_and_biases:
         return [{"params": list(model.parameters())}]
@@ -67,7 +77,7 @@ def parameter_groups(model, decay_gains_and_biases):
     return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def adamw(groups, settings):
+def adamw(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.AdamW:
     """Returns AdamW on parameter groups, as the settings of a fine-tune say."""
     return torch.optim.AdamW(
         groups,
@@ -78,15 +88,21 @@ def adamw(groups, settings):
     )
 
 
-def fit(backbone, task, settings, seed, checkpoint=None):
+def fit(
+    backbone: Backbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Returns the `Fit` of AdamW on all weights.
 
-    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    From a `checkpoint` the training goes on where it was.
     """
 
-    def build():
-        model, logits = tuned(backbone, task, settings)
-        groups = parameter_groups(model, settings["decay_gains_and_biases"])
-        return model, logits, adamw(groups, settings)
+    def build() -> tuple[Adapted, torch.optim.Optimizer]:
+        learner = tuned(backbone, task, settings)
+        groups = parameter_groups(learner, settings["decay_gains_and_biases"])
+        return learner, adamw(groups, settings)
 
     return fit_seeded("fine_tune", build, backbone, task, settings, seed, checkpoint)

@@ -1,11 +1,19 @@
-"""Ways to adapt a backbone to a task; one file per method, each with `fit`."""
+"""What every method gives back, and the training of those that start at random."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from vpbench.training.trainer import optimise
+from vpbench.data.task import Task
+from vpbench.models.backbone import Backbone
+from vpbench.spec.settings import Settings
+from vpbench.training.checkpoint import Checkpoint
+from vpbench.training.learner import Learner
+from vpbench.training.selection import Selected, Selection
+from vpbench.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -17,35 +25,66 @@ class Fit:
     is trained by steps. `micro_batch` is the number of images in a pass of a training.
     """
 
-    selection: dict[str, tuple[int | None, Any, dict]]
+    selection: Selection
     trained_parameters: int
-    history: list[dict] = field(default_factory=list)
-    chosen: dict = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    chosen: dict[str, Any] = field(default_factory=dict)
     images: int = 0
     micro_batch: int | None = None
 
+    def selected(self, rule: str) -> Selected:
+        """Returns what is selected by a rule: last, best_validation or best_test."""
+        return self.selection[rule]
 
-def fit_seeded(method, build, backbone, task, settings, seed, checkpoint=None):
-    """Returns the `Fit` of a module whose first values and training draw from torch's generators.
 
-    build() gives the module, the function from normalised images to logits that uses it, and the
-    optimiser. From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+class Adapted(Learner):
+    """A learner through a frozen backbone, which is no part of its state."""
+
+    def __init__(self, backbone: Backbone):
+        super().__init__()
+        self.__dict__["backbone"] = backbone  # not a submodule: it is neither trained nor saved
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Returns the logits [N, K] of normalised images [N, C, S, S]."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(self.backbone.prepare(images))
+
+
+def fit_seeded(
+    method: str,
+    build: Callable[[], tuple[Adapted, torch.optim.Optimizer]],
+    backbone: Backbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
+    """Returns the `Fit` of a learner whose first values and training draw from torch's generators.
+
+    build() gives the learner and its optimiser. From a `checkpoint` the training goes on where it
+    was.
     """
     gpus = [backbone.device] if backbone.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
         torch.manual_seed(seed)
-        module, logits, optimiser = build()
-        history, selection, micro_batch = optimise(
-            module,
-            lambda images: logits(backbone.normalize(backbone.scale_pixels(images))),
-            optimiser, task, settings, torch.Generator().manual_seed(seed),
+        learner, optimiser = build()
+        trainer = Trainer(
+            learner, optimiser, task, settings, torch.Generator().manual_seed(seed),
             f"{task.name} {backbone.name} {method} seed {seed}", backbone.engine, checkpoint,
         )  # fmt: skip
-    parameters = sum(p.numel() for p in module.parameters())
-    images = settings["epochs"] * len(task.splits["train"])
-    return Fit(selection, parameters, history, images=images, micro_batch=micro_batch)
+        trainer.run()
+    return fit_of(trainer, sum(parameter.numel() for parameter in learner.parameters()))
 
 
-def unselected(evaluations, state=None):
-    """Returns the selection of a method without epochs: the same evaluations three times."""
-    return dict.fromkeys(("last", "best_validation", "best_test"), (None, state, evaluations))
+def fit_of(trainer: Trainer, trained_parameters: int) -> Fit:
+    """Returns the `Fit` of a training that has run."""
+    progress = trainer.progress
+    return Fit(
+        progress.selection,
+        trained_parameters,
+        progress.history,
+        images=trainer.settings["epochs"] * len(trainer.task.splits["train"]),
+        micro_batch=progress.micro_batch,
+    )

@@ -2,7 +2,9 @@
 
 import warnings
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -10,18 +12,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vpbench.common.errors import UserError
-from vpbench.methods.fit import Fit, unselected
+from vpbench.data.task import Split, Task
+from vpbench.methods.fit import Fit
+from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
+from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import Evaluation, predict
 from vpbench.training.metrics import classification_metrics
+from vpbench.training.selection import unselected
+
+Featured = VisionBackbone | VisionLanguageBackbone  # both have features
 
 
-def fit(backbone, task, settings, seed):
+def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
     """Returns the `Fit` of scikit-learn's logistic regression (lbfgs).
 
     With several values of C the one with the best validation accuracy is taken (ties: the
     smallest); with one, as in the author's recipe (C = 0.316), it is fixed.
     """
-
     x = {
         name: predict(partial(features, backbone), split.images, backbone.device).double().numpy()
         for name, split in task.splits.items()
@@ -54,12 +61,12 @@ def fit(backbone, task, settings, seed):
     )
 
 
-def features(backbone, images):
+def features(backbone: Featured, images: torch.Tensor) -> torch.Tensor:
     """Returns what a probe reads: the features [N, D] of uint8 images [N, H, W, C]."""
-    return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
+    return backbone.features(backbone.prepare(images))
 
 
-def _evaluation(probe, x, split, classes):
+def _evaluation(probe: Any, x: np.ndarray, split: Split, classes: int) -> Evaluation:
     logits = torch.full((len(split), classes), -1e4)  # a class without training images never wins
     logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
         probe.predict_log_proba(x)

@@ -1,28 +1,50 @@
 """VP + FT: a prompt in the image and every weight of the image model, trained together."""
 
-from torch import nn
+import torch
+from torch import Tensor
 
+from vpbench.data.task import Task
 from vpbench.methods.fine_tune import adamw, parameter_groups, tuned
-from vpbench.methods.fit import fit_seeded
-from vpbench.prompts.pixel import build_prompt
+from vpbench.methods.fit import Adapted, Fit, fit_seeded
+from vpbench.models.backbone import Backbone
+from vpbench.prompts.build import build_prompt
+from vpbench.spec.settings import Settings
+from vpbench.training.checkpoint import Checkpoint
 
 
-def fit(backbone, task, settings, seed, checkpoint=None):
+class PromptedFineTune(Adapted):
+    """A prompt, added to normalised images, and the image model that sees them."""
+
+    def __init__(self, backbone: Backbone, task: Task, settings: Settings):
+        super().__init__(backbone)
+        prompt = build_prompt(
+            settings["template"], backbone.image_size, settings["size"], init=settings["init"]
+        )
+        self.prompt = prompt.to(backbone.device)
+        self.model = tuned(backbone, task, settings)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.model.logits(self.prompt(x))
+
+
+def fit(
+    backbone: Backbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Returns the `Fit` of AdamW on a prompt, added after normalisation, and on all weights.
 
     The prompt has a rate of its own, prompt_lr, and no weight decay; its state is `prompt`. From a
-    `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    `checkpoint` the training goes on where it was.
     """
 
-    def build():
-        prompt = build_prompt(
-            settings["template"], backbone.image_size, settings["size"], init=settings["init"]
-        ).to(backbone.device)
-        model, logits = tuned(backbone, task, settings)
-        groups = parameter_groups(model, settings["decay_gains_and_biases"])
-        factor = settings["prompt_lr"] / settings["lr"]
-        of_prompt = {"params": list(prompt.parameters()), "factor": factor, "weight_decay": 0.0}
-        module = nn.ModuleDict({"prompt": prompt, "model": model})
-        return module, lambda x: logits(prompt(x)), adamw([*groups, of_prompt], settings)
+    def build() -> tuple[Adapted, torch.optim.Optimizer]:
+        learner = PromptedFineTune(backbone, task, settings)
+        groups = parameter_groups(learner.model, settings["decay_gains_and_biases"])
+        factor, values = settings["prompt_lr"] / settings["lr"], list(learner.prompt.parameters())
+        of_prompt = {"params": values, "factor": factor, "weight_decay": 0.0}
+        return learner, adamw([*groups, of_prompt], settings)
 
     return fit_seeded("prompted_fine_tune", build, backbone, task, settings, seed, checkpoint)

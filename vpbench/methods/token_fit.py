@@ -1,26 +1,40 @@
 """The training that all methods of learned tokens share."""
 
+from collections.abc import Callable
+
 import torch
 
-from vpbench.methods.fit import fit_seeded
+from vpbench.data.task import Task
+from vpbench.methods.fit import Adapted, Fit, fit_seeded
+from vpbench.models.backbone import VisionLanguageBackbone
+from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
+from vpbench.training.checkpoint import Checkpoint
 
 
-def fit(method, build, backbone, task, settings, seed, checkpoint):
-    """Returns the `Fit` of SGD on the parameters of the module build(backbone, task, settings).
+def fit(
+    method: str,
+    build: Callable[[VisionLanguageBackbone, Task, Settings], Adapted],
+    backbone: VisionLanguageBackbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None,
+) -> Fit:
+    """Returns the `Fit` of SGD on the parameters of the learner build(backbone, task, settings).
 
-    It maps normalised images to logits, and is given the task in the words of `settings`.
+    It is given the task in the words of `settings`.
     """
 
-    def built():
+    def built() -> tuple[Adapted, torch.optim.Optimizer]:
         said = worded(task, {"text_prompt": None} | settings)
-        module = build(backbone, said, settings).to(backbone.device)
+        learner = build(backbone, said, settings).to(backbone.device)
         optimiser = torch.optim.SGD(
-            module.parameters(),
+            learner.parameters(),
             lr=settings["lr"],
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
-        return module, module, optimiser
+        return learner, optimiser
 
     return fit_seeded(method, built, backbone, task, settings, seed, checkpoint)

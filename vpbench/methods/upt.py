@@ -7,18 +7,23 @@ sees all of them, and they are brought to the widths of the towers.
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import Transformer
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.data.task import Task
 from vpbench.methods import token_fit
+from vpbench.methods.fit import Adapted, Fit
+from vpbench.models.backbone import VisionLanguageBackbone
 from vpbench.prompts.token import ClassTexts, PromptedTower, initial_context, initial_tokens
+from vpbench.spec.settings import Settings
+from vpbench.training.checkpoint import Checkpoint
 
 
-class UnifiedPrompt(nn.Module):
-    """Normalised images -> scaled cosines [N, K], with learned tokens in both towers."""
+class UnifiedPrompt(Adapted):
+    """Images -> scaled cosines [N, K], with learned tokens in both towers."""
 
-    def __init__(self, backbone, task, settings):
-        super().__init__()
+    def __init__(self, backbone: VisionLanguageBackbone, task: Task, settings: Settings):
+        super().__init__(backbone)
         count, width = settings["context_tokens"], settings["width"]
         if width % settings["heads"]:
             raise UserError(f"width: {width} cannot be divided among {settings['heads']} heads")
@@ -33,7 +38,7 @@ class UnifiedPrompt(nn.Module):
         self.mixing = Transformer(width, settings["layers"], settings["heads"])
         self.scale = backbone.logit_scale
 
-    def mixed(self):
+    def mixed(self) -> tuple[Tensor, Tensor]:
         """Returns the context [M, W] and the tokens [depth, T, W] that the towers read."""
         tokens = self.tokens_in(self.tokens).flatten(0, 1)
         both = torch.cat([self.context_in(self.context), tokens])
@@ -41,20 +46,26 @@ class UnifiedPrompt(nn.Module):
         shape = self.tokens.shape[:2]
         return self.context_out(context), self.tokens_out(tokens).unflatten(0, shape)
 
-    def forward(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         context, tokens = self.mixed()
         image = F.normalize(self.tower.features(x, tokens), dim=-1)
         return self.scale * image @ self.texts.features(context).t()
 
 
-def to_and_fro(outer, inner):
+def to_and_fro(outer: int, inner: int) -> tuple[nn.Linear, nn.Linear]:
     """Returns two linear layers: from the width `outer` to `inner`, and back."""
     return nn.Linear(outer, inner), nn.Linear(inner, outer)
 
 
-def fit(backbone, task, settings, seed, checkpoint=None):
+def fit(
+    backbone: VisionLanguageBackbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Returns the `Fit` of a unified prompt with its layers.
 
-    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    From a `checkpoint` the training goes on where it was.
     """
     return token_fit.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint)

@@ -1,35 +1,40 @@
 """VPT (Jia et al., 2022): tokens that the image tower reads beside the patches, shallow or deep."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from vpbench.data.task import Task
 from vpbench.methods import token_fit
+from vpbench.methods.fit import Adapted, Fit
+from vpbench.models.backbone import VisionLanguageBackbone
 from vpbench.prompts.token import PromptedTower, initial_tokens
+from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
+from vpbench.training.checkpoint import Checkpoint
 
 
-class LearnedTokens(nn.Module):
-    """Normalised images -> logits [N, K] of an image tower with learned tokens [depth, T, W].
+class LearnedTokens(Adapted):
+    """Images -> logits [N, K] of an image tower with learned tokens [depth, T, W].
 
     Its features go to the text features of the classes, as in MaPLe's VPT (`head` text), or to a
     linear layer that is learned as well, as in VPT (`head` linear).
     """
 
-    def __init__(self, backbone, task, settings):
-        super().__init__()
+    def __init__(self, backbone: VisionLanguageBackbone, task: Task, settings: Settings):
+        super().__init__(backbone)
         self.tower = PromptedTower(backbone)
         self.tokens = nn.Parameter(
             initial_tokens(backbone, settings["image_tokens"], settings["depth"], settings["init"])
         )
         self.dropout = nn.Dropout(settings["dropout"])
-        self.head = None
+        self.head: nn.Linear | None = None
         if settings["head"] == "linear":
             self.head = linear_head(self.tower.tower.output_dim, len(task.class_names))
         else:
             texts = text_prompts(task.template, task.class_names)
             self.text, self.scale = backbone.text_features(texts), backbone.logit_scale
 
-    def forward(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         tokens = self.dropout(self.tokens.expand(len(x), -1, -1, -1))
         features = self.tower.features(x, tokens)
         if self.head is not None:
@@ -37,7 +42,7 @@ class LearnedTokens(nn.Module):
         return self.scale * F.normalize(features, dim=-1) @ self.text.t()
 
 
-def linear_head(width, classes):
+def linear_head(width: int, classes: int) -> nn.Linear:
     """Returns VPT's last layer: weights by He's rule for its outputs, biases of 0."""
     head = nn.Linear(width, classes)
     nn.init.kaiming_normal_(head.weight, mode="fan_out")
@@ -45,9 +50,15 @@ def linear_head(width, classes):
     return head
 
 
-def fit(backbone, task, settings, seed, checkpoint=None):
+def fit(
+    backbone: VisionLanguageBackbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Returns the `Fit` of tokens, and of a linear head if there is one.
 
-    From a `checkpoint` (checkpoints.Checkpoint) the training goes on where it was.
+    From a `checkpoint` the training goes on where it was.
     """
     return token_fit.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint)

@@ -2,24 +2,31 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load, save
+from torch import Tensor
 
 from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
-from vpbench.prompts.pixel import part, restore_prompt
+from vpbench.data.task import Task
+from vpbench.models.backbone import Backbone
+from vpbench.prompts.build import part, restore_prompt
+from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec import schema_check
 from vpbench.spec.methods import METHODS
 from vpbench.spec.schema import SCHEMA, closed_schema
-from vpbench.spec.settings import legal
+from vpbench.spec.settings import Settings, legal
 from vpbench.spec.text_prompts import worded
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
 CARD = (
     *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
-    *("class_names", "text_prompt", "sha256"),
+    *("class_names", "text_prompt", "accuracy", "sha256"),
 )
 OF_MAP = "label_map"  # the part of a file that is not the prompt's
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
@@ -34,24 +41,44 @@ LEGAL = {
     "properties": {
         **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
         "image_size": {"type": "integer", "minimum": 1},
+        "accuracy": {"type": "object", "additionalProperties": {"type": "number"}},
         "class_names": {"type": "array", "items": _TEXT},
         "settings": closed_schema(legal(METHODS["visual_prompt"].settings), list(_USED)),
     },
 }
 
 
-def _named(path, suffix):
-    # Only our own endings are replaced: the name of a prompt may have a dot in it, as in v1.2.
+class BackboneFacts(NamedTuple):
+    """What of a backbone says whether a prompt fits it."""
+
+    name: str
+    weights_hash: str
+    image_size: int
+
+
+class StoredPrompt(NamedTuple):
+    """What the two files of a prompt hold."""
+
+    prompt: AnyPrompt  # on the CPU
+    of_map: dict[str, Tensor]  # what its label map learned
+    card: dict[str, Any]
+
+
+def named(path: str | Path, suffix: str) -> Path:
+    """Returns `path` with the ending `suffix` instead of another one of ours."""
+    # The name of a prompt may have a dot in it, as in v1.2.
     path = Path(path)
     return path.with_name((path.stem if path.suffix in SUFFIXES else path.name) + suffix)
 
 
-def prompt_card(prompt_settings, backbone, task, accuracy):
+def prompt_card(
+    settings: Settings, backbone: Backbone, task: Task, accuracy: dict[str, float]
+) -> dict[str, Any]:
     """Returns the card of a prompt: what it was made for, with which recipe, and how good it is.
 
     `accuracy` maps split names to percent.
     """
-    task = worded(task, prompt_settings)
+    task = worded(task, settings)
     return {
         "schema": SCHEMA,
         "backbone": backbone.name,
@@ -59,32 +86,29 @@ def prompt_card(prompt_settings, backbone, task, accuracy):
         "task": task.name,
         "class_names": list(task.class_names),
         "text_prompt": task.template,
-        "template": prompt_settings["template"],
-        "size": prompt_settings["size"],
+        "template": settings["template"],
+        "size": settings["size"],
         "image_size": backbone.image_size,
-        "settings": prompt_settings,
+        "settings": settings,
         "accuracy": accuracy,
     }
 
 
-def save_prompt(path, prompt, card):
+def write_prompt(
+    path: str | Path, prompt: AnyPrompt, of_map: dict[str, Tensor], card: dict[str, Any]
+) -> Path:
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
-    path, of_map = _named(path, ".safetensors"), card.get("label_map", {})
-    tensors = prompt.state_dict() | {f"{OF_MAP}.{name}": tensor for name, tensor in of_map.items()}
-    state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    data = save(state)
+    path = named(path, ".safetensors")
+    tensors = prompt.state_dict() | {f"{OF_MAP}.{name}": of_map[name] for name in of_map}
+    data = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     atomic_files.write_bytes(path, data)
-    plain = {key: value for key, value in card.items() if key != "label_map"}
-    atomic_files.write(path.with_suffix(".json"), plain | {"sha256": sha256(data).hexdigest()})
+    atomic_files.write(path.with_suffix(".json"), card | {"sha256": sha256(data).hexdigest()})
     return path
 
 
-def load_prompt(path, backbone):
-    """Returns (prompt, card) of the files at `path`, made for exactly this `backbone`.
-
-    The card has the tensors of a label map that belongs to the prompt, under label_map.
-    """
-    path, card_path = _named(path, ".safetensors"), _named(path, ".json")
+def read_prompt(path: str | Path, backbone: Backbone | BackboneFacts) -> StoredPrompt:
+    """Returns what the files at `path` hold, made for exactly this `backbone`."""
+    path, card_path = named(path, ".safetensors"), named(path, ".json")
     for file in (path, card_path):
         if not file.is_file():
             raise UserError(
@@ -94,6 +118,20 @@ def load_prompt(path, backbone):
     data = path.read_bytes()
     if sha256(data).hexdigest() != card["sha256"]:
         raise UserError(f"{path} is not the file its card {card_path} was written for")
+    _check_backbone(path, card, backbone)
+    try:
+        tensors = load(data)
+        of_map = part(tensors, OF_MAP)
+        of_prompt = {key: tensors[key] for key in tensors if not key.startswith(f"{OF_MAP}.")}
+        prompt = restore_prompt(card["settings"], card["image_size"], of_prompt)
+    except Exception as error:  # of what is no safetensors file, or holds other tensors
+        reason = first_line((str(error).strip().splitlines() or [error])[-1])
+        raise UserError(f"{path} does not hold the prompt of its card: {reason}") from None
+    return StoredPrompt(prompt, of_map, card)
+
+
+def _check_backbone(path: Path, card: dict[str, Any], backbone: Backbone | BackboneFacts) -> None:
+    """Raises UserError unless the prompt at `path` was made for this backbone."""
     if card["backbone"] != backbone.name or card["weights"] != backbone.weights_hash:
         raise UserError(
             f"{path} was made for {one_line(card['backbone'][:80])} "
@@ -105,18 +143,9 @@ def load_prompt(path, backbone):
             f"{path} was made for images of {card['image_size']} pixels, {backbone.name} takes "
             f"{backbone.image_size}"
         )
-    try:
-        tensors = load(data)
-        of_map = part(tensors, OF_MAP)
-        own = {name: tensors[name] for name in tensors if not name.startswith(f"{OF_MAP}.")}
-        prompt = restore_prompt(card["settings"], card["image_size"], own)
-    except Exception as error:  # of what is no safetensors file, or holds other tensors
-        reason = first_line((str(error).strip().splitlines() or [error])[-1])
-        raise UserError(f"{path} does not hold the prompt of its card: {reason}") from None
-    return prompt.to(backbone.device), card | {"label_map": of_map}
 
 
-def _read_card(path):
+def _read_card(path: Path) -> dict[str, Any]:
     """Returns the card in the file `path`, checked as far as a prompt is used with it."""
     try:
         card = strict_json.parse_json(path.read_bytes())
@@ -135,25 +164,13 @@ def _read_card(path):
     return card
 
 
-def export_prompt(prompt, path):
-    """Returns the paths of `prompt` as .npy (float32 [C, S, S], its own units) and .png.
-
-    The PNG shows the prompt alone, each channel stretched so that 0 is mid-grey and the largest
-    magnitude of all channels is black or white; it is a picture, not a lossless copy.
-    """
-    import numpy as np
-    from PIL import Image
-
+def export_prompt(prompt: AnyPrompt, path: str | Path) -> tuple[Path, Path]:
+    """Returns the paths of `prompt` as .npy and .png; see PromptedClassifier.export."""
     with torch.no_grad():
         canvas = prompt.canvas()[0].cpu().numpy()
     stretched = 0.5 + 0.5 * canvas / max(float(abs(canvas).max()), 1e-12)
     picture = Image.fromarray((stretched.transpose(1, 2, 0) * 255).round().astype(np.uint8))
-    paths = _named(path, ".npy"), _named(path, ".png")
+    paths = named(path, ".npy"), named(path, ".png")
     atomic_files.write_with(paths[0], lambda file: np.save(file, canvas))
     atomic_files.write_with(paths[1], lambda file: picture.save(file, "PNG"))
     return paths
-
-
-def load_run_prompt(run, backbone):
-    """Returns (prompt, card) of the loaded record of a run."""
-    return load_prompt(Path(run["file"]).with_suffix(".prompt.safetensors"), backbone)

@@ -42,7 +42,7 @@ class Text(LabelMap):
     def __init__(self, backbone, texts):
         super().__init__(backbone)
         self.register_buffer("weights", class_weights(backbone, texts), persistent=False)
-        self.scale = backbone.logit_scale
+        self.scale = backbone.logit_scale.item()  # a number goes wherever the module goes
 
     def forward(self, x):
         return self.scale * F.normalize(self.backbone.features(x), dim=-1) @ self.weights
@@ -313,9 +313,9 @@ def named_or_first(backbone, task, source_classes):
 def label_map(backbone, task, settings, seed=0):
     """Returns the label map of the settings of a prompt, on the backbone's device.
 
-    `settings` has label_map, its name; source_classes, those of a hard-coded map; and text_encoder, the
-    vision-language backbone that compares the names of a semantic map. Raises UserError where the
-    map does not fit the backbone.
+    `settings` has label_map, its name; source_classes, those of a hard-coded map; and text_encoder,
+    the vision-language backbone that compares the names of a semantic map. Raises UserError where
+    the map does not fit the backbone.
     """
     name = settings["label_map"]
     fitting = [each for each in LABEL_MAPS if LABEL_MAPS[each].modality == backbone.modality]

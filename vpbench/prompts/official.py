@@ -1,6 +1,9 @@
 """Prompts trained with the paper's official code: its checkpoint.pth.tar as a prompt of ours."""
 
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
@@ -8,8 +11,9 @@ from vpbench.common.messages import brief
 from vpbench.common.strict_json import computable
 from vpbench.data.task import Task
 from vpbench.models import weight_files
-from vpbench.prompts.files import prompt_card
-from vpbench.prompts.pixel import restore_prompt
+from vpbench.models.backbone import Backbone
+from vpbench.prompts.build import restore_prompt
+from vpbench.prompts.files import StoredPrompt, prompt_card
 from vpbench.spec import schema_check
 from vpbench.spec.class_names import read_manifest
 from vpbench.spec.methods import METHODS
@@ -31,8 +35,10 @@ BY_MODALITY = {
 }
 
 
-def load_checkpoint(path, backbone, task, **changes):
-    """Returns (prompt, card) of a checkpoint of the official code, trained on this task.
+def load_checkpoint(
+    path: str | Path, backbone: Backbone, task: Task, **changes: Any
+) -> StoredPrompt:
+    """Returns the prompt and the card of a checkpoint of the official code, trained on this task.
 
     The file holds the prompt, the epoch and the best test accuracy, but not the recipe: the
     defaults of the official scripts are taken, with `changes`. A patch does not say whether its
@@ -55,20 +61,23 @@ def load_checkpoint(path, backbone, task, **changes):
     if complaint:
         raise UserError(complaint)
     state = {name: value.float() for name, value in state.items()}
-    prompt = restore_prompt(settings, backbone.image_size, state).to(backbone.device)
+    prompt = restore_prompt(settings, backbone.image_size, state)
     # The accuracy is the official code's own, of its best test epoch; nothing was measured here.
     origin = {"file": path.name, "sha256": sha256(path)}
     origin |= {"epoch": plain(document.get("epoch")), "test": plain(document.get("best_acc1"))}
-    return prompt, prompt_card(settings, backbone, task, {}) | {"imported": origin}
+    card = prompt_card(settings, backbone, task, {}) | {"imported": origin}
+    return StoredPrompt(prompt, {}, card)
 
 
-def without_images(name):
+def without_images(name: str) -> Task:
     """Returns the dataset `name` with its words only, which is all that a prompt's card tells."""
     entry = TASKS[name]
     return Task(name, entry.display, read_manifest(name), entry.template, {})
 
 
-def shape_of(state, path, backbone, template):
+def shape_of(
+    state: dict[str, Tensor], path: Path, backbone: Backbone, template: str | None
+) -> tuple[str, int]:
     """Returns (template, size) of the prompt with the tensors `state`, its shapes checked."""
     side, names = backbone.image_size, set(state)
     if names == set(PADDING):
@@ -99,12 +108,12 @@ def shape_of(state, path, backbone, template):
     return template, size
 
 
-def side_of(tensor, axis):
+def side_of(tensor: Tensor, axis: int) -> int:
     """Returns the length of an axis of [1, 3, height, width], 0 of a tensor of another kind."""
     return tensor.shape[axis] if tensor.ndim == 4 else 0
 
 
-def plain(value):
+def plain(value: Any) -> int | float | None:
     """Returns a number, of Python or in a tensor, as Python's, and anything else as None."""
     if weight_files.is_state({"": value}) and value.numel() == 1:
         value = value.item()

@@ -5,17 +5,21 @@ Shapes: N images, C = 3 channels, S = H = W pixels, p prompt size. A prompt maps
 """
 
 import math
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
-from vpbench.common.implementations import implementation
-from vpbench.spec.prompt_forms import PROMPT_FORMS
 
-BOUNDS = {"none": lambda x: x, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+BOUNDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+Draws = torch.Generator | None  # torch's own generator if it is None
 LOW_RANK_STD = 0.01  # of the second factor at the start, as in LoR-VP
 
 
@@ -28,29 +32,37 @@ class Prompt(nn.Module):
 
     copies = 1  # prompted images per image
 
-    def __init__(self, bound="none", operation="add"):
+    def __init__(self, bound: str = "none", operation: str = "add"):
         super().__init__()
         self.bound, self.operation = BOUNDS[bound], operation
 
     @property
-    def members(self):
+    def members(self) -> list["Prompt"]:
         """The prompts that it consists of."""
         return [self]
 
     @property
-    def trained(self):
+    def trained(self) -> int:
         """The number of its values that are trained."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def acting(self, x, canvas):
+    def canvas(self) -> Tensor:
+        """Returns the prompt alone [1, C, S, S], zero where it does not act."""
+        raise NotImplementedError
+
+    def one_draw(self) -> AbstractContextManager[object]:
+        """Returns the context of a batch: passes in it share what is drawn at random."""
+        return nullcontext()
+
+    def acting(self, x: Tensor, canvas: Tensor) -> Tensor:
         """Returns images [N, C, S, S] on which a canvas has acted."""
         return x * (1 + canvas) if self.operation == "multiply" else x + canvas
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.acting(x, self.canvas())
 
 
-def _initial(init, generator, *shape):
+def _initial(init: str, generator: Draws, *shape: int) -> nn.Parameter:
     if init == "zeros":
         return nn.Parameter(torch.zeros(shape))
     return nn.Parameter(torch.randn(shape, generator=generator))
@@ -59,7 +71,7 @@ def _initial(init, generator, *shape):
 class Padding(Prompt):
     """A border of width p: 2Cp(H + W - 2p) parameters."""
 
-    def __init__(self, image_size, size, init="normal", generator=None, **form):
+    def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
         if not 1 <= 2 * size <= image_size:
             raise UserError(
@@ -72,7 +84,7 @@ class Padding(Prompt):
         self.pad_left = _initial(init, generator, 1, 3, inner, size)
         self.pad_right = _initial(init, generator, 1, 3, inner, size)
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
         hole = self.pad_up.new_zeros(1, 3, self.inner, self.inner)
         up, down, left, right = map(
@@ -84,13 +96,13 @@ class Padding(Prompt):
 class FixedPatch(Prompt):
     """A p x p patch in the upper left corner: Cp^2 parameters."""
 
-    def __init__(self, image_size, size, init="normal", generator=None, **form):
+    def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
         _check_patch(image_size, size)
         self.image_size = image_size
         self.patch = _initial(init, generator, 1, 3, size, size)
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S]."""
         return _placed(self.bound(self.patch), 0, 0, self.image_size)
 
@@ -98,21 +110,27 @@ class FixedPatch(Prompt):
 class RandomPatch(Prompt):
     """A p x p patch, at one random position per batch: Cp^2 parameters.
 
-    A canvas has a position of its own, unless it is made inside `held`: there all have the same.
+    A canvas has a position of its own; those that are made inside `one_draw` have the same.
     `position_range` "official" never reaches the last row and column, as the official code's
     half-open draw; "full" does. At test time the position is drawn again ("random", as there) or
     is the middle of the range ("centre").
     """
 
     def __init__(
-        self, image_size, size, init="normal", generator=None,
-        position_range="full", test_position="centre", **form,
-    ):  # fmt: skip
+        self,
+        image_size: int,
+        size: int,
+        init: str,
+        generator: Draws,
+        position_range: str = "full",
+        test_position: str = "centre",
+        **form: str,
+    ):
         super().__init__(**form)
         _check_patch(image_size, size)
         self.image_size, self.generator, self.test_position = image_size, generator, test_position
         self.positions = image_size - size + (1 if position_range == "full" else 0)
-        self.position = None  # the one that is held
+        self.position: list[int] | None = None  # the one that all canvases have
         if self.positions < 1:
             raise UserError(
                 f"a random patch of the full side {size} has no position in the official range; "
@@ -120,13 +138,13 @@ class RandomPatch(Prompt):
             )
         self.patch = _initial(init, generator, 1, 3, size, size)
 
-    def _draw(self):
+    def _draw(self) -> list[int]:
         if self.training or self.test_position == "random":
             return torch.randint(self.positions, (2,), generator=self.generator).tolist()
         return [(self.positions - 1) // 2] * 2
 
     @contextmanager
-    def held(self):
+    def one_draw(self) -> Iterator[None]:
         """Draws a position and keeps it for the time of a block: for all passes of a batch."""
         self.position = self._draw()
         try:
@@ -134,13 +152,13 @@ class RandomPatch(Prompt):
         finally:
             self.position = None
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S] at the position for this batch."""
         row, column = self.position or self._draw()
         return _placed(self.bound(self.patch), row, column, self.image_size)
 
 
-def _check_patch(image_size, size):
+def _check_patch(image_size: int, size: int) -> None:
     if not 1 <= size <= image_size:
         raise UserError(
             f"a patch of size {size} does not fit images of {image_size} pixels; "
@@ -148,7 +166,7 @@ def _check_patch(image_size, size):
         )
 
 
-def _placed(patch, row, column, image_size):
+def _placed(patch: Tensor, row: int, column: int, image_size: int) -> Tensor:
     size = patch.shape[-1]
     return F.pad(patch, (column, image_size - size - column, row, image_size - size - row))
 
@@ -156,7 +174,7 @@ def _placed(patch, row, column, image_size):
 class LowRank(Prompt):
     """A whole image that is the product of two factors of rank r: 2CSr parameters (LoR-VP)."""
 
-    def __init__(self, image_size, size, init="normal", generator=None, **form):
+    def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
         if not 1 <= size <= image_size:
             raise UserError(
@@ -167,7 +185,7 @@ class LowRank(Prompt):
         columns = torch.randn(1, 3, size, image_size, generator=generator)
         self.columns = nn.Parameter(LOW_RANK_STD * columns)  # both zero: nothing would be learned
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S]."""
         return self.bound(self.rows @ self.columns)
 
@@ -180,7 +198,7 @@ class Conditional(Prompt):
 
     WIDTHS = (8, 16, 32, 64, 3)  # channels after each convolution
 
-    def __init__(self, image_size, size, init="normal", generator=None, **form):
+    def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
         pools = int(math.log2(size))
         if 2**pools != size or pools > len(self.WIDTHS) or image_size % size:
@@ -191,7 +209,8 @@ class Conditional(Prompt):
             )
         self.size = size
         self.picture = _initial(init, generator, 1, 3, image_size, image_size)
-        layers, before = [], 3
+        layers: list[nn.Module] = []
+        before = 3
         for number, width in enumerate(self.WIDTHS):
             convolution = nn.Conv2d(before, width, 3, padding=1)
             bound = 1 / math.sqrt(9 * before)  # PyTorch's own start, from our generator
@@ -205,11 +224,11 @@ class Conditional(Prompt):
             before = width
         self.mask = nn.Sequential(*layers)
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt [1, C, S, S] before its masks, which are those of images."""
         return self.bound(self.picture)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x).repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
         return self.acting(x, self.canvas() * mask)
 
@@ -217,11 +236,11 @@ class Conditional(Prompt):
 class Nothing(Prompt):
     """No prompt: what the label map, or the shrinking of the images, does by itself."""
 
-    def __init__(self, image_size, size, init="zeros", generator=None, **form):
+    def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
         self.register_buffer("empty", torch.zeros(1, 3, image_size, image_size), persistent=False)
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns zeros [1, C, S, S]."""
         return self.empty
 
@@ -232,7 +251,7 @@ class Whole(Prompt):
     Its gradient says how much of the loss falls on the rest of the image: see gradients.py.
     """
 
-    def __init__(self, prompt):
+    def __init__(self, prompt: Prompt):
         super().__init__()
         self.operation, self.bound = prompt.operation, prompt.bound
         if isinstance(prompt, RandomPatch | LowRank | Conditional | Nothing):
@@ -250,11 +269,11 @@ class Whole(Prompt):
         self.register_buffer("mask", prompt.canvas().detach(), persistent=False)
 
     @property
-    def trained(self):
+    def trained(self) -> int:
         """The number of its values that are trained: those under its mask."""
         return int(self.mask.sum())
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
         return self.bound(self.picture)  # without the mask, so that all of it has a gradient
 
@@ -262,75 +281,21 @@ class Whole(Prompt):
 class Ensemble(nn.Module):
     """Several prompts, each with an image of its own per image; what they say is averaged."""
 
-    def __init__(self, members):
+    def __init__(self, members: list[Prompt]):
         super().__init__()
         self.members, self.copies = nn.ModuleList(members), len(members)
 
     @property
-    def trained(self):
+    def trained(self) -> int:
         """The number of values that are trained, of all members."""
         return sum(member.trained for member in self.members)
 
-    def canvas(self):
+    def canvas(self) -> Tensor:
         """Returns the mean [1, C, S, S] of the members' canvases."""
         return torch.stack([member.canvas() for member in self.members]).mean(0)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.cat([member(x) for member in self.members])
 
 
-def build_prompt(
-    template, image_size, size, *, init="normal", generator=None, position_range="full",
-    test_position="centre", bound="none", operation="add", ensemble_size=1, gradient="plain",
-):  # fmt: skip
-    """Returns an untrained prompt of the given template and size."""
-    if template not in PROMPT_FORMS:
-        raise UserError(f"unknown template {template!r}; choose one of: {', '.join(PROMPT_FORMS)}")
-    form = {"bound": bound, "operation": operation}
-    if template == "random_patch":
-        form |= {"position_range": position_range, "test_position": test_position}
-    form_of = implementation(PROMPT_FORMS[template].implementation)
-    built = [form_of(image_size, size, init, generator, **form) for _ in range(ensemble_size)]
-    if gradient == "unit_image":
-        built = [Whole(prompt) for prompt in built]
-    return built[0] if ensemble_size == 1 else Ensemble(built)
-
-
-def prompt_of(settings, image_size, generator, init=None):
-    """Returns an untrained prompt as `settings` of a recipe say; `init` instead of theirs."""
-    keys = (
-        *("position_range", "test_position", "bound", "operation", "ensemble_size", "gradient"),
-    )
-    return build_prompt(
-        settings["template"], image_size, settings["size"], init=init or settings["init"],
-        generator=generator, **{key: settings[key] for key in keys},
-    )  # fmt: skip
-
-
-def restore_prompt(settings, image_size, state):
-    """Returns the trained prompt with the recipe `settings` and the tensors `state`."""
-    # The generator is for positions at test time, if they are drawn.
-    prompt = prompt_of(settings, image_size, torch.Generator().manual_seed(0), "zeros")
-    prompt.load_state_dict(state)
-    return prompt.eval()
-
-
-def adds_one_canvas(settings):
-    """Returns whether a prompted image is the whole image with one and the same canvas added."""
-    return (
-        settings["operation"] == "add"
-        and settings["template"] != "conditional"
-        and (settings["ensemble_size"], settings["image_side"]) == (1, None)
-    )
-
-
-def part(state, name):
-    """Returns the tensors of the submodule `name` in the state of a module."""
-    return {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
-
-
-def parameter_count(template, image_size, size):
-    """Returns the number of trainable parameters by the paper's formulas (section 3.2.2)."""
-    if template == "padding":
-        return 2 * 3 * size * (2 * image_size - 2 * size)
-    return 3 * size**2
+AnyPrompt = Prompt | Ensemble

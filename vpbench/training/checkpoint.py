@@ -8,19 +8,22 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
 import torch
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError, UserError
+from vpbench.common.errors import UserError
 from vpbench.compute import distributed
 from vpbench.compute.distributed import SIGNALS
 from vpbench.records.schema import difference
 
-FORMAT = 2  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
+FORMAT = 3  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
 HEAD = "vpbench checkpoint {} sha256 {}\n"
 
 
@@ -35,47 +38,53 @@ class Checkpoint:
     `about` says which run it is, as JSON would: the file of another run is not used.
     """
 
-    def __init__(self, path=None, every=300, about=None, steps=None):
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        every: float = 300,
+        about: dict[str, Any] | None = None,
+        steps: int | None = None,
+    ):
         self.path = None if path is None else Path(path)
-        self.older = None if path is None else self.path.with_suffix(".older" + self.path.suffix)
+        self.older = self.path and self.path.with_suffix(".older" + self.path.suffix)
         self.every, self.steps, self.about = every, steps, json.loads(json.dumps(about or {}))
         self.started = self.written = time.perf_counter()
         self.before = 0.0  # seconds of the parts before this one
-        self.stopped_by = None  # the signal that has come
+        self.stopped_by: signal.Signals | None = None  # the signal that has come
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """The time that the run has taken, all its parts together."""
         return self.before + time.perf_counter() - self.started
 
     @property
-    def stop(self):
+    def stop(self) -> bool:
         """Whether the run is to end."""
         return self.stopped_by is not None
 
-    def due(self, step):
+    def due(self, step: int) -> bool:
         """Returns whether it is time to write, after `step` steps of the training."""
         if self.path is None:
             return False
         in_steps = self.steps is not None and step % self.steps == 0
         return in_steps or time.perf_counter() - self.written >= self.every
 
-    def read(self):
+    def read(self) -> dict[str, Any] | None:
         """Returns the last state of the run, on the CPU, or None if it starts now.
 
         A file that is broken or of another run is put aside, beside where it was, and the older one
         is used.
         """
         refused = False
-        for path in (self.path, self.older) if self.path else ():
+        for path in filter(None, (self.path, self.older)):
             try:
                 self.before, state = load(path, self.about)
             except FileNotFoundError:
                 continue  # of the newer one too: killed between two renames
             except OSError as error:
-                put_aside(path, error.strerror)
+                put_aside(path, error.strerror or "it cannot be read")
             except ValueError as error:
-                put_aside(path, error)
+                put_aside(path, str(error))
             else:
                 if refused:
                     say(f"vpbench: the run goes on from the checkpoint before it, {path}")
@@ -85,8 +94,8 @@ class Checkpoint:
             say("vpbench: there is no other checkpoint, the run starts anew")
         return None
 
-    def write(self, state):
-        """Returns None once `state` is on disk; a disk that is full does not end the run."""
+    def write(self, state: dict[str, Any]) -> None:
+        """Writes `state`; a disk that is full does not end the run."""
         self.written = time.perf_counter()
         if self.path is None or distributed.rank() > 0:
             return
@@ -100,15 +109,15 @@ class Checkpoint:
                 file.write(HEAD.format(FORMAT, digest.hexdigest()).encode())
                 file.write(about)
                 file.write(content)
-        except RecordError as error:
+        except UserError as error:
             say(f"warning: no checkpoint, {error}")
 
-    def remove(self):
-        """Returns None; both files, and what a killed process left of one, are gone.
+    def remove(self) -> None:
+        """Removes both files, and what a killed process left of one.
 
         Where that is forbidden they stay: the record is there, and they do no harm.
         """
-        if self.path is None or distributed.rank() > 0:
+        if self.path is None or self.older is None or distributed.rank() > 0:
             return
         try:
             atomic_files.clear_parts(self.path)
@@ -118,13 +127,13 @@ class Checkpoint:
             say(f"warning: {self.path} stays there, {error.strerror}")
 
     @contextmanager
-    def watching(self):
+    def watching(self) -> Iterator[None]:
         """Notes one of SIGNALS in `stop`, for the time of a block, instead of ending at once."""
         if self.path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def note(number, frame):
+        def note(number: int, frame: FrameType | None) -> None:
             self.stopped_by = signal.Signals(number)
 
         before = {number: signal.signal(number, note) for number in SIGNALS}
@@ -134,14 +143,14 @@ class Checkpoint:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def end(self):
+    def end(self) -> NoReturn:
         """Raises `Stopped`, after a line that says how the run goes on."""
         by = self.stopped_by or signal.SIGTERM  # which another process of the run has got
         say(f"vpbench: stopped by {by.name}; started again, the run goes on from {self.path}")
         raise Stopped(128 + by)
 
 
-def load(path, about):
+def load(path: str | Path, about: dict[str, Any]) -> tuple[float, dict[str, Any]]:
     """Returns (seconds, state) of the checkpoint `path` of the run `about`, on the CPU.
 
     Raises UserError with the reason if it is not sound or of another run. Nothing is unpickled
@@ -149,27 +158,27 @@ def load(path, about):
     """
     with open(path, "rb") as file:
         head = file.readline(200)
-        found = re.fullmatch(HEAD.format(r"(\d+)", "([0-9a-f]{64})").encode(), head)
-        if not found:
+        parts = re.fullmatch(HEAD.format(r"(\d+)", "([0-9a-f]{64})").encode(), head)
+        if not parts:
             raise UserError("it is no checkpoint of this version of vpbench")
-        if int(found[1]) != FORMAT:
-            raise UserError(f"its format is {int(found[1])}, this version reads {FORMAT}")
-        if hashlib.file_digest(file, "sha256").hexdigest() != found[2].decode():
+        if int(parts[1]) != FORMAT:
+            raise UserError(f"its format is {int(parts[1])}, this version reads {FORMAT}")
+        if hashlib.file_digest(file, "sha256").hexdigest() != parts[2].decode():
             raise UserError("it is broken: its checksum is not that of its content")
         file.seek(len(head))
         try:
             differing = difference(json.loads(file.readline()), about)
             if not differing:
-                kept = torch.load(file, "cpu", weights_only=True)
-                return kept["seconds"], kept["state"]
+                content = torch.load(file, "cpu", weights_only=True)
+                return content["seconds"], content["state"]
         except Exception:  # whatever torch says of a state that `write` did not make
             raise UserError("it is broken: it holds no state of a run") from None
     key, its, mine = differing
     raise UserError(f"its {key} is {its!r}, the run's is {mine!r}")
 
 
-def put_aside(path, reason):
-    """Returns None; the file `path` has another name, if that is allowed, and a line says why."""
+def put_aside(path: Path, reason: str) -> None:
+    """Gives the file `path` another name, if that is allowed, and says why in a line."""
     aside = path.with_name(path.name + ".aside")
     if distributed.rank() == 0:
         try:
@@ -179,7 +188,7 @@ def put_aside(path, reason):
             say(f"{path}: not used, {reason}; it stays there: {error.strerror}")
 
 
-def say(line):
-    """Returns None; `line` is on stderr once, not in the middle of a progress bar."""
+def say(line: str) -> None:
+    """Prints `line` on stderr, once and not in the middle of a progress bar."""
     if distributed.rank() == 0:
         tqdm.write(line, file=sys.stderr)

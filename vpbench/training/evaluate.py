@@ -1,7 +1,8 @@
 """Evaluation: a classifier over the images of a split."""
 
-from contextlib import nullcontext
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,21 +10,30 @@ from torch import Tensor
 from vpbench.compute import distributed
 from vpbench.compute.engine import until_it_fits
 from vpbench.data.batches import batches
+from vpbench.data.task import Split, Task
 from vpbench.training.metrics import classification_metrics
 
 BATCH = 64  # images; only speed depends on it: larger buffers are mapped anew each time
 GPU_BATCH = 256  # as many as a GPU needs to be busy
+
+Classifier = Callable[[Tensor], Tensor]  # uint8 images [N, H, W, C] -> logits [N, K]
+Around = Callable[[], AbstractContextManager[object]]  # gives the context of a batch
 
 
 class Evaluation(NamedTuple):
     """The logits of a split and their metrics."""
 
     logits: Tensor  # [N, K]
-    metrics: dict
+    metrics: dict[str, Any]
 
 
 @torch.no_grad()
-def predict(classifier, images, device=None, around=nullcontext):
+def predict(
+    classifier: Classifier,
+    images: Tensor,
+    device: torch.device | None = None,
+    around: Around = nullcontext,
+) -> Tensor:
     """Returns the outputs [N, K] on the CPU of `classifier` for uint8 images [N, H, W, C].
 
     Where `device` is a GPU the images are sent there ahead. `around` gives the context that a batch
@@ -43,16 +53,36 @@ def predict(classifier, images, device=None, around=nullcontext):
     return torch.cat([outputs[number] for number in range(len(indices))])
 
 
-def in_parts(classifier, images, size):
+def in_parts(classifier: Classifier, images: Tensor, size: int) -> tuple[Tensor, int]:
     """Returns (outputs, size): of `size` images at a time, fewer where memory is short."""
 
-    def attempt(size):
+    def attempt(size: int) -> Tensor:
         return torch.cat([classifier(part).cpu() for part in images.split(size)])
 
     return until_it_fits(attempt, size)
 
 
-def evaluate(classifier, split, classes, device=None, around=nullcontext):
-    """Returns the `Evaluation` of `classifier` (uint8 images -> logits) on `split`."""
+def evaluate(
+    classifier: Classifier,
+    split: Split,
+    classes: int,
+    device: torch.device | None = None,
+    around: Around = nullcontext,
+) -> Evaluation:
+    """Returns the `Evaluation` of `classifier` on `split`; see `predict` for device and around."""
     logits = predict(classifier, split.images, device, around)
     return Evaluation(logits, classification_metrics(logits, split.labels, classes, split.groups))
+
+
+def evaluate_splits(
+    classifier: Classifier,
+    task: Task,
+    device: torch.device | None = None,
+    around: Around = nullcontext,
+) -> dict[str, Evaluation]:
+    """Returns split name -> Evaluation for the validation (if the task has one) and test splits."""
+    return {
+        name: evaluate(classifier, task.splits[name], len(task.class_names), device, around)
+        for name in ("validation", "test")
+        if name in task.splits
+    }

@@ -1,12 +1,18 @@
 """Numbers of a set of predictions; accuracies, F1 and calibration error in percent, NLL in nats."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 BINS = 15  # of the calibration error
 
 
-def classification_metrics(logits, labels, classes, groups=None):
+def classification_metrics(
+    logits: Tensor, labels: Tensor, classes: int, groups: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Returns the metrics of logits [N, K] as a dict of plain numbers.
 
     accuracy, per_class (a list of K; None for a class without images), macro_f1 over the classes
@@ -18,7 +24,14 @@ def classification_metrics(logits, labels, classes, groups=None):
     return prediction_metrics(prediction, confidence, nll, labels, classes, groups)
 
 
-def prediction_metrics(prediction, confidence, nll, labels, classes, groups=None):
+def prediction_metrics(
+    prediction: Tensor,
+    confidence: Tensor,
+    nll: float,
+    labels: Tensor,
+    classes: int,
+    groups: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Returns the same from predictions [N], their confidences [N] and the mean NLL."""
     correct = prediction == labels
     images, predicted, hits = (
@@ -39,7 +52,7 @@ def prediction_metrics(prediction, confidence, nll, labels, classes, groups=None
     }
 
 
-def calibration_error(confidence, correct, bins=BINS):
+def calibration_error(confidence: Tensor, correct: Tensor, bins: int = BINS) -> float:
     """Returns the expected calibration error, 0 to 1, of confidences [N] in equal bins.
 
     Each bin's mean confidence is compared with its share of correct predictions.
@@ -52,7 +65,7 @@ def calibration_error(confidence, correct, bins=BINS):
     return (gap.abs().sum() / len(confidence)).item()
 
 
-def _worst(correct, groups):
+def _worst(correct: Tensor, groups: Sequence[str]) -> float | None:
     numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     group = torch.tensor([numbers[name] for name in groups])  # once, however many groups there are
     images, hits = (torch.bincount(of, minlength=len(numbers)) for of in (group, group[correct]))

@@ -1,20 +1,50 @@
 """The choice of an epoch: the last, the best on validation, the best on test."""
 
+from typing import NamedTuple
 
-def select(selection, entry):
-    """Returns `selection` after one more (epoch, state, evaluations), which is now the last.
+from torch import Tensor
 
-    Only what is selected is kept: a thousand epochs take no more memory than three.
+from vpbench.training.evaluate import Evaluation
+
+
+class Selected(NamedTuple):
+    """What a training was like after an epoch."""
+
+    epoch: int | None  # None where nothing is trained by epochs
+    state: dict[str, Tensor] | None  # of what was trained, on the CPU; None where nothing was
+    evaluations: dict[str, Evaluation]  # by split
+
+    def accuracy(self, split: str) -> float:
+        """Returns the accuracy on a split, in %."""
+        return self.evaluations[split].metrics["accuracy"]
+
+
+Selection = dict[str, Selected]  # by rule: last, best_validation, best_test
+
+
+def select(selection: Selection, latest: Selected) -> Selection:
+    """Returns `selection` after one more epoch, `latest`.
+
+    Only what is selected is kept: a thousand epochs take no more memory than three. Ties go to the
+    earlier epoch.
     """
 
-    def best(name, split):
-        if name not in selection or split not in entry[2]:
-            return entry
-        old, new = (each[2][split].metrics["accuracy"] for each in (selection[name], entry))
-        return entry if new > old else selection[name]
+    def best(rule: str, split: str) -> Selected:
+        if rule not in selection or split not in latest.evaluations:
+            return latest
+        earlier = selection[rule]
+        return latest if latest.accuracy(split) > earlier.accuracy(split) else earlier
 
     return {
-        "last": entry,
+        "last": latest,
         "best_validation": best("best_validation", "validation"),
         "best_test": best("best_test", "test"),
     }
+
+
+def unselected(
+    evaluations: dict[str, Evaluation], state: dict[str, Tensor] | None = None
+) -> Selection:
+    """Returns the selection of a method without epochs: the same evaluations three times."""
+    rules = ("last", "best_validation", "best_test")
+    return dict.fromkeys(rules, Selected(None, state, evaluations))

@@ -1,12 +1,13 @@
-"""The one optimisation loop that prompts and fine-tuning share, and the choice of an epoch."""
+"""The one training loop that prompts, tokens and fine-tuning share."""
 
 import math
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vpbench.common.errors import UserError
@@ -14,229 +15,250 @@ from vpbench.compute import distributed
 from vpbench.compute.engine import Engine, until_it_fits
 from vpbench.data.augmentation import changed, draw
 from vpbench.data.batches import batches, place
+from vpbench.data.task import Task
 from vpbench.spec.schedules import learning_rate, looked_at, warm_up_length
 from vpbench.training.checkpoint import Checkpoint, Stopped
-from vpbench.training.evaluate import Evaluation, evaluate
-from vpbench.training.selection import select
+from vpbench.training.evaluate import Evaluation, evaluate_splits
+from vpbench.training.learner import Learner
+from vpbench.training.progress import Progress, progress_of
+from vpbench.training.selection import Selected, select
 
 
-@dataclass
-class Progress:
-    """How far a training is; with the states of module, optimiser and generators all it needs."""
+class Step(NamedTuple):
+    """What a step found, over all processes of the run."""
 
-    micro_batch: int  # images per pass
-    epoch: int = 1  # the one at hand
-    order: Tensor | None = None  # of its images
-    done: int = 0  # its steps so far
-    loss: float = 0.0  # summed over its images
-    correct: int = 0
-    history: list[dict] = field(default_factory=list)
-    selection: dict = field(default_factory=dict)
+    loss: float  # mean over the images of the batch
+    correct: int  # images of the batch that were classified correctly, before the step
+    stop: bool  # is the run to end?
+    due: bool  # is it time for a checkpoint?
 
 
-def optimise(
-    module, classifier, optimiser, task, settings, generator, description,
-    engine=None, checkpoint=None,
-):  # fmt: skip
-    """Trains `module` through `classifier` and returns (history, selection, micro_batch).
+class Trainer:
+    """Trains a `Learner` on a task, by steps of an optimiser against the cross-entropy.
 
-    `classifier` maps uint8 images to logits and uses `module`. history has one dict per epoch;
-    selection maps last, best_validation and best_test to (epoch, state of the module, evaluation
-    per split). Ties go to the earlier epoch. A batch is passed through `micro_batch` images at a
-    time: as `engine` says, or fewer if memory is short; the gradients are those of the batch.
-    (Only batch norm in training sees the images of a pass.) From a `checkpoint` the training goes
-    on where it was. Raises UserError if the loss is not finite, Stopped after a signal to end.
+    `settings` are those of a method that is trained by steps: epochs, batch_size, lr, schedule,
+    warm_up, warm_up_steps, eval_epochs and, if they are there, augmentation, warm_up_lr and
+    rate_changes. What is drawn for a batch, and the order of the images, is drawn from `generator`.
+    A batch is passed through `progress.micro_batch` images at a time: as `engine` says, or fewer if
+    memory is short; the gradients are those of the batch. (Only batch norm in training sees the
+    images of a pass.) From a `checkpoint` the training goes on where it was.
     """
-    engine, checkpoint = engine or Engine(), checkpoint or Checkpoint()
-    device, batch_size = next(module.parameters()).device, settings["batch_size"]
-    task, classes = place(task, device), len(task.class_names)
-    train = task.splits["train"]
-    per_epoch = math.ceil(len(train) / batch_size)
-    steps = per_epoch * settings["epochs"]
-    warm_up = warm_up_length(settings, steps)
-    scaler = torch.amp.GradScaler(device.type, enabled=engine.precision == "fp16")
-    progress = Progress(min(engine.micro_batch or batch_size, batch_size))
-    held = getattr(module, "held", nullcontext)  # what is drawn at random for a batch
-    begin_epoch = getattr(module, "begin_epoch", lambda *_: None)  # what is counted for an epoch
-    diversity = settings.get("augmentation", "none")
-    by_epoch = settings.get("rate_changes") == "epoch"  # as in schedulers that step once an epoch
 
-    parts = {"module": module, "optimiser": optimiser, "scaler": scaler}
-    kept = checkpoint.read()
-    if kept:
-        progress = resume(kept, parts, generator, device)
-    distributed.broadcast(module)
+    def __init__(
+        self,
+        learner: Learner,
+        optimiser: torch.optim.Optimizer,
+        task: Task,
+        settings: dict[str, Any],
+        generator: torch.Generator,
+        description: str,
+        engine: Engine | None = None,
+        checkpoint: Checkpoint | None = None,
+    ):
+        engine = engine or Engine()
+        self.learner, self.optimiser = learner, optimiser
+        self.settings, self.generator, self.description = settings, generator, description
+        self.checkpoint = checkpoint or Checkpoint()
+        self.device = next(learner.parameters()).device
+        self.task = place(task, self.device)
+        self.batch_size = settings["batch_size"]
+        self.steps_per_epoch = math.ceil(len(task.splits["train"]) / self.batch_size)
+        self.steps = self.steps_per_epoch * settings["epochs"]
+        self.warm_up = warm_up_length(settings, self.steps)
+        self.augmentation = settings.get("augmentation", "none")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=engine.precision == "fp16")
+        self.progress = Progress(min(engine.micro_batch or self.batch_size, self.batch_size))
+        self.bar = tqdm(disable=True)
 
-    def keep():
-        distributed.average_buffers(module)
-        checkpoint.write(snapshot(progress, parts, generator, device))
+    @property
+    def taken(self) -> int:
+        """The number of steps so far."""
+        return (self.progress.epoch - 1) * self.steps_per_epoch + self.progress.done
+
+    def run(self) -> Progress:
+        """Returns the progress at the end of the training, with its history and its selection.
+
+        Raises UserError if the loss is not finite, Stopped after a signal to end.
+        """
+        state = self.checkpoint.read()
+        if state:
+            self.load_state_dict(state)
+        distributed.broadcast(self.learner)
+        self.bar = tqdm(
+            desc=self.description, total=self.steps, initial=self.taken, mininterval=5,
+            disable=distributed.rank() > 0,
+        )  # fmt: skip
+        with self.bar, self.checkpoint.watching():
+            while self.progress.epoch <= self.settings["epochs"]:
+                self.train_epoch()
+                self.end_epoch()
+        self.learner.eval()
+        return self.progress
+
+    def train_epoch(self) -> None:
+        """Trains on the images of the epoch at hand, those that are left of it."""
+        progress, train = self.progress, self.task.splits["train"]
+        if progress.order is None:
+            self.learner.begin_epoch(progress.epoch, train.images, train.labels)
+            progress.order = torch.randperm(len(train), generator=self.generator)
+        self.learner.train()
+        waiting = progress.order.split(self.batch_size)[progress.done :]
+        shares = [distributed.share(index) for index in waiting]
+        coming = batches(train.images, shares, self.device)
+        for whole, index, images in zip(waiting, shares, coming, strict=True):
+            step = self.train_step(images, train.labels[index].to(self.device), len(whole))
+            if step.stop or step.due:
+                self.save()
+            if step.stop:
+                self.checkpoint.end()
+
+    def train_step(self, images: Tensor, labels: Tensor, batch_size: int | None = None) -> Step:
+        """Takes a step on uint8 images [N, H, W, C] and labels [N], and returns what it found.
+
+        They are this process's share of a batch of `batch_size` images, or all of it.
+        """
+        total = len(images) if batch_size is None else batch_size
+        self.set_learning_rate()
+        draws = draw(total, self.augmentation, self.generator)  # the same in all processes
+        images = changed(images, self.augmentation, distributed.share(draws))
+        with self.learner.one_draw():
+            loss, correct = self.pass_through(images, labels, total)
+        loss, correct, stop, due = distributed.sum_numbers(
+            loss, correct, self.checkpoint.stop, self.checkpoint.due(self.taken + 1)
+        )
+        step = Step(loss, int(correct), bool(stop), bool(due))
+        self.check_finite(step.loss, "training")
+        distributed.sum_gradients(self.learner)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.progress.loss += step.loss * total
+        self.progress.correct += step.correct
+        self.progress.done += 1
+        self.bar.update()
+        return step
+
+    def set_learning_rate(self) -> None:
+        """Gives the optimiser the learning rate of the step that comes."""
+        settings, step = self.settings, self.taken
+        if settings.get("rate_changes") == "epoch":  # as in schedulers that step once an epoch
+            step -= self.progress.done
+        rate = learning_rate(
+            step, self.steps, settings["lr"], self.warm_up, settings["schedule"],
+            settings.get("warm_up_lr"),
+        )  # fmt: skip
+        for group in self.optimiser.param_groups:
+            group["lr"] = group.get("factor", 1) * rate
+
+    def pass_through(self, images: Tensor, labels: Tensor, total: int) -> tuple[float, int]:
+        """Returns (loss, correct) of this process's share of a batch of `total` images.
+
+        The gradients are in the parameters. If there is too little memory everything is taken back
+        and done again with half as many images per pass.
+        """
+        progress, learner = self.progress, self.learner
+        statistics = [buffer.clone() for buffer in learner.buffers()]  # of batch norm
+
+        def attempt(size: int) -> tuple[float, int]:
+            if size != progress.micro_batch:
+                for buffer, value in zip(learner.buffers(), statistics, strict=True):
+                    buffer.copy_(value)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss, correct = 0.0, 0
+            for start in range(0, len(images), size):
+                answers = labels[start : start + size]
+                logits = learner(images[start : start + size])
+                part = F.cross_entropy(logits, answers) * (len(answers) / total)
+                self.scaler.scale(part).backward()
+                loss += part.item()
+                correct += int((logits.argmax(1) == answers).sum().item())
+            return loss, correct
+
+        sums, progress.micro_batch = until_it_fits(attempt, progress.micro_batch)
+        return sums
+
+    def end_epoch(self) -> None:
+        """Notes the epoch at hand, with an evaluation if that is due, and turns to the next."""
+        progress, images = self.progress, len(self.task.splits["train"])
+        line = {
+            "epoch": progress.epoch,
+            "loss": progress.loss / images,
+            "train_accuracy": 100 * progress.correct / images,
+            "validation_accuracy": None,
+            "test_accuracy": None,
+        }
+        if looked_at(progress.epoch, self.settings):
+            evaluations = self.evaluate()
+            latest = Selected(progress.epoch, copy_of(self.learner), evaluations)
+            line |= {f"{name}_accuracy": latest.accuracy(name) for name in evaluations}
+            progress.selection = select(progress.selection, latest)
+        progress.history.append(line)
+        progress.next_epoch()
+
+    def evaluate(self) -> dict[str, Evaluation]:
+        """Returns split name -> Evaluation of the learner as it is.
+
+        Raises UserError if a loss is not finite, Stopped after a signal to end.
+        """
+        self.learner.eval()
+        distributed.average_buffers(self.learner)
+        before = self.generator.get_state()
+        try:
+            evaluations = evaluate_splits(self.learner, self.task, self.device, self.one_batch)
+        except Stopped:
+            self.generator.set_state(before)
+            self.save()
+            self.checkpoint.end()
+        for name, evaluation in evaluations.items():
+            self.check_finite(evaluation.metrics["nll"], name)
+        return evaluations
 
     @contextmanager
-    def evaluated_batch():
-        if checkpoint.stop and distributed.processes() == 1:  # several stop after a step, together
+    def one_batch(self) -> Iterator[None]:
+        """Ends an evaluation between two of its batches, after a signal to end."""
+        if self.checkpoint.stop and distributed.processes() == 1:  # several stop after a step
             raise Stopped
-        with held():
+        with self.learner.one_draw():
             yield
 
-    def taken():
-        return (progress.epoch - 1) * per_epoch + progress.done
+    def check_finite(self, loss: float, kind: str) -> None:
+        """Raises UserError unless the loss is a finite number."""
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self.description}: the {kind} loss is {loss} after {self.taken} of {self.steps} "
+                "steps; choose a smaller lr"
+            )
 
-    with (
-        tqdm(
-            desc=description, total=steps, initial=taken(), mininterval=5,
-            disable=distributed.rank() > 0,
-        ) as bar,
-        checkpoint.watching(),
-    ):  # fmt: skip
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        distributed.average_buffers(self.learner)
+        self.checkpoint.write(self.state_dict())
 
-        def check(value, kind):
-            if not math.isfinite(value):
-                bar.close()  # the message gets a line of its own
-                raise UserError(
-                    f"{description}: the {kind} loss is {value} after {taken()} of {steps} steps; "
-                    "choose a smaller lr"
-                )
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that the training needs to go on; torch.load reads it with weights_only."""
+        generators = {"training": self.generator.get_state(), "cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "progress": self.progress.plain(),
+            "generators": generators,
+            "learner": self.learner.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
 
-        while progress.epoch <= settings["epochs"]:
-            if progress.order is None:
-                begin_epoch(progress.epoch, train.images, train.labels)
-                progress.order = torch.randperm(len(train), generator=generator)
-            module.train()
-            waiting = progress.order.split(batch_size)[progress.done :]
-            shares = [distributed.share(index) for index in waiting]
-            for whole, index, images in zip(
-                waiting, shares, batches(train.images, shares, device), strict=True
-            ):
-                step = (progress.epoch - 1) * per_epoch if by_epoch else taken()
-                for group in optimiser.param_groups:
-                    group["lr"] = group.get("factor", 1) * learning_rate(
-                        step, steps, settings["lr"], warm_up, settings["schedule"],
-                        settings.get("warm_up_lr"),
-                    )  # fmt: skip
-                draws = draw(len(whole), diversity, generator)  # the same in all processes
-                images = changed(images, diversity, distributed.share(draws))
-                with held():
-                    (loss, hits), progress.micro_batch = pass_through(
-                        module, classifier, optimiser, scaler,
-                        images, train.labels[index].to(device), len(whole), progress.micro_batch,
-                    )  # fmt: skip
-                loss, hits, stop, due = distributed.sum_numbers(
-                    loss, hits, checkpoint.stop, checkpoint.due(taken() + 1)
-                )
-                check(loss, "training")
-                distributed.sum_gradients(module)
-                scaler.step(optimiser)
-                scaler.update()
-                progress.loss += loss * len(whole)
-                progress.correct += int(hits)
-                progress.done += 1
-                bar.update()
-                if stop or due:
-                    keep()
-                if stop:
-                    checkpoint.end()
-            line = {
-                "epoch": progress.epoch,
-                "loss": progress.loss / len(train),
-                "train_accuracy": 100 * progress.correct / len(train),
-                "validation_accuracy": None,
-                "test_accuracy": None,
-            }
-            if looked_at(progress.epoch, settings):
-                module.eval()
-                distributed.average_buffers(module)
-                before = generator.get_state()
-                try:
-                    evaluations = evaluate_splits(
-                        classifier, task, classes, device, evaluated_batch
-                    )
-                except Stopped:
-                    generator.set_state(before)
-                    keep()
-                    checkpoint.end()
-                for name, evaluation in evaluations.items():
-                    check(evaluation.metrics["nll"], name)
-                    line[f"{name}_accuracy"] = evaluation.metrics["accuracy"]
-                entry = progress.epoch, copy_of(module), evaluations
-                progress.selection = select(progress.selection, entry)
-            progress.history.append(line)
-            progress.epoch, progress.order, progress.done = progress.epoch + 1, None, 0
-            progress.loss, progress.correct = 0.0, 0
-    module.eval()
-    return progress.history, progress.selection, progress.micro_batch
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Brings learner, optimiser, generators and progress to `state`."""
+        self.learner.load_state_dict(state["learner"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        generators = state["generators"]
+        self.generator.set_state(generators["training"])
+        torch.set_rng_state(generators["cpu"])
+        if self.device.type == "cuda" and "cuda" in generators:
+            torch.cuda.set_rng_state(generators["cuda"], self.device)
+        self.progress = progress_of(state["progress"])
 
 
-def pass_through(module, classifier, optimiser, scaler, images, labels, total, micro_batch):
-    """Returns ((loss, hits), micro_batch) of this process's share of a batch of `total` images.
-
-    The gradients are in the parameters. If there is too little memory everything is taken back and
-    done again with half as many images per pass.
-    """
-    statistics = [buffer.clone() for buffer in module.buffers()]  # of batch norm
-
-    def attempt(size):
-        if size != micro_batch:
-            for buffer, value in zip(module.buffers(), statistics, strict=True):
-                buffer.copy_(value)
-        optimiser.zero_grad(set_to_none=True)
-        loss, hits = 0.0, 0
-        for start in range(0, len(images), size):
-            answers = labels[start : start + size]
-            logits = classifier(images[start : start + size])
-            part = F.cross_entropy(logits, answers) * (len(answers) / total)
-            scaler.scale(part).backward()
-            loss += part.item()
-            hits += (logits.argmax(1) == answers).sum().item()
-        return loss, hits
-
-    return until_it_fits(attempt, micro_batch)
-
-
-def evaluate_splits(classifier, task, classes, device=None, around=nullcontext):
-    """Returns split name -> Evaluation for the validation (if the task has one) and test splits.
-
-    `device` and `around` are those of evaluate.predict.
-    """
-    return {
-        name: evaluate(classifier, task.splits[name], classes, device, around)
-        for name in ("validation", "test")
-        if name in task.splits
-    }
-
-
-def copy_of(module):
+def copy_of(module: nn.Module) -> dict[str, Tensor]:
     """Returns the state of `module` on the CPU; later steps do not change it."""
     return {name: value.to("cpu", copy=True) for name, value in module.state_dict().items()}
-
-
-def snapshot(progress, parts, generator, device):
-    """Returns all that a training needs to go on, as torch.load reads it with weights_only."""
-    generators = {"own": generator.get_state(), "cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        generators["cuda"] = torch.cuda.get_rng_state(device)
-    selection = {
-        name: (epoch, state, {split: tuple(each) for split, each in evaluations.items()})
-        for name, (epoch, state, evaluations) in progress.selection.items()
-    }
-    return {
-        "progress": vars(progress) | {"selection": selection},
-        "generators": generators,
-        **{name: part.state_dict() for name, part in parts.items()},
-    }
-
-
-def resume(kept, parts, generator, device):
-    """Returns the progress of the snapshot `kept`; `parts` and generators are as they were."""
-    for name, part in parts.items():
-        part.load_state_dict(kept[name])
-    generators = kept["generators"]
-    generator.set_state(generators["own"])
-    torch.set_rng_state(generators["cpu"])
-    if device.type == "cuda" and "cuda" in generators:
-        torch.cuda.set_rng_state(generators["cuda"], device)
-    progress = Progress(**kept["progress"])
-    progress.selection = {
-        name: (epoch, state, {split: Evaluation(*each) for split, each in evaluations.items()})
-        for name, (epoch, state, evaluations) in progress.selection.items()
-    }
-    return progress

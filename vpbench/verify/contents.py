@@ -1,7 +1,8 @@
 """What a record must agree with: the catalogue, its side files, and itself."""
 
 import math
-from types import SimpleNamespace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +10,8 @@ import torch
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
-from vpbench.prompts import pixel
-from vpbench.prompts.files import load_prompt
+from vpbench.prompts.build import adds_one_canvas, parameter_count
+from vpbench.prompts.files import BackboneFacts, StoredPrompt, read_prompt
 from vpbench.records import reading, schema
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES
@@ -29,6 +30,8 @@ ARRAYS = {  # of predictions: name -> kinds of numpy's dtype
     "id": "U", "label": "iu", "prediction": "iu", "confidence": "f", "log_probability": "f",
     "group": "U",
 }  # fmt: skip
+Record = dict[str, Any]  # as it was loaded, with its `file`
+Arrays = dict[str, np.ndarray]
 NUMBER = "a number, or null"
 LINE = {"epoch": "a whole number", "validation_accuracy": NUMBER, "test_accuracy": NUMBER}
 PICKED = {"test": {"per_class": [NUMBER], "worst_group": NUMBER}}
@@ -39,7 +42,7 @@ SHAPE = {  # what the checks read of a run, beside what every reader needs; see 
 }
 
 
-def read(path):
+def read(path: str | Path) -> Record:
     """Returns the record in the file `path`, with its `file`; raises UserError in one line."""
     record = reading.read(path)
     if "measurement" not in record["spec"]:
@@ -47,10 +50,10 @@ def read(path):
     return record | {"file": str(path)}
 
 
-def check_run(record):
-    """Returns None if a loaded record of a run agrees with its side files and with itself.
+def check_run(record: Record) -> None:
+    """Raises UserError unless a record of a run agrees with its side files and with itself.
 
-    Raises UserError, in one line, at the first thing that does not.
+    The error names, in one line, the first thing that does not.
     """
     check_facts(record)
     predictions = reading.arrays(record, "predictions")
@@ -64,8 +67,8 @@ def check_run(record):
         same(record, "trained_parameters", record["trained_parameters"], 0)
 
 
-def check_measurement(record):
-    """Returns None if the rows of a loaded measurement agree with its per-image arrays."""
+def check_measurement(record: Record) -> None:
+    """Raises UserError unless the rows of a measurement agree with its per-image arrays."""
     check_task(record)
     measurement = MEASUREMENTS.get(record["spec"]["measurement"])
     if measurement is None or not measurement.reads_prompts:
@@ -83,34 +86,41 @@ def check_measurement(record):
             close(record, f"rows.{number}.{key}", row.get(key), 100 * hits.mean(), path)
 
 
-def same(record, name, found, expected, source="expected"):
-    """Returns None if a value of a record is what it should be."""
-    if found != expected:
-        raise UserError(f"{record['file']}: {name} is {brief(found)}, {source} {brief(expected)}")
+def same(record: Record, name: str, value: Any, expected: Any, source: str = "expected") -> None:
+    """Raises UserError unless a value of a record is what it should be."""
+    if value != expected:
+        raise UserError(f"{record['file']}: {name} is {brief(value)}, {source} {brief(expected)}")
 
 
-def close(record, name, found, expected, source, tolerance=ROUNDING):
-    """Returns None if a number of a record is, up to rounding, what the file `source` gives."""
-    if found is None or expected is None:
-        right = found is expected
+def close(
+    record: Record,
+    name: str,
+    value: float | None,
+    expected: float | None,
+    source: str,
+    tolerance: float = ROUNDING,
+) -> None:
+    """Raises UserError unless a number of a record is, up to rounding, what `source` gives."""
+    if value is None or expected is None:
+        right = value is expected
     else:
-        right = math.isclose(found, expected, rel_tol=1e-5, abs_tol=tolerance)
+        right = math.isclose(value, expected, rel_tol=1e-5, abs_tol=tolerance)
     if not right:
-        raise UserError(f"{record['file']}: {name} is {found}, but {source} gives {expected}")
+        raise UserError(f"{record['file']}: {name} is {value}, but {source} gives {expected}")
 
 
-def side_file(record, name, suffix=".npz"):
+def side_file(record: Record, name: str, suffix: str = ".npz") -> str:
     """Returns the path of a side file of a loaded record."""
     return f"{record['file'].removesuffix('.json')}.{name}{suffix}"
 
 
-def described(values):
+def described(values: np.ndarray) -> str:
     """Returns dtype and shape of an array for people."""
     return f"{values.dtype} {values.shape}"
 
 
-def check_task(record):
-    """Returns None if the facts of the task are those of the catalogue, as far as it is there."""
+def check_task(record: Record) -> None:
+    """Raises UserError unless the facts of the task are the catalogue's, as far as it is there."""
     task, name = record["task"], record["spec"]["task"]
     same(record, "task.classes", task["classes"], len(task["class_names"]))
     same(record, "task.chance", task["chance"], 100 / task["classes"])
@@ -120,20 +130,20 @@ def check_task(record):
             same(record, f"task.{key}", task[key], getattr(entry, key), "the catalogue says")
 
 
-def check_facts(record):
-    """Returns None if task, backbone and selection rule are those of the catalogue."""
+def check_facts(record: Record) -> None:
+    """Raises UserError unless task, backbone and selection rule are those of the catalogue."""
     check_task(record)
     spec, task = record["spec"], record["task"]
     entry = BACKBONES[spec["backbone"]]
     for key in ("role", "modality", "architecture"):
-        found = record["backbone"][key]
-        same(record, f"backbone.{key}", found, getattr(entry, key), "the catalogue says")
+        value = record["backbone"][key]
+        same(record, f"backbone.{key}", value, getattr(entry, key), "the catalogue says")
     rule = selection_rule(spec["method"], task["paper_validation"], task["shift"])
     same(record, "rule", record["rule"], rule)
 
 
-def check_predictions(record, arrays):
-    """Returns None if the per-image file is complete and can be what the record says it is."""
+def check_predictions(record: Record, arrays: Arrays) -> None:
+    """Raises UserError unless the per-image file is whole and can be what the record says it is."""
     path, task = side_file(record, "predictions"), record["task"]
     count, classes = task["sizes"]["test"], task["classes"]
     for name, kinds in ARRAYS.items():
@@ -159,14 +169,14 @@ def check_predictions(record, arrays):
     first(path, arrays, ~sound, "confidence and log_probability do not fit each other")
 
 
-def first(path, arrays, wrong, reason):
-    """Returns None if no image is `wrong` [N]; else the first one is named."""
+def first(path: str, arrays: Arrays, wrong: np.ndarray, reason: str) -> None:
+    """Raises UserError with the name of the first image that is `wrong` [N], if any is."""
     if wrong.any():
         raise UserError(f"{path}: image {arrays['id'][wrong.argmax()]}: {reason}")
 
 
-def check_metrics(record, arrays):
-    """Returns None if the record's metrics are those of its per-image file."""
+def check_metrics(record: Record, arrays: Arrays) -> None:
+    """Raises UserError unless the record's metrics are those of its per-image file."""
     path, rule = side_file(record, "predictions"), record["rule"]
     groups = arrays["group"].tolist()
     recomputed = prediction_metrics(
@@ -178,17 +188,17 @@ def check_metrics(record, arrays):
         groups if any(groups) else None,
     )
     for name, value in atomic_files.plain(recomputed).items():
-        found, where = record["selection"][rule]["test"][name], f"selection.{rule}.test.{name}"
+        said, where = record["selection"][rule]["test"][name], f"selection.{rule}.test.{name}"
         if name == "per_class":
-            same(record, f"the length of {where}", len(found), len(value))
-            for number, pair in enumerate(zip(found, value, strict=True)):
+            same(record, f"the length of {where}", len(said), len(value))
+            for number, pair in enumerate(zip(said, value, strict=True)):
                 close(record, f"{where}.{number}", *pair, path)
         else:
             tolerance = ROUNDING + (at_edges(arrays["confidence"]) if name == "ece" else 0)
-            close(record, where, found, value, path, tolerance)
+            close(record, where, said, value, path, tolerance)
 
 
-def at_edges(confidence):
+def at_edges(confidence: np.ndarray) -> float:
     """Returns how much of the calibration error rounding may move from one bin to the next."""
     places = confidence.astype(float) * BINS
     edges = places.round()
@@ -196,8 +206,8 @@ def at_edges(confidence):
     return 200 * near.mean()
 
 
-def check_selection(record):
-    """Returns None if the selected epochs are the last and the best ones of the history."""
+def check_selection(record: Record) -> None:
+    """Raises UserError unless the selected epochs are the last and the best ones of the history."""
     spec, selection, history = record["spec"], record["selection"], record["history"]
     epochs, settings = [line["epoch"] for line in history], spec["settings"]
     expected = 0 if nothing_to_train(settings) else settings.get("epochs", 0)
@@ -215,17 +225,17 @@ def check_selection(record):
         line = chosen(name, history)
         same(record, f"{where}.epoch", picked["epoch"], line["epoch"], "the history gives")
         for split in ("validation", "test"):
-            found = (picked.get(split) or {}).get("accuracy")
+            accuracy = (picked.get(split) or {}).get("accuracy")
             expected = line[f"{split}_accuracy"]
-            same(record, f"{where}.{split}.accuracy", found, expected, "the history says")
+            same(record, f"{where}.{split}.accuracy", accuracy, expected, "the history says")
 
 
-def numbered(epochs):
+def numbered(epochs: int) -> list[int]:
     """Returns the numbers of the epochs of a training."""
     return list(range(1, epochs + 1))
 
 
-def chosen(name, history):
+def chosen(name: str, history: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the line of the history that a selection takes; of equal ones the earlier."""
     split = name.removeprefix("best_")
     seen = [line for line in history if line.get(f"{split}_accuracy") is not None]
@@ -234,23 +244,17 @@ def chosen(name, history):
     return max(seen, key=lambda line: line[f"{split}_accuracy"])  # the first of equal ones
 
 
-def read_prompt(record, backbone=None):
-    """Returns (prompt, card) of a run's side files; without a backbone the record describes it."""
-    if backbone is None:
-        spec = record["spec"]
-        image = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
-        backbone = SimpleNamespace(
-            name=spec["backbone"],
-            weights_hash=record["hashes"]["weights"],
-            image_size=image.crop,
-            device="cpu",
-        )
-    return load_prompt(side_file(record, "prompt", ".safetensors"), backbone)
+def stored_prompt(record: Record) -> StoredPrompt:
+    """Returns what the files of a run's prompt hold, made for the backbone of the record."""
+    name = record["spec"]["backbone"]
+    size = Preprocessing(*BACKBONES[name].preprocessing).crop
+    facts = BackboneFacts(name, record["hashes"]["weights"], size)
+    return read_prompt(side_file(record, "prompt", ".safetensors"), facts)
 
 
-def check_card(record):
-    """Returns None if the prompt is whole and its card says what the record says."""
-    prompt, card = read_prompt(record)
+def check_card(record: Record) -> None:
+    """Raises UserError unless the prompt is whole and its card says what the record says."""
+    prompt, learned, card = stored_prompt(record)
     spec, task = record["spec"], record["task"]
     settings, picked = spec["settings"], record["selection"][record["rule"]]
     expected = {
@@ -270,21 +274,21 @@ def check_card(record):
     for key, value in expected.items():
         differing = difference(card.get(key), value, key)
         if differing:
-            name, found, wanted = differing
-            raise UserError(f"{path}: {name} is {brief(found)}, its record says {brief(wanted)}")
+            name, said, wanted = differing
+            raise UserError(f"{path}: {name} is {brief(said)}, its record says {brief(wanted)}")
     of_map = 0
     if LABEL_MAPS[settings["label_map"]].trained:
-        of_map = sum(tensor.numel() for tensor in card["label_map"].values())
-    found, count = record["trained_parameters"], prompt.trained + of_map
-    same(record, "trained_parameters", found, count, "the prompt and its map have")
+        of_map = sum(tensor.numel() for tensor in learned.values())
+    trained, count = record["trained_parameters"], prompt.trained + of_map
+    same(record, "trained_parameters", trained, count, "the prompt and its map have")
     if settings["template"] in PAPER_TEMPLATES:
-        formula = pixel.parameter_count(settings["template"], card["image_size"], settings["size"])
+        formula = parameter_count(settings["template"], card["image_size"], settings["size"])
         formula = settings["ensemble_size"] * formula + of_map
-        same(record, "trained_parameters", found, formula, "section 3.2.2 gives")
+        same(record, "trained_parameters", trained, formula, "section 3.2.2 gives")
 
 
-def check_examples(record):
-    """Returns None if the examples are images and what the prompt makes of them."""
+def check_examples(record: Record) -> None:
+    """Raises UserError unless the examples are images and what the prompt makes of them."""
     path, arrays = side_file(record, "examples"), reading.arrays(record, "examples")
     for name in ("images", "prompted", "canvas", "labels"):
         if name not in arrays:
@@ -292,7 +296,7 @@ def check_examples(record):
     images, canvas = arrays["images"].astype(float), arrays["canvas"].astype(float)
     if arrays["prompted"].shape != images.shape or canvas.shape != images.shape[:0:-1]:
         raise UserError(f"{path}: images, prompted and canvas are of different shapes")
-    if not pixel.adds_one_canvas(record["spec"]["settings"]):
+    if not adds_one_canvas(record["spec"]["settings"]):
         return
     expected = 255 * np.clip(images / 255 + canvas.transpose(1, 2, 0), 0, 1)
     if np.abs(arrays["prompted"] - expected).max() > 0.51:  # rounded to whole numbers

@@ -4,16 +4,16 @@ import hashlib
 import json
 from functools import cache, lru_cache
 
-from vpbench.api import evaluate_prompt
 from vpbench.common.hashing import canonical, sha256
 from vpbench.compute.engine import Engine, computing
 from vpbench.data.load import load_task
+from vpbench.experiment.side_files import run_prompt
 from vpbench.methods import text_prompt
 from vpbench.models import weight_files
 from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
-from vpbench.verify.contents import ROUNDING, close, read_prompt, same
+from vpbench.verify.contents import ROUNDING, close, same
 
 AGAIN = 0.002  # share of images that another machine's rounding may classify otherwise
 
@@ -97,5 +97,5 @@ def evaluated(record, backbone, task):
     settings = record["spec"]["settings"]
     if record["spec"]["method"] == "text_prompt":
         fit = text_prompt.fit(backbone, task, settings, seed=record["spec"]["seed"])
-        return fit.selection["last"][2]["test"].metrics["accuracy"]
-    return evaluate_prompt(backbone, task, *read_prompt(record, backbone))["accuracy"]
+        return fit.selected("last").accuracy("test")
+    return run_prompt(record, backbone).evaluate(task)["accuracy"]

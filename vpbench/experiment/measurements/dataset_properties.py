@@ -229,8 +229,7 @@ class Features(nn.Module):
         self.backbone = backbone
 
     def forward(self, images):
-        pixels = self.backbone.scale_pixels(images.permute(0, 2, 3, 1))
-        return self.backbone.features(self.backbone.normalize(pixels)).double()
+        return self.backbone.features(self.backbone.prepare(images.permute(0, 2, 3, 1))).double()
 
 
 @torch.no_grad()
@@ -258,7 +257,7 @@ def load_feature_distance(extractor, device):
 
     @torch.no_grad()
     def between(a, b):
-        x = backbone.normalize(backbone.scale_pixels(torch.cat([a, b])))
+        x = backbone.prepare(torch.cat([a, b]))
         return stage_distance([stage.chunk(2) for stage in stages(backbone, x)]).cpu()
 
     return between

@@ -5,17 +5,23 @@ the prompted image is turned into one, and the model sees that picture and no pr
 """
 
 import io
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from vpbench.common.errors import UserError
+from vpbench.data.task import Task
 from vpbench.experiment.measurements.measured import Measured
-from vpbench.methods import visual_prompt
+from vpbench.experiment.side_files import run_prompt
+from vpbench.methods.prompted_classifier import PromptedClassifier
 from vpbench.models.backbone import load_backbone
-from vpbench.prompts.files import load_run_prompt
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import predict
 
 SUBSAMPLING = "4:2:0"  # of the colours in a JPEG file: what Pillow does unless told otherwise
@@ -23,7 +29,12 @@ SUBSAMPLING = "4:2:0"  # of the colours in a JPEG file: what Pillow does unless 
 backbone_of = cache(load_backbone)
 
 
-def measure(load, settings, runs, device):
+def measure(
+    load: Callable[[Preprocessing], Task],
+    settings: Settings,
+    runs: list[dict[str, Any]],
+    device: torch.device,
+) -> Measured:
     """Returns the accuracy of every run's prompt under every condition (see `seen`).
 
     It is measured on the first `settings["images"]` test images. The array correct [rows, images]
@@ -37,17 +48,13 @@ def measure(load, settings, runs, device):
         test = task.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         images = backbone.pictures(images).cpu()  # what is sent: not the small original
-        prompt, card = load_run_prompt(run, backbone)
-        if prompt.copies > 1:
+        classifier = run_prompt(run, backbone)
+        if classifier.prompt.copies > 1:
             raise UserError(
                 f"deployability: {run['file']}: an ensemble of prompts is several pictures for an "
                 "image; leave it out of the measurement's runs"
             )
-        head = visual_prompt.head(backbone, task, spec["settings"], state=card["label_map"])
-        how = spec["settings"]["prompt_space"], spec["settings"]["image_side"]
-        for condition, quality, logits in seen(
-            images, prompt, backbone, head, *how, settings["jpeg_qualities"]
-        ):
+        for condition, quality, logits in seen(images, classifier, settings["jpeg_qualities"]):
             hits = logits.argmax(1) == labels
             rows.append(
                 {key: spec[key] for key in ("backbone", "variant", "seed")}
@@ -58,36 +65,37 @@ def measure(load, settings, runs, device):
     return Measured(task, rows, {"correct": np.array(correct)})
 
 
-def seen(images, prompt, backbone, head, prompt_space, side, qualities):
+def seen(
+    images: Tensor, classifier: PromptedClassifier, qualities: Sequence[int]
+) -> Iterator[tuple[str, int | None, Tensor]]:
     """Yields (condition, JPEG quality or None, logits [N, K]) of uint8 images [N, S, S, C].
 
     unprompted and unbounded are the image without and with the prompt, as it was learned; clamped
     is the latter cut to the range of a picture, 8_bit also rounded, jpeg_95 also compressed. To
     tell what JPEG does to the prompt from what it does to the image, unprompted_jpeg_95 is the
-    image alone. A prompt that shrinks the image to `side` pixels does so before it is sent.
+    image alone. A prompt that shrinks the image does so before it is sent.
     """
 
-    def api(pictures):
-        return head(backbone.normalize(backbone.scale_pixels(pictures)))
+    backbone, label_map = classifier.backbone, classifier.label_map
 
-    def same(x):
-        return x
+    def api(pictures: Tensor) -> Tensor:
+        return label_map(backbone.prepare(pictures))
 
     # Prompted once: a random patch would be elsewhere the next time.
-    x = predict(visual_prompt.prompted(prompt, backbone, same, prompt_space, side), images)
+    x = predict(classifier.prompted, images)
     clamped = (x * backbone.std.cpu() + backbone.mean.cpu()).clamp(0, 1)
     pictures = clamped.mul(255).round().byte().permute(0, 2, 3, 1)
     yield "unprompted", None, predict(api, images)
-    yield "unbounded", None, predict(lambda batch: head(batch.to(backbone.device)), x)
+    yield "unbounded", None, predict(lambda batch: label_map(batch.to(backbone.device)), x)
     clamped = clamped.to(backbone.device)
-    yield "clamped", None, predict(lambda batch: head(backbone.normalize(batch)), clamped)
+    yield "clamped", None, predict(lambda batch: label_map(backbone.normalize(batch)), clamped)
     yield "8_bit", None, predict(api, pictures)
     for quality in qualities:
         yield f"jpeg_{quality}", quality, predict(api, jpeg(pictures, quality))
         yield f"unprompted_jpeg_{quality}", quality, predict(api, jpeg(images, quality))
 
 
-def jpeg(pictures, quality):
+def jpeg(pictures: Tensor, quality: int) -> Tensor:
     """Returns uint8 pictures [N, H, W, 3] as they come back from JPEG files of this quality."""
     decoded = []
     for picture in pictures.numpy():

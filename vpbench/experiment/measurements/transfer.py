@@ -5,25 +5,38 @@ normalisation of the backbone it was learned for, and added before the target no
 """
 
 import importlib
+from collections.abc import Callable, Sequence
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.data.load import load_task
+from vpbench.data.task import Task
 from vpbench.experiment.measurements.measured import Measured
-from vpbench.methods.visual_prompt import head
-from vpbench.models.backbone import load_backbone
-from vpbench.prompts.files import load_run_prompt
-from vpbench.prompts.pixel import adds_one_canvas
+from vpbench.experiment.side_files import run_prompt
+from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.models.backbone import Backbone, load_backbone
+from vpbench.prompts.build import adds_one_canvas
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.settings import Settings
 from vpbench.spec.tasks import TASKS, is_twin
 from vpbench.spec.text_prompts import refine_class_name
 from vpbench.training.evaluate import predict
 
+Record = dict[str, Any]  # of a run
 backbone_of = cache(load_backbone)
 
 
-def measure(load, settings, runs, device):
+def measure(
+    load: Callable[[Preprocessing], Task],
+    settings: Settings,
+    runs: list[Record],
+    device: torch.device,
+) -> Measured:
     """Returns the accuracy of every run's prompt on every backbone, its own included.
 
     Prompts go to runs of the same variant and seed, and of the same image size, and are read with
@@ -38,7 +51,8 @@ def measure(load, settings, runs, device):
                 f"transfer: {run['file']}: only a prompt that is the same for every image and is "
                 "added to it as it is can be moved; leave other forms out of the measurement's runs"
             )
-    task = load(backbone_of(runs[0]["spec"]["backbone"], str(device)).preprocessing)
+    classifiers = {run["file"]: run_prompt(run, backbone_for(run, device)) for run in runs}
+    task = load(backbone_for(runs[0], device).preprocessing)
     pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
     places = [(source, target, load) for source, target in pairs]
     # As many as are measured, so that all classes are among them where they lie class by class
@@ -46,18 +60,20 @@ def measure(load, settings, runs, device):
     for name in same_classes(task):
         other = cache(partial(load_task, name, data))
         places += [(run, run, other) for run in runs]
-    rows, correct, plain, without = [], [], [], {}
+    rows, correct, plain = [], [], []
+    without: dict[tuple[str, str], np.ndarray] = {}
     for source, target, load_place in places:
-        backbone = backbone_of(target["spec"]["backbone"], str(device))
+        backbone = backbone_for(target, device)
         place = load_place(backbone.preprocessing)
         test = place.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
-        logits = head(backbone, place, target["spec"]["settings"], state=map_of(target, backbone))
+        reader = classifiers[target["file"]].for_task(place)
         key = place.name, target["file"]
         if key not in without:
-            without[key] = right(backbone, logits, 0, images, labels)
+            without[key] = right(reader, 0, images, labels)
         plain.append(without[key])
-        correct.append(right(backbone, logits, pixel_canvas(source, device), images, labels))
+        canvas = classifiers[source["file"]].pixel_canvas()
+        correct.append(right(reader, canvas, images, labels))
         rows.append(
             {key: source["spec"][key] for key in ("backbone", "variant", "seed")}
             | {"target_task": place.name, "target_backbone": backbone.name}
@@ -67,53 +83,49 @@ def measure(load, settings, runs, device):
     return Measured(task, rows, {"correct": np.array(correct), "unprompted": np.array(plain)})
 
 
-def right(backbone, logits, canvas, images, labels):
-    """Returns which uint8 images [N, S, S, C] are classified correctly with `canvas` added."""
+def backbone_for(run: Record, device: torch.device) -> Backbone:
+    """Returns the backbone of a run."""
+    return backbone_of(run["spec"]["backbone"], str(device))
 
-    def classifier(batch):
-        return logits(backbone.normalize(backbone.scale_pixels(batch) + canvas))
+
+def right(
+    reader: PromptedClassifier, canvas: Tensor | int, images: Tensor, labels: Tensor
+) -> np.ndarray:
+    """Returns which uint8 images [N, S, S, C] are classified correctly with `canvas` added.
+
+    They are read with the label map of `reader`, without its prompt.
+    """
+    backbone = reader.backbone
+
+    def classifier(batch: Tensor) -> Tensor:
+        return reader.label_map(backbone.normalize(backbone.scale_pixels(batch) + canvas))
 
     return (predict(classifier, images).argmax(1) == labels).numpy()
 
 
-def fits(source, target, device):
+def fits(source: Record, target: Record, device: torch.device) -> bool:
     """Returns whether the prompt of the run `source` can be laid on the images of `target`."""
-    sizes = [
-        backbone_of(run["spec"]["backbone"], str(device)).image_size for run in (source, target)
-    ]
+    sizes = [backbone_for(run, device).image_size for run in (source, target)]
     alike = all(source["spec"][key] == target["spec"][key] for key in ("variant", "seed"))
     return alike and sizes[0] == sizes[1]
 
 
-def same_classes(task):
+def same_classes(task: Task) -> list[str]:
     """Returns the names of the catalogue's other tasks with the same classes in the same order.
 
     Twins are compared with twins only. A task of one's own, a folder of images, is compared with
     the real datasets but is not among them.
     """
-    found = []
+    names = []
     for name, entry in TASKS.items():
         if is_twin(name) != is_twin(task.name):
             continue
         classes = getattr(importlib.import_module(entry.module), "CLASS_NAMES", ())
         if name != task.name and refined(classes) == refined(task.class_names):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
-def refined(class_names):
+def refined(class_names: Sequence[str]) -> list[str]:
     """Returns class names as they enter a text."""
     return [refine_class_name(name) for name in class_names]
-
-
-def map_of(run, backbone):
-    """Returns the tensors of a run's label map, if it has any of its own."""
-    return load_run_prompt(run, backbone)[1]["label_map"]
-
-
-def pixel_canvas(run, device):
-    """Returns the prompt of a run [1, C, S, S] in pixel units, 1 being a pixel's full range."""
-    backbone = backbone_of(run["spec"]["backbone"], str(device))
-    prompt, _ = load_run_prompt(run, backbone)
-    scale = backbone.std if run["spec"]["settings"]["prompt_space"] == "normalized" else 1
-    return prompt.canvas().detach() * scale
