@@ -59,6 +59,26 @@ def speedrun(rows: list[Row]) -> str:
     return table((*heads, "Test", "Official recipe's test"), lines)
 
 
+def steps(rows: list[Row]) -> str:
+    """Returns the steps of the official and of the best recipe where both reach the target."""
+    cells = [row for row in rows if row["task"] != "all" and row["steps"]]
+    official = {(r["backbone"], r["task"]): r for r in cells if r["recipe"] == "official"}
+    lines = []
+    for row in cells:
+        if row["best"] == "True":
+            before = official[row["backbone"], row["task"]]["steps"]
+            line = [f"`{row['backbone']}`", f"`{row['task']}`"]
+            lines.append([*line, number(before, 0), number(row["steps"], 0)])
+    return table(("Backbone", "Task", "Steps, official recipe", "Steps, best recipe"), lines)
+
+
+def reached(rows: list[Row]) -> str:
+    """Returns the recipes, but the official one, that reach the target of every cell."""
+    full = [row for row in rows if row["task"] == "all" and row["recipe"] != "official"]
+    counts = {row["recipe"]: row["outcome"].split()[:3:2] for row in full}
+    return "; ".join(recipe for recipe, (some, all_) in counts.items() if some == all_) or "none"
+
+
 def best_rates(rows: list[Row], name: str, rates: tuple[str, ...]) -> str:
     """Returns the best of a search for learning rates, with its validation accuracies."""
     tasks = [column for column in rows[0] if column.endswith("_twin")]
@@ -77,6 +97,7 @@ def fragments(lab: Tables, desk: Tables, numbers: list[Row]) -> dict[str, str]:
     """Returns the tables, by the name of their file."""
     return {
         "lab_speedrun": speedrun(lab["speedrun"]),
+        "lab_steps": steps(lab["speedrun"]),
         "desk_speedrun": speedrun(desk["speedrun"]),
         "lab_recipes": best_rates(lab["recipe_search"], "variant", ()),
         "methods_recipes": best_rates(

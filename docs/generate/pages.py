@@ -13,7 +13,10 @@ BENCHMARKS = {"xeon": "benchmarks.md", "epyc": "benchmarks_avx2.md"}
 def values(root: Path) -> dict[str, str]:
     """Returns name -> text of every number that pages name."""
     data = root / "docs/data"
-    named = lab.values(lab.read(data / "lab")) | costs.values(root)
+    tables = {name: lab.read(data / name) for name in ("lab", "desk")}
+    named = lab.values(tables["lab"]) | costs.values(root)
+    for name, files in tables.items():
+        named[f"{name}_speedrun_reached"] = others.reached(files["speedrun"])
     for machine, file in BENCHMARKS.items():
         named |= others.benchmark_values((data / file).read_text(), machine)
     return named | {row["name"]: row["value"] for row in others.reported(data / "reported.csv")}
