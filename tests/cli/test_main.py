@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,14 @@ from PIL import Image
 
 from tests.helpers.tiny import SIZES, spec
 from vpbench.cli.main import main
+from vpbench.common.errors import UserError
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 from vpbench.spec.tasks import TASKS
 
-CONFIG = str(Path(__file__).parents[2] / "config" / "smoke.yaml")
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / "config" / "smoke.yaml")
 FIT = ("--config", CONFIG, "--set", "epochs=1", "eval_epochs=[]", "batch_size=32")
 
 
@@ -276,3 +280,63 @@ def test_arguments_that_cannot_be_parsed_end_with_2_and_the_usage(arguments, cap
 
 def test_the_sizes_of_tiny_data_are_those_of_the_record(record):
     assert reading.read(record)["task"]["sizes"] == SIZES
+
+
+def raising(error):
+    """Returns a verb that raises `error`."""
+
+    def verb(arguments):
+        raise error
+
+    return verb
+
+
+FAULTS = [
+    UserError("a mistake"), FileNotFoundError(2, "No such file or directory", "a.json"),
+    MemoryError("out of memory"), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", FAULTS)
+def test_with_debug_every_error_keeps_its_traceback(error, monkeypatch, capsys):
+    monkeypatch.setattr("vpbench.cli.parser.list_names", raising(error))
+    assert mistake(capsys, "list")
+    for arguments in (["--debug", "list"], ["list", "--debug"]):
+        with pytest.raises(type(error)) as raised:
+            main(arguments)
+        assert raised.value is error
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("operands could not be broadcast together"), KeyError("a"), RuntimeError("a bug")],
+)
+def test_a_fault_of_ours_is_not_printed_as_if_the_user_had_made_it(error, monkeypatch, capsys):
+    monkeypatch.setattr("vpbench.cli.parser.list_names", raising(error))
+    with pytest.raises(type(error)) as raised:
+        main(["list"])
+    assert raised.value is error and capsys.readouterr().err == ""
+
+
+def test_a_bug_in_numpy_shows_where_it_is():
+    code = (
+        "import sys, numpy; from vpbench.cli import main, parser\n"
+        "parser.list_names = lambda _: numpy.ones(2) + numpy.ones(3)\n"
+        "sys.exit(main.main(['list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and done.stderr.startswith("Traceback")
+    assert "could not be broadcast" in done.stderr and "vpbench: " not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("data", "split", "dtd", "--seed", "-1"), "dtd: the seed -1 of a split is negative"),
+        (("lab-weights", "--scale", "nan"), "--scale nan: choose a share above 0, at most 1"),
+        (("lab-weights", "--scale", "0"), "--scale 0.0: choose a share above 0, at most 1"),
+    ],
+)
+def test_numbers_that_a_library_would_refuse_are_one_line(arguments, words, capsys):
+    assert mistake(capsys, *arguments).startswith(words)

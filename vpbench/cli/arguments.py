@@ -1,22 +1,28 @@
 """What people type: JSON, settings, folders."""
 
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from vpbench.common import strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
+from vpbench.spec.tasks import TASKS
+
+if TYPE_CHECKING:  # they load torch: see vpbench.cli
+    from vpbench.data.task import Task
+    from vpbench.models.backbone import Backbone
 
 
-def read_json(text):
+def read_json(text: str) -> Any:
     """Returns the JSON document in `text`."""
-    from vpbench.common import strict_json
-
     try:
         return strict_json.parse_json(text)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"the spec is not JSON: {error}") from None
 
 
-def read_specs(text):
+def read_specs(text: str) -> list[dict[str, Any]]:
     """Returns the specs in `text`, a JSON list."""
     specs = read_json(text)
     if not isinstance(specs, list):
@@ -24,30 +30,27 @@ def read_specs(text):
     return specs
 
 
-def read_checkpoint_options(arguments):
+def read_checkpoint_options(arguments: Namespace) -> tuple[str, float, int | None]:
     """Returns (folder, seconds, steps): where and when a run is kept while it goes on."""
     if arguments.checkpoint_steps is not None and arguments.checkpoint_steps < 1:
         raise UserError(f"--checkpoint-steps {arguments.checkpoint_steps}: choose 1 or more")
     return arguments.checkpoints, arguments.checkpoint_every, arguments.checkpoint_steps
 
 
-def read_change(text):
+def read_change(text: str) -> tuple[str, Any]:
     """Returns (name, value) of NAME=VALUE; the value is JSON, or a plain word."""
-    from vpbench.common import strict_json
-
     name, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {one_line(text)}: expected NAME=VALUE, for example size=3")
     try:
         return name, strict_json.parse_json(value)
-    except ValueError:
+    except UserError:
         return name, value
 
 
-def read_task(arguments, backbone):
+def read_task(arguments: Namespace, backbone: "Backbone") -> "Task":
     """Returns the task the arguments name, a folder read with its options."""
     from vpbench.data import image_folder, load
-    from vpbench.spec.tasks import TASKS
 
     options = {
         "split_file": arguments.split_file,
@@ -55,10 +58,9 @@ def read_task(arguments, backbone):
         "template": arguments.template,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    if arguments.task in TASKS:
-        if given:
-            option = next(iter(given)).replace("_", "-")
-            raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
+    if arguments.task in TASKS and given:
+        option = next(iter(given)).replace("_", "-")
+        raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
     if given and Path(arguments.task).is_dir():
         return image_folder.load_folder(arguments.task, backbone.preprocessing, **given)
     return load.load_task(arguments.task, preprocessing=backbone.preprocessing)

@@ -1,24 +1,23 @@
 """`vpbench plan` and `vpbench verify`."""
 
+from argparse import Namespace
+
 from vpbench.cli.device import check_device
-from vpbench.common import paths
+from vpbench.common import atomic_files, paths
+from vpbench.experiment import plan as plans
+from vpbench.spec import recipes
+from vpbench.spec.grid import expand
 
 
-def plan(arguments):
-    """Returns None; prints what a configuration asks for and costs."""
-    from vpbench.experiment import plan as plans
-    from vpbench.spec import recipes
-
+def plan(arguments: Namespace) -> None:
+    """Prints what a configuration asks for and costs."""
     config, where = recipes.read_configs(arguments.configfile)
     for lines in plans.sections(config, where, arguments.stated):
         print(*lines, "", sep="\n", flush=True)
 
 
-def verify(arguments):
+def verify(arguments: Namespace) -> int:
     """Returns the exit code: 1 if anything is wrong or missing; prints a line for each."""
-    from vpbench.common import atomic_files
-    from vpbench.spec import recipes
-    from vpbench.spec.grid import expand
     from vpbench.verify import verification
 
     config, where = recipes.read_configs(arguments.configfile)

@@ -2,26 +2,29 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from vpbench.common.errors import UserError
-from vpbench.compute import memory
+from vpbench.common.messages import first_line
+from vpbench.compute import gpu, memory
+
+if TYPE_CHECKING:  # which takes seconds to load, and not before GPUs are claimed: see vpbench.cli
+    import torch
 
 
-def claim_gpus(count):
-    """Returns None; this process sees only GPUs that are its own, if the machine has any.
+def claim_gpus(count: int) -> None:
+    """Lets this process see only GPUs that are its own, if the machine has any.
 
     Where torchrun has started this process, it uses the GPU of its number among all it sees.
     """
-    from vpbench.compute import gpu
-
     if "LOCAL_RANK" not in os.environ:
         ids = gpu.claim(max(1, count))
         if ids:
             print(f"vpbench: may use GPU {', '.join(ids)}", file=sys.stderr, flush=True)
 
 
-def limit_threads(count):
-    """Returns None; torch and the BLAS of numpy and scipy use `count` threads from here on."""
+def limit_threads(count: int) -> None:
+    """Lets torch and the BLAS of numpy and scipy use `count` threads from here on."""
     if count < 1:
         raise UserError(f"--threads {count}: choose 1 or more")
     count = max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # torchrun's processes
@@ -34,7 +37,7 @@ def limit_threads(count):
     torch.set_num_threads(count)
 
 
-def check_device(name):
+def check_device(name: str) -> "torch.device":
     """Returns the torch.device `name` (auto: cuda if there is one), ready to compute on."""
     import torch
 
@@ -45,8 +48,9 @@ def check_device(name):
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
+        raise UserError(
+            f"--device {name}: not usable here ({first_line(error)}); try --device cpu"
+        ) from None
     if name == "cpu":
         memory.keep_freed()
     return torch.device(name)

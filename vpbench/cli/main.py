@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line, out_of_memory
 
 
-def main(argv=None):
-    """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: that of the verb, or 2 after one line on stderr for a user's mistake.
+
+    Any other exception is a fault of ours and keeps its traceback; with --debug every one does.
+    """
     gc.set_threshold(100_000, 20, 20)  # imports make a million objects, and no garbage
     arguments = parser().parse_args(argv)
     arguments.line = sys.argv[1:] if argv is None else argv
@@ -27,23 +31,29 @@ def main(argv=None):
         if getattr(arguments, "threads", None) is not None:
             limit_threads(arguments.threads)
         return arguments.function(arguments) or 0
-    except UserError as error:
-        if arguments.debug:
+    except Exception as error:
+        line = mistake(error)
+        if line is None or arguments.debug:
             raise
-        return complain(str(error))
-    except OSError as error:  # a file or folder that cannot be read or written
+        return complain(line)
+
+
+def mistake(error: Exception) -> str | None:
+    """Returns what the user can mend, in one line, or None for a fault of ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):  # a file or folder that cannot be read or written
         where = f"{error.filename}: " if error.filename else ""
-        return complain(where + (error.strerror or str(error)))
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        return complain(
+        return where + (error.strerror or str(error))
+    if isinstance(error, MemoryError | RuntimeError) and out_of_memory(error):
+        return (
             f"the memory is too small ({first_line(error)}); choose fewer images, a smaller batch "
             "or another machine"
         )
+    return None
 
 
-def complain(line):
+def complain(line: str) -> int:
     """Returns 2; `line` is on stderr, or known to the process that has started this one.
 
     Where several processes share a run, that one says it once: see distributed.launch.

@@ -1,10 +1,14 @@
 """`vpbench run`, `run-task` and `measure`, which the workflow calls."""
 
+from argparse import Namespace
+
 from vpbench.cli.arguments import read_checkpoint_options, read_json, read_specs
 from vpbench.cli.device import check_device
+from vpbench.common import atomic_files
+from vpbench.records.paths import manifest
 
 
-def run(arguments):
+def run(arguments: Namespace) -> int:
     """Returns the exit code of one run, in one process or, with --processes, in several."""
     from vpbench.compute import distributed
     from vpbench.data import load
@@ -27,11 +31,9 @@ def run(arguments):
     return 0
 
 
-def run_task(arguments):
-    """Returns None; runs the specs that have no record yet, then writes the manifest."""
-    from vpbench.common import atomic_files
+def run_task(arguments: Namespace) -> None:
+    """Runs the specs that have no record yet, then writes the manifest."""
     from vpbench.experiment.run import run_all
-    from vpbench.records.paths import manifest
 
     specs, kept = read_specs(arguments.specs), read_checkpoint_options(arguments)
     device = check_device(arguments.device)
@@ -40,11 +42,9 @@ def run_task(arguments):
     atomic_files.write(arguments.out, manifest(specs, arguments.runs))
 
 
-def measure(arguments):
-    """Returns None; measures what has no record yet, then writes the manifest if one is wanted."""
-    from vpbench.common import atomic_files
+def measure(arguments: Namespace) -> None:
+    """Measures what has no record yet, then writes the manifest if one is wanted."""
     from vpbench.experiment.measure import measure_all
-    from vpbench.records.paths import manifest
 
     specs, device = read_specs(arguments.specs), check_device(arguments.device)
     for _ in measure_all(specs, arguments.runs, arguments.measurements, device):

@@ -1,10 +1,17 @@
 """`vpbench show`, `list` and `sheet`."""
 
+from argparse import Namespace
 
-def show(arguments):
-    """Returns None; prints a record for reading."""
-    from vpbench.records import reading
+from vpbench.records import reading
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.methods import METHODS
+from vpbench.spec.tasks import TASKS, is_twin
 
+FEW = {"train": 48, "validation": 48, "test": 48}  # images of a task on a contact sheet
+
+
+def show(arguments: Namespace) -> None:
+    """Prints a record for reading."""
     record = reading.read(arguments.record)
     print(f"{arguments.record} (schema {record['schema']})")
     for key in ("spec", "task", "backbone", "chosen", "hashes", "versions", "measured"):
@@ -30,31 +37,20 @@ def show(arguments):
         print(f"{name}{epoch}: {'; '.join(numbers)}")
 
 
-def decimal(number, digits=1):
+def decimal(number: float | None, digits: int = 1) -> str:
     """Returns a number with so many decimals, or a dash for one that is missing."""
     return "-" if number is None else f"{number:.{digits}f}"
 
 
-def sheet(arguments):
-    """Returns None; writes a contact sheet of tasks."""
+def list_names(arguments: Namespace) -> None:
+    """Prints the legal names."""
+    for title, names in (("backbones", BACKBONES), ("tasks", TASKS), ("methods", METHODS)):
+        print(f"{title}: {', '.join(names)}")
+
+
+def sheet(arguments: Namespace) -> None:
+    """Writes a contact sheet of tasks."""
     from vpbench.data import contact_sheet, load
-    from vpbench.spec.tasks import TASKS, is_twin
 
-    few = {"train": 48, "validation": 48, "test": 48}
-    twins = filter(is_twin, TASKS)
-    loaded = [load.load_task(name, few) for name in arguments.tasks or twins]
-    print(contact_sheet.save_sheet(arguments.out, loaded))
-
-
-def list_names(arguments):
-    """Returns None; prints the legal names."""
-    from vpbench.spec.backbones import BACKBONES
-    from vpbench.spec.methods import METHODS
-    from vpbench.spec.tasks import TASKS
-
-    for title, table in (
-        ("backbones", BACKBONES),
-        ("tasks", TASKS),
-        ("methods", METHODS),
-    ):
-        print(f"{title}: {', '.join(table)}")
+    names = arguments.tasks or filter(is_twin, TASKS)
+    print(contact_sheet.save_sheet(arguments.out, [load.load_task(name, FEW) for name in names]))

@@ -1,17 +1,23 @@
 """`vpbench lpips-weights` and `lab-weights`."""
 
+from argparse import Namespace
 
-def lpips_weights(arguments):
-    """Returns None; writes the network that LPIPS is measured with."""
+from vpbench.common.errors import UserError
+
+
+def lpips_weights(arguments: Namespace) -> None:
+    """Writes the network that LPIPS is measured with."""
     from vpbench.models import lpips_weights as weights
 
     print(weights.convert(arguments.source, arguments.out, arguments.network))
 
 
-def lab_weights(arguments):
-    """Returns None; pretrains every micro backbone into a folder."""
+def lab_weights(arguments: Namespace) -> None:
+    """Pretrains every micro backbone into a folder."""
     from vpbench.lab.pretrain import STAGES, pretrain
 
+    if not 0 < arguments.scale <= 1:
+        raise UserError(f"--scale {arguments.scale}: choose a share above 0, at most 1")
     for name in STAGES:
         pretrain(name, arguments.out, arguments.scale)
     print(f"{arguments.out}: to ship them, copy *.safetensors, *.json, *.txt and *.jsonl from here"

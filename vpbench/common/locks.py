@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vpbench.common.errors import UserError
 from vpbench.common.messages import not_written
 
 BEAT = 5.0  # seconds between two signs of life
@@ -25,11 +26,11 @@ GONE = 3 * BEAT  # of a process of this machine that no longer exists
 SILENT = 300.0  # of any other
 
 
-class LostLock(ValueError):
+class LostLock(UserError):
     """Another process took the lock over, since this one gave no sign of life for long."""
 
 
-class NoLock(ValueError):
+class NoLock(UserError):
     """The lock cannot be written: the disk is full, or read-only."""
 
 

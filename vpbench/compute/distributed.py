@@ -31,7 +31,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of schedulers, some time before th
 ALONE = "another process of this run has ended"
 
 
-class LostProcess(ValueError):
+class LostProcess(UserError):
     """Another process of this run does not answer any more."""
 
 

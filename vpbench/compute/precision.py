@@ -60,8 +60,12 @@ def fastest_precision(
             measured = {each: speed(backbone, each) for each in usable(device)}
             atomic_files.write_bytes(path, (json.dumps(measured) + "\n").encode())
         speeds = read_json(path)
-    if not speeds or not all(
-        name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
+    if (
+        not speeds
+        or not isinstance(speeds, dict)
+        or not all(
+            name in CANDIDATES and isinstance(value, float) for name, value in speeds.items()
+        )
     ):
         raise UserError(f"{path}: not the speeds of precisions; remove it to measure them again")
     return max(speeds, key=lambda name: speeds[name]), speeds

@@ -1,7 +1,6 @@
 """The lab's four backbones: the real library classes at micro size, with our own weights."""
 
 import hashlib
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from timm.models.resnetv2 import ResNetV2
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.common.strict_json import read_json
 from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer
 from vpbench.models.backbone import Backbone, VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.preprocessing import Preprocessing
@@ -80,7 +80,7 @@ def load_weights(
                 f"{file} is missing; restore it from the repository, or train it anew with "
                 "`snakemake lab_weights`"
             )
-    card, data = json.loads(card_path.read_text()), path.read_bytes()
+    card, data = read_json(card_path), path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != card["sha256"]:
         raise UserError(

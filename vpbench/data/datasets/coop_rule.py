@@ -35,6 +35,8 @@ def regenerate_split(name: str, root: str | Path, seed: int) -> Path:
     there.
     """
     root, stored = Path(root), stored_as(name)
+    if seed < 0:
+        raise UserError(f"{name}: the seed {seed} of a split is negative; choose 0 or more")
     if stored not in RULES:
         raise UserError(f"{name}: no split can be drawn anew; only those of {', '.join(RULES)}")
     (published,) = SPLIT_FILES[stored]
