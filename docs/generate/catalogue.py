@@ -70,7 +70,7 @@ def prompt_forms() -> str:
 
 
 def backbones() -> str:
-    """Returns the backbones, with their weights and licence."""
+    """Returns the backbones, with the licence of their weights."""
     rows = [
         [
             f"`{name}`",
@@ -79,33 +79,33 @@ def backbones() -> str:
             each.pretrained_on,
             number(each.parameters, 0) if each.parameters else "–",
             each.licence,
-            f"`{each.hub}`" if each.hub else "shipped, or in a Python package",
         ]
         for name, each in BACKBONES.items()
     ]
     heads = ("Name", "Is or stands for", "Architecture", "Pretrained on", "Parameters")
-    return table((*heads, "Licence of the weights", "Weights on the hub"), rows)
+    return table((*heads, "Licence of the weights"), rows)
 
 
 def datasets() -> str:
-    """Returns the real datasets: how they come, and their splits."""
-    rows = []
-    for name, facts in FACTS.items():
-        if name in TASKS and not is_twin(name):
-            sizes = [number(facts.sizes.get(split, ""), 0) or "–" for split in SPLITS]
-            line = [TASKS[name].display, f"`{name}`", str(facts.classes), *sizes]
-            rows.append([*line, facts.names, facts.licence, facts.download, facts.remark or "–"])
-    heads = ("Dataset", "Name", "Classes", "Train", "Validation", "Test", "Class names from")
-    return table((*heads, "Licence", "Download", "Remark"), rows)
+    """Returns the real datasets: their splits and how they come, then what is known of each."""
+    real = {name: facts for name, facts in FACTS.items() if name in TASKS and not is_twin(name)}
+    rows, notes = [], []
+    for name, facts in real.items():
+        display = TASKS[name].display
+        sizes = [number(facts.sizes.get(split, ""), 0) or "–" for split in SPLITS]
+        rows.append([display, f"`{name}`", str(facts.classes), *sizes, facts.download])
+        remark = f" {facts.remark[:1].upper()}{facts.remark[1:]}." if facts.remark else ""
+        notes.append(
+            f"- **{display}**: class names from {facts.names}; licence: {facts.licence}.{remark}\n"
+        )
+    heads = ("Dataset", "Name", "Classes", "Train", "Validation", "Test", "Download")
+    return table(heads, rows) + "\n" + "".join(notes)
 
 
 def analyses() -> str:
-    """Returns the analyses and the files that they make."""
-    rows = []
-    for name, each in ANALYSES.items():
-        files = ".csv, .md, .tex" if each.kind == "table" else ".csv, figures/*.pdf, *.png"
-        rows.append([f"`{name}`", each.kind, files, f"`{each.module}`"])
-    return table(("Analysis", "Makes a", "Files", "Module"), rows)
+    """Returns the analyses and the modules that make them."""
+    rows = [[f"`{name}`", each.kind, f"`{each.module}`"] for name, each in ANALYSES.items()]
+    return table(("Analysis", "Makes a", "Module"), rows)
 
 
 def verbs() -> str:
