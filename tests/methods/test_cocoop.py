@@ -10,7 +10,7 @@ from vpbench.methods.coop import LearnedContext
 @pytest.fixture(scope="module")
 def pixels(clip, task):
     """Returns a few normalised images."""
-    return clip.normalize(clip.scale_pixels(task.splits["test"].images[:5]))
+    return clip.prepare(task.splits["test"].images[:5])
 
 
 def built(clip, task):
@@ -28,7 +28,7 @@ def test_each_image_has_the_context_that_its_features_shift(clip, task, pixels):
         shift = second.weight @ (first.weight @ image + first.bias).clamp(min=0) + second.bias
         with torch.no_grad():
             one.context.copy_(module.context + shift)
-        expected = one(pixels[number : number + 1])[0]
+        expected = one.logits(pixels[number : number + 1])[0]
         torch.testing.assert_close(found[number], expected, atol=1e-3, rtol=1e-4)
 
 
@@ -36,7 +36,7 @@ def test_a_network_that_says_nothing_leaves_coop(clip, task, pixels):
     module = built(clip, task)
     torch.nn.init.zeros_(module.network[2].weight)
     torch.nn.init.zeros_(module.network[2].bias)
-    expected = LearnedContext(clip, task, COOP)(pixels)
+    expected = LearnedContext(clip, task, COOP).logits(pixels)
     torch.testing.assert_close(module.logits(pixels), expected, atol=1e-3, rtol=1e-4)
 
 
@@ -62,4 +62,4 @@ def test_texts_go_through_in_parts_with_the_same_logits_and_gradients(
     for gradient, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(other, gradient, atol=1e-5, rtol=1e-4)
     with torch.no_grad():
-        torch.testing.assert_close(built(clip, task)(pixels), whole)
+        torch.testing.assert_close(built(clip, task).logits(pixels), whole)

@@ -5,19 +5,17 @@ import torch
 
 from tests.helpers.tiny import PADDING
 from vpbench.methods import visual_prompt
+from vpbench.methods.prompted_classifier import untrained
 from vpbench.prompts.build import build_prompt
 from vpbench.prompts.gradients import unit, unit_image
 
 EVP = PADDING | {"init": "zeros", "momentum": 0.0, "gradient": "unit_image", "lr": 70.0}
 
 
-def module_of(backbone, task, settings):
-    """Returns an untrained `Prompted` and its optimiser."""
-    generator = torch.Generator().manual_seed(0)
-    prompt = visual_prompt.prompt_of(settings, backbone.image_size, generator)
-    label_map = visual_prompt.head(backbone, task, settings)
-    module = visual_prompt.Prompted(prompt, backbone, label_map, settings)
-    return module, visual_prompt.build_optimiser(module, settings)
+def built(backbone, task, settings):
+    """Returns an untrained classifier and its optimiser."""
+    classifier = untrained(backbone, task, settings, 0, torch.Generator().manual_seed(0))
+    return classifier, visual_prompt.build_optimiser(classifier, settings)
 
 
 def test_a_unit_gradient_has_length_one_over_all_its_tensors():
@@ -43,7 +41,7 @@ def test_half_of_the_energy_in_the_centre_shortens_the_step_of_the_border_by_roo
 
 
 def test_evps_first_step_is_its_published_update(clip, task):
-    module, optimiser = module_of(clip, task, EVP)
+    module, optimiser = built(clip, task, EVP)
     train = task.splits["train"]
     loss = torch.nn.functional.cross_entropy(module(train.images), train.labels)
     loss.backward()

@@ -60,7 +60,7 @@ def learned(method, backbone, task, seed=0, checkpoint=None, **changes):
 @pytest.fixture(scope="module")
 def pixels(clip, task):
     """Returns a few normalised images."""
-    return clip.normalize(clip.scale_pixels(task.splits["test"].images[:6]))
+    return clip.prepare(task.splits["test"].images[:6])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -115,20 +115,18 @@ def test_a_compiled_model_gives_the_same_logits(method, clip, task, pixels, monk
         return module
 
     expected = [
-        built(method, clip, task)(pixels).detach(),
-        changed(built(method, clip, task))(pixels).detach(),
+        built(method, clip, task).logits(pixels).detach(),
+        changed(built(method, clip, task)).logits(pixels).detach(),
     ]
     assert not torch.allclose(*expected, atol=0.1)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     with computing(clip, Engine(compile=True)):
         module = built(method, clip, task)
-        torch.testing.assert_close(
-            module.logits(pixels).detach(), expected[0], atol=1e-3, rtol=1e-4
-        )
+        logits = module.logits(pixels).detach()
+        torch.testing.assert_close(logits, expected[0], atol=1e-3, rtol=1e-4)
         changed(module)  # after a step the tokens are others, and what was compiled is used again
-        torch.testing.assert_close(
-            module.logits(pixels).detach(), expected[1], atol=1e-3, rtol=1e-4
-        )
+        logits = module.logits(pixels).detach()
+        torch.testing.assert_close(logits, expected[1], atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -235,7 +233,7 @@ def test_a_clip_whose_image_tower_is_a_resnet_learns_texts_and_no_image_tokens(m
         weights_hash="0" * 64,
     )  # fmt: skip
     if method in ("coop", "cocoop"):
-        assert built(method, backbone, task)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+        assert built(method, backbone, task).logits(torch.randn(2, 3, 32, 32)).shape == (2, 10)
     else:
         with pytest.raises(ValueError, match="^clip_rn50 has no image tower that takes tokens: "):
             learned(method, backbone, task)
