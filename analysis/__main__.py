@@ -18,7 +18,7 @@ TAKES = argparse.ArgumentParser
 
 def analysis_options(parser: TAKES, analysis: Analysis) -> None:
     """Adds the options of an analysis, which reads records."""
-    many = {"nargs": "*", "default": [], "metavar": "PATH"}
+    many: dict[str, Any] = {"nargs": "*", "default": [], "metavar": "PATH"}
     parser.add_argument("--runs", help="manifests or records", **many)
     parser.add_argument("--select", metavar="JSON", help="slice of the records; a text or a file")
     parser.add_argument("--digests", metavar="JSON", help="path -> digest that its specs must have")

@@ -8,11 +8,13 @@ Except at paper scale they judge directions only.
 import math
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas
 
 from analysis.claims.rules import RULES
 from analysis.common import effects, published
+from analysis.common.aliases import Row
 from analysis.common.csv_file import write_csv
 from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
 from analysis.common.scales import Scale
@@ -51,7 +53,7 @@ HEADS += ["At the best test epoch", "Unit", "Rule"]
 DECIMALS = {"points": 1, "parameters": 0}  # of a number of this unit; of any other, two
 
 
-def read(folder, names=None):
+def read(folder: str | Path, names: list[str] | None = None) -> dict[str, pandas.DataFrame]:
     """Returns name -> csv file of an analysis, of those (of `names`) that are in the folder.
 
     The tables are one, `tables`, where the average of the shifts is shift_average.
@@ -75,7 +77,7 @@ def read(folder, names=None):
     return frames
 
 
-def at_best_test(frames):
+def at_best_test(frames: dict[str, pandas.DataFrame]) -> pandas.DataFrame | None:
     """Returns the comparisons as they are if every run is read at its best test epoch.
 
     The selection_gap of the tables says how much that adds; None without comparisons or tables.
@@ -93,14 +95,19 @@ def at_best_test(frames):
     return comparisons.assign(**{name: comparisons[name] + added for name in numbers})
 
 
-def apply(claim, frame, scale):
+def apply(claim: Any, frame: pandas.DataFrame | None, scale: Scale) -> Row:
     """Returns the finding of the claim's rule on `frame`, the csv file of its source."""
     if frame is None:
         raise NotRun("is missing")
     return RULES[claim.id](frame, claim, scale)
 
 
-def judge(claim, frames, best_frame, scale):
+def judge(
+    claim: Any,
+    frames: dict[str, pandas.DataFrame],
+    best_frame: pandas.DataFrame | None,
+    scale: Scale,
+) -> Row:
     """Returns the row of a claim: the numbers, the verdict, and in a note why if it was not run.
 
     `best_frame` are the comparisons at the best test epoch, None without any.
@@ -123,13 +130,13 @@ def judge(claim, frames, best_frame, scale):
     return row | finding | {"note": joined(claim.note, finding["note"])}
 
 
-def not_run(claim, reason):
+def not_run(claim: Any, reason: str) -> Row:
     """Returns what a row holds if its rule could not be applied."""
     empty = dict.fromkeys(("measured", "low", "high"), math.nan)
     return empty | {"verdict": NOT_RUN, "note": joined(claim.note, f"Not run: {reason}")}
 
 
-def with_size(finding, best, claim):
+def with_size(finding: Row, best: Row | None, claim: Any) -> Row:
     """Returns the finding, which at paper scale must also have the published size.
 
     The paper reads the best test epoch, so a size that appears there appears, too.
@@ -151,12 +158,12 @@ def with_size(finding, best, claim):
     return finding | {"verdict": sizes[name], "note": joined(finding["note"], note)}
 
 
-def joined(*notes):
+def joined(*notes: str) -> str:
     """Returns notes as one text."""
     return ". ".join(note for note in notes if note)
 
 
-def scorecard(folder, scale, names=None):
+def scorecard(folder: str | Path, scale: Scale, names: list[str] | None = None) -> pandas.DataFrame:
     """Returns one row per claim, with the columns COLUMNS, from the csv files (of `names`)."""
     frames = read(folder, names)
     best = at_best_test(frames)
@@ -164,7 +171,7 @@ def scorecard(folder, scale, names=None):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def markdown(frame, scale):
+def markdown(frame: pandas.DataFrame, scale: Scale) -> str:
     """Returns the scorecard in Markdown, below how many claims have each verdict."""
     counts = frame.verdict.value_counts()
     total = ", ".join(f"{MARKS[name]} {name}: {counts.get(name, 0)}" for name in effects.VERDICTS)

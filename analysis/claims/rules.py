@@ -5,11 +5,15 @@ in words) and the scale. It returns a finding: an effect with its verdict and a 
 """
 
 import itertools
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas
 
 from analysis.common import cells
+from analysis.common.aliases import Row
 from analysis.common.effects import (
     APPEARS,
     CONTRARY,
@@ -25,7 +29,9 @@ from analysis.common.effects import (
     trend,
     verdict,
 )
+from analysis.common.scales import Scale
 
+Rule = Callable[[pandas.DataFrame, Any, Scale], Row]
 VISION = ("instagram", "bit_m", "rn50")
 SHIFT_TABLES = (2, 5)
 TOGETHER = {"mean": mean, "smallest": smallest, "largest": largest}
@@ -34,19 +40,19 @@ PAPER_SIDE, PAPER_PADDING, PAPER_LIMIT = 224, 30, 70_000  # pixels, pixels, para
 TWIN_SIDE = 56  # pixels
 
 
-def judged(effect, side="above", limit=0.0, note=""):
+def judged(effect: Row, side: str = "above", limit: float = 0.0, note: str = "") -> Row:
     """Returns the finding that an effect is: its numbers, the verdict and a note."""
     return effect | {"verdict": verdict(effect, side, limit), "note": note}
 
 
-def duel(frame, role, method, rival, task):
+def duel(frame: pandas.DataFrame, role: str, method: str, rival: str, task: str) -> Row:
     """Returns the effect method - rival, from the comparisons of VP with the others."""
     other, weight = (rival, 1) if method == "visual_prompt" else (method, -1)
     columns = "difference", "low", "high"
     return contrast([effect_of(frame, columns, role=role, task=task, rival=other)], [weight])
 
 
-def tasks_of(claim):
+def tasks_of(claim: Any) -> list[str]:
     """Returns the tasks that a claim is about, as the comparisons name them."""
     if claim.task == "all":
         return cells.tasks_of(shift=False)
@@ -55,7 +61,9 @@ def tasks_of(claim):
     return claim.task.split()
 
 
-def stated_difference(frame, claim, scale, side="above", limit=0.0):
+def stated_difference(
+    frame: pandas.DataFrame, claim: Any, scale: Scale, side: str = "above", limit: float = 0.0
+) -> Row:
     """Returns whether the difference that the claim states is on that side of the limit."""
     effects = [
         duel(frame, role, claim.method, claim.minus, task)
@@ -65,21 +73,21 @@ def stated_difference(frame, claim, scale, side="above", limit=0.0):
     return judged(TOGETHER[claim.of](effects), side, limit)
 
 
-def clip_most_effective(frame, claim, scale):
+def clip_most_effective(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether CLIP's VP is closer to LP than that of every vision model."""
     near = duel(frame, "clip", "visual_prompt", "linear_probe", "average")
     far = [duel(frame, role, "visual_prompt", "linear_probe", "average") for role in VISION]
     return judged(smallest([minus(near, one) for one in far]))
 
 
-def gain_varies(frame, claim, scale):
+def gain_varies(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether the largest gain over TP is above the smallest."""
     tasks = cells.tasks_of(shift=False)
     gains = [duel(frame, "clip", "visual_prompt", "text_prompt", task) for task in tasks]
     return judged(minus(largest(gains), smallest(gains)))
 
 
-def shift_reduces_gap(frame, claim, scale, rival):
+def shift_reduces_gap(frame: pandas.DataFrame, claim: Any, scale: Scale, rival: str) -> Row:
     """Returns whether CLIP's VP is closer to the rival under distribution shift than without."""
     plain, shift = (
         duel(frame, "clip", rival, "visual_prompt", task) for task in ("average", "shift_average")
@@ -87,21 +95,23 @@ def shift_reduces_gap(frame, claim, scale, rival):
     return judged(minus(plain, shift))
 
 
-def correlation(frame, claim, scale, of, side):
+def correlation(
+    frame: pandas.DataFrame, claim: Any, scale: Scale, of: Sequence[str], side: str
+) -> Row:
     """Returns whether gain and a property of the datasets go together, for each way to measure it.
 
     The note has the same correlations given TP.
     """
     rows = frame[(frame.task == "all") & frame.value.notna()]
-    found = {
+    statistics = {
         name: effect_of(rows, ("value", "low", "high"), statistic=name)
         for name in rows.statistic
         if any(word in name for word in of)
     }
-    given = {name: effect for name, effect in found.items() if "given" in name}
+    given = {name: effect for name, effect in statistics.items() if "given" in name}
     plain = [
         effect
-        for name, effect in found.items()
+        for name, effect in statistics.items()
         if name not in given and name.startswith("spearman_gain_")
     ]
     if not plain:
@@ -110,22 +120,22 @@ def correlation(frame, claim, scale, of, side):
     return judged((smallest if side == "above" else largest)(plain), side, note=note)
 
 
-def side_of(scale):
+def side_of(scale: Scale) -> int:
     """Returns the side in pixels of the images at a scale."""
     return TWIN_SIDE if scale.painted else PAPER_SIDE
 
 
-def default_padding(scale):
+def default_padding(scale: Scale) -> int:
     """Returns the width of the padding that is the paper's 30 of 224 pixels."""
     return PAPER_PADDING * side_of(scale) // PAPER_SIDE
 
 
-def parameters_of(template, size, side):
+def parameters_of(template: str, size: int, side: int) -> int:
     """Returns how many parameters section 3.2.2 gives a prompt for images of three channels."""
     return 6 * size * (2 * side - 2 * size) if template == "padding" else 3 * size**2
 
 
-def parameter_counts(frame, claim, scale):
+def parameter_counts(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether every prompt has the parameters that its formula gives."""
     wrong = [
         f"{row.template} p = {row.size}: {row.parameters}"
@@ -137,13 +147,13 @@ def parameter_counts(frame, claim, scale):
     return padding | {"verdict": CONTRARY if wrong else APPEARS, "note": "; ".join(wrong)}
 
 
-def at_each_rate(rule):
+def at_each_rate(rule: Rule) -> Rule:
     """Returns `rule` for the learning rate of the recipe, as in the paper.
 
     The note says what it finds where the rate is chosen on validation.
     """
 
-    def at_rates(frame, claim, scale):
+    def at_rates(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
         finding = rule(frame[frame.rate == "fixed"], claim, scale)
         try:
             other = rule(frame[frame.rate == "validated"], claim, scale)
@@ -155,7 +165,7 @@ def at_each_rate(rule):
     return at_rates
 
 
-def padding_best(frame, claim, scale):
+def padding_best(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether the default padding is better than every other template and size."""
     size = default_padding(scale)
     ours = effect_of(frame, template="padding", size=size)
@@ -163,7 +173,7 @@ def padding_best(frame, claim, scale):
     return judged(smallest([minus(ours, other) for other in effects_of(others)]))
 
 
-def fixed_patch_over_random(frame, claim, scale):
+def fixed_patch_over_random(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether the fixed patch is better than the random one, over equal sizes."""
     fixed, drawn = (frame[frame.template == name] for name in ("fixed_patch", "random_patch"))
     sizes = sorted(set(fixed["size"]) & set(drawn["size"]))
@@ -173,7 +183,7 @@ def fixed_patch_over_random(frame, claim, scale):
     return judged(mean([minus(*pair) for pair in pairs]))
 
 
-def padding_over_random(frame, claim, scale):
+def padding_over_random(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether padding at its best size is better than the random patch at its best."""
     best = [
         max(effects_of(frame, template=name), key=lambda effect: effect["measured"])
@@ -182,7 +192,7 @@ def padding_over_random(frame, claim, scale):
     return judged(minus(*best))
 
 
-def trend_with_size(frame, claim, scale, part):
+def trend_with_size(frame: pandas.DataFrame, claim: Any, scale: Scale, part: str) -> Row:
     """Returns whether accuracy rises "below" 70,000 parameters, or drops from there ("above")."""
     limit = PAPER_LIMIT * side_of(scale) ** 2 / PAPER_SIDE**2
     slopes = []
@@ -196,25 +206,25 @@ def trend_with_size(frame, claim, scale, part):
     return judged(smallest(slopes)) if part == "below" else judged(largest(slopes), "below")
 
 
-def single_pixel(frame, claim, scale):
+def single_pixel(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether one pixel at a fixed location gains over TP."""
     columns = "gain", "gain_low", "gain_high"
     return judged(effect_of(frame, columns, template="fixed_patch", size=1))
 
 
-def semantic_over_swapped(frame, claim, scale):
+def semantic_over_swapped(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether the semantic mapping is better than the swapped one."""
     columns = "difference", "difference_low", "difference_high"
     return judged(effect_of(frame, columns, variant="swapped"))
 
 
-def gain_falls_with_text_quality(frame, claim, scale):
+def gain_falls_with_text_quality(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether VP grows by less than a point per point of TP."""
     slope = effect_of(frame, ("value", "low", "high"), variant="all", statistic="slope")
     return judged(slope, "below", 1.0)
 
 
-def larger_not_always_better(frame, claim, scale):
+def larger_not_always_better(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether VP is worse with some larger vision model, within families if they allow."""
     rows = frame[(frame.method == "visual_prompt") & frame.role.isin(VISION)]
     pairs = list(itertools.combinations(rows.sort_values("parameters").itertuples(), 2))
@@ -229,17 +239,17 @@ def larger_not_always_better(frame, claim, scale):
     return judged(smallest(steps), "below", note=note)
 
 
-def clip_transformers_better(frame, claim, scale):
+def clip_transformers_better(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether CLIP's transformers have better visual prompts than its ResNets."""
     rows = frame[(frame.method == "visual_prompt") & (frame.role == "clip")]
     transformer = rows.architecture.astype(str).str.startswith("ViT")
-    for kind, found in (("vision transformer", transformer), ("ResNet", ~transformer)):
-        if not found.any():
+    for kind, rows_of_kind in (("vision transformer", transformer), ("ResNet", ~transformer)):
+        if not rows_of_kind.any():
             raise NotRun(f"has no CLIP with a {kind}")
     return judged(minus(*(mean(effects_of(rows[kind])) for kind in (transformer, ~transformer))))
 
 
-def usable_as_picture(frame, claim, scale):
+def usable_as_picture(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether CLIP with an 8-bit prompted picture is better than without a prompt."""
     columns = "accuracy", "low", "high"
     conditions = (
@@ -249,7 +259,7 @@ def usable_as_picture(frame, claim, scale):
     return judged(smallest([minus(*pair) for pair in zip(*conditions)]))
 
 
-RULES = {  # id of a claim -> rule(frame of its source, claim, scale) -> finding
+RULES: dict[str, Rule] = {  # id of a claim -> rule(frame of its source, claim, scale) -> finding
     "vision_gap": stated_difference,
     "clip_competitive": partial(stated_difference, limit=-5.0),
     "clip_most_effective": clip_most_effective,

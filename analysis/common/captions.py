@@ -1,11 +1,12 @@
 """Captions of tables and figures: the files that Snakemake's report shows as well."""
 
 import re
+from pathlib import Path
 
 APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 
-def read(path):
+def read(path: Path) -> str:
     """Returns the caption in the file `path` as plain text in one line, empty if there is none."""
     if not path.exists():
         return ""
@@ -13,11 +14,11 @@ def read(path):
     return typographic(" ".join(text.split()))
 
 
-def typographic(text):
+def typographic(text: str) -> str:
     """Returns a text with curly apostrophes."""
     return text.replace("'", APOSTROPHE)
 
 
-def first_sentence(text):
+def first_sentence(text: str) -> str:
     """Returns a text up to its first full stop."""
     return re.split(r"(?<=[.])\s", text)[0]

@@ -4,11 +4,14 @@ Accuracies, spreads and gaps are in percent. A cell without records is empty (Na
 """
 
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas
 from scipy.special import stdtrit
 
+from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.origin import same_origin
 from analysis.common.scales import scale_in
 from vpbench.common.errors import RecordError
@@ -21,12 +24,24 @@ COLUMNS = (
     *("role", "method", "task", "measured", "spread", "low", "high", "seeds"),
     *("rule", "epoch", "selection_gap", "published", "chance", "shaded"),
 )
-EMPTY = {"measured": math.nan, "spread": math.nan, "low": math.nan, "high": math.nan, "seeds": 0}
+EMPTY: Row = {
+    "measured": math.nan,
+    "spread": math.nan,
+    "low": math.nan,
+    "high": math.nan,
+    "seeds": 0,
+}
 EMPTY |= {"rule": None, "epoch": math.nan, "selection_gap": math.nan, "by_seed": {}}
 NORMAL = 1.959963984540054  # 97.5 % quantile
 
 
-def table(records, published, modality, shift, beats=()):
+def table(
+    records: list[Record],
+    published: dict[Cell, float],
+    modality: str,
+    shift: bool,
+    beats: Sequence[str] = (),
+) -> pandas.DataFrame:
     """Returns the cells of a table as a frame with the columns COLUMNS.
 
     `published` is a mapping from (role, method, task); a visual prompt above all methods `beats`
@@ -56,13 +71,13 @@ def table(records, published, modality, shift, beats=()):
     return frame.astype(dict.fromkeys(numbers, float))
 
 
-def tasks_of(shift):
+def tasks_of(shift: bool) -> list[str]:
     """Returns the paper's datasets with (or without) a distribution shift, in Table 6's order."""
     names = [task.published for task in TASKS.values() if task.published and task.shift == shift]
     return list(dict.fromkeys(names))
 
 
-def tasks_in(records, shift):
+def tasks_in(records: list[Record], shift: bool) -> list[str]:
     """Returns the datasets an analysis is about: the paper's, or those of `records` that the user
     chose, at a scale where that is so."""
     chosen = [one for one in records if scale_in(one).chosen_datasets]
@@ -70,14 +85,14 @@ def tasks_in(records, shift):
     return [name for name in dict.fromkeys(names) if name] if chosen else tasks_of(shift)
 
 
-def rows_of(modality):
+def rows_of(modality: str) -> list[tuple[str, str]]:
     """Returns the (role, method) of the rows of a table, in the paper's order."""
     roles = {backbone.role for backbone in BACKBONES.values() if backbone.modality == modality}
     methods = [name for name in PAPER_METHODS if modality in METHODS[name].modalities]
     return [(role, method) for role in ROLES if role in roles for method in methods]
 
 
-def dataset_of(record):
+def dataset_of(record: Record) -> str | None:
     """Returns a record's dataset: the paper's name of it, the task's where the user chose it.
 
     None of a toy dataset, which is in no table of the paper.
@@ -86,14 +101,14 @@ def dataset_of(record):
     return record["task"]["published"] or chosen
 
 
-def paper_cell(record):
+def paper_cell(record: Record) -> Cell:
     """Returns the (role, method, dataset) of a record."""
     return record["backbone"]["role"], record["spec"]["method"], dataset_of(record)
 
 
-def by_cell(records, cell_of=paper_cell):
+def by_cell(records: list[Record], cell_of: Callable[[Record], Cell] = paper_cell) -> Groups:
     """Returns the cell of a record -> the records in it, which differ in nothing but the seed."""
-    groups = {}
+    groups: Groups = {}
     for record in same_origin(records):
         key = cell_of(record)
         group = groups.setdefault(key, [])
@@ -112,13 +127,13 @@ def by_cell(records, cell_of=paper_cell):
     return groups
 
 
-def rule_of(record):
+def rule_of(record: Record) -> str:
     """Returns which epoch's accuracy the tables show for this record."""
     task = record["task"]
     return selection_rule(record["spec"]["method"], task["paper_validation"], task["shift"])
 
 
-def cell(records):
+def cell(records: list[Record]) -> Row:
     """Returns the measured part of a cell from the records of its seeds."""
     if not records:
         return EMPTY
@@ -144,7 +159,7 @@ def cell(records):
     }
 
 
-def average(cells):
+def average(cells: Sequence[Row]) -> Row:
     """Returns the measured part of the average over tasks; empty unless all tasks are measured."""
     if not cells or any(math.isnan(values["measured"]) for values in cells):
         return EMPTY
@@ -165,13 +180,13 @@ def average(cells):
     }
 
 
-def median(values):
+def median(values: Iterable[float | None]) -> float:
     """Returns the median of the numbers that were measured, NaN of none."""
-    values = [value for value in values if value is not None]
-    return float(np.median(values)) if values else math.nan
+    numbers = [value for value in values if value is not None]
+    return float(np.median(numbers)) if numbers else math.nan
 
 
-def wilson(percent, count):
+def wilson(percent: float, count: int) -> tuple[float, float]:
     """Returns the 95 % Wilson interval of a percentage measured on `count` images."""
     share, square = percent / 100, NORMAL**2
     centre = (share + square / (2 * count)) / (1 + square / count)
@@ -180,20 +195,20 @@ def wilson(percent, count):
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 
-def t_interval(percents):
+def t_interval(percents: Sequence[float]) -> tuple[float, float]:
     """Returns the 95 % t-interval of the mean of percentages, one per seed, within 0 and 100."""
     low, high = t_limits(percents)
     return max(0.0, low), min(100.0, high)
 
 
-def t_limits(values):
+def t_limits(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Returns the 95 % t-interval of the mean of two or more numbers."""
     count, mean = len(values), float(np.mean(values))
     half = float(stdtrit(count - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(count))
     return mean - half, mean + half
 
 
-def combined(cells, weights):
+def combined(cells: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> tuple[float, float]:
     """Returns the 95 % interval of a weighted sum of cells, taken as independent.
 
     This is the method of variance estimates recovery (Zou and Donner, 2008): each limit adds the

@@ -4,11 +4,16 @@ An effect is a mapping with measured, low and high. What the rows do not hold is
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from analysis.common import cells
+from analysis.common.aliases import Row
 from vpbench.common.errors import RecordError
 
 APPEARS, CONTRARY, UNDECIDED, NOT_RUN = "appears", "does not appear", "undecided", "not run"
@@ -20,7 +25,7 @@ class NotRun(LookupError):
     """A rule needs what a csv file does not have; the message says what, after the file's name."""
 
 
-def verdict(effect, side="above", limit=0.0):
+def verdict(effect: Row, side: str = "above", limit: float = 0.0) -> str:
     """Returns whether the effect is on the claimed side of `limit`, interval and all."""
     low, high = effect["low"], effect["high"]
     if side == "below":
@@ -30,7 +35,7 @@ def verdict(effect, side="above", limit=0.0):
     return CONTRARY if high < limit else UNDECIDED
 
 
-def size_verdict(effect, published, tolerance, at_least=False):
+def size_verdict(effect: Row, published: float, tolerance: float, at_least: bool = False) -> str:
     """Returns whether the effect is as large as published, give or take `tolerance`.
 
     It is if the measured value is within it, and it is not if the whole interval is outside.
@@ -41,7 +46,9 @@ def size_verdict(effect, published, tolerance, at_least=False):
     return CONTRARY if effect["high"] < low or effect["low"] > high else UNDECIDED
 
 
-def effect_of(frame, columns=("measured", "low", "high"), **wanted):
+def effect_of(
+    frame: pandas.DataFrame, columns: Sequence[str] = ("measured", "low", "high"), **wanted: Any
+) -> Row:
     """Returns the effect in `columns` of the one row of `frame` that has the values `wanted`."""
     rows = effects_of(frame, columns, **wanted)
     if len(rows) > 1:
@@ -49,7 +56,9 @@ def effect_of(frame, columns=("measured", "low", "high"), **wanted):
     return rows[0]
 
 
-def effects_of(frame, columns=("measured", "low", "high"), **wanted):
+def effects_of(
+    frame: pandas.DataFrame, columns: Sequence[str] = ("measured", "low", "high"), **wanted: Any
+) -> list[Row]:
     """Returns the effects in `columns` of all rows of `frame` with the values `wanted`."""
     kept = np.ones(len(frame), bool)
     for name, value in wanted.items():
@@ -62,39 +71,39 @@ def effects_of(frame, columns=("measured", "low", "high"), **wanted):
     return [dict(zip(("measured", *SIDES), row)) for row in numbers.tolist()]
 
 
-def described(wanted):
+def described(wanted: dict[str, Any]) -> str:
     """Returns the values that a row must have, in words."""
     return ", ".join(f"{name} {value}" for name, value in wanted.items()) or "anything"
 
 
-def contrast(effects, weights):
+def contrast(effects: Sequence[Row], weights: Sequence[float]) -> Row:
     """Returns the weighted sum of effects, taken as independent, as an effect."""
     low, high = cells.combined(effects, weights)
     measured = sum(weight * one["measured"] for one, weight in zip(effects, weights))
     return {"measured": measured, "low": low, "high": high}
 
 
-def minus(effect, other):
+def minus(effect: Row, other: Row) -> Row:
     """Returns the difference of two effects."""
     return contrast([effect, other], [1, -1])
 
 
-def mean(effects):
+def mean(effects: Sequence[Row]) -> Row:
     """Returns the mean of effects."""
     return contrast(effects, [1 / len(effects)] * len(effects))
 
 
-def smallest(effects):
+def smallest(effects: Sequence[Row]) -> Row:
     """Returns the smallest of several effects: above a limit only if all of them are."""
     return extreme(effects, min)
 
 
-def largest(effects):
+def largest(effects: Sequence[Row]) -> Row:
     """Returns the largest of several effects: below a limit only if all of them are."""
     return extreme(effects, max)
 
 
-def extreme(effects, choose):
+def extreme(effects: Sequence[Row], choose: Callable[..., float]) -> Row:
     """Returns the smallest or largest effect, its interval widened so that all hold together.
 
     Each interval is stretched about its value as Bonferroni's correction stretches a normal one,
@@ -108,19 +117,20 @@ def extreme(effects, choose):
     return {name: float(choose(one[name] for one in wide)) for name in ("measured", *SIDES)}
 
 
-def trend(effects, places):
+def trend(effects: Sequence[Row], places: ArrayLike) -> Row:
     """Returns the least-squares slope of effects at `places` (two or more different numbers)."""
-    away = np.asarray(places, float) - np.mean(places)
+    away = np.asarray(places, float)
+    away = away - away.mean()
     return contrast(effects, list(away / (away @ away)))
 
 
-def shown(effect, decimals):
+def shown(effect: Row, decimals: int) -> str:
     """Returns an effect for people: 1.2 (-0.3 to 2.7)."""
     measured, low, high = (number(effect[name], decimals) for name in ("measured", *SIDES))
     return f"{measured} ({low} to {high})"
 
 
-def number(value, decimals):
+def number(value: float, decimals: int) -> str:
     """Returns a number for people, nothing for a missing one."""
     text = "" if math.isnan(value) else f"{value:,.{decimals}f}"
     return text.replace("-", "\N{MINUS SIGN}")

@@ -2,16 +2,20 @@
 
 import sys
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
 
 
-def warn(missing):
+def warn(missing: list[str]) -> list[str]:
     """Returns `missing`, the things that were not run, after naming each on stderr."""
     for thing in missing:
         print(f"warning: not run: {thing}", file=sys.stderr)
     return missing
 
 
-def explain(axes, text):
+def explain(axes: "Axes", text: str) -> "Axes":
     """Returns `axes` as a panel that only says `text`."""
     axes.set_axis_off()
     axes.text(
@@ -21,6 +25,6 @@ def explain(axes, text):
     return axes
 
 
-def note(missing, said="Not run"):
+def note(missing: list[str], said: str = "Not run") -> str:
     """Returns the lines for a figure that name what is missing, empty if nothing is."""
     return "\n".join(textwrap.wrap(f"{said}: {'; '.join(missing)}.", 120)) if missing else ""

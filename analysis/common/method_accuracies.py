@@ -1,22 +1,27 @@
 """Accuracy, costs, gain over a visual prompt and mean rank of every method on every dataset."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, effects, published, ranking, style
+from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.scales import scale_of
 from vpbench.spec import costs
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 
+Entrant = tuple[str, str]  # method and variant
 ENTRANT = ("method", "variant")
 MEASURED = ("measured", "spread", "low", "high", "seeds", "rule")
 COSTS = ("trained_parameters", "seconds", "images", "passes", "peak_memory_mb")
 RANKED = ("mean_rank", "ranked", "critical_difference", "friedman_p")
-BESIDE = ("published", "published_gain", "published_backbone", "published_shots")
-BESIDE += ("published_protocol", "published_source")
+BESIDE = (
+    *("published", "published_gain", "published_backbone", "published_shots"),
+    *("published_protocol", "published_source"),
+)
 COLUMNS = (
     *("backbone", *ENTRANT, "task", *MEASURED, *COSTS, "device"),
     *("gain", "gain_low", "gain_high", *RANKED, *BESIDE),
@@ -26,7 +31,7 @@ EVERY = "every"  # the average over all datasets, with and without a shift: that
 AVERAGES = ("average", "shift_average", EVERY)
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, method, variant and dataset or average: the columns COLUMNS.
 
     Accuracies and gains are in percent; intervals are those of `analysis.cells`. A gain is that
@@ -39,36 +44,36 @@ def accuracies(records):
     theirs = published_beside(records)
     rows = []
     for backbone in sorted({key[0] for key in groups}, key=lambda one: style.place(one, BACKBONES)):
-        found = {
+        by_entrant = {
             entrant: with_averages(groups, (backbone, *entrant), averages)
             for entrant in entrants(groups, backbone)
         }
-        ranks = {name: ranked(found, tasks) for name, tasks in averages.items()}
-        for entrant, own in found.items():
-            for task, values in own.items():
+        ranks = {name: ranked(by_entrant, tasks) for name, tasks in averages.items()}
+        for entrant, by_task in by_entrant.items():
+            for task, values in by_task.items():
                 row = dict(zip(("backbone", *ENTRANT, "task"), (backbone, *entrant, task)))
                 row |= {name: values[name] for name in (*MEASURED, *COSTS, "device")}
-                row |= gain(values, found[REFERENCE][task] if entrant != REFERENCE else None)
+                row |= gain(values, by_entrant[REFERENCE][task] if entrant != REFERENCE else None)
                 row |= ranks.get(task, {}).get(entrant, {})
                 row |= theirs.get((BACKBONES[backbone].role, *entrant, task), {})
                 rows.append(row)
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"ranked": "Int64"})
 
 
-def run_cell(record):
+def run_cell(record: Record) -> Cell:
     """Returns the (backbone, method, variant, dataset) of a record."""
     spec = record["spec"]
     return spec["backbone"], spec["method"], spec["variant"], cells.dataset_of(record)
 
 
-def averages_of(records):
+def averages_of(records: list[Record]) -> dict[str, list[str]]:
     """Returns name -> datasets of each average, of those that have any."""
     plain, shifted = (cells.tasks_in(records, shift) for shift in (False, True))
     groups = zip(AVERAGES, (plain, shifted, plain + shifted))
     return {name: tasks for name, tasks in groups if tasks}
 
 
-def published_beside(records):
+def published_beside(records: list[Record]) -> dict[Cell, Row]:
     """Returns (role, method, variant, task) -> the columns BESIDE; none beside one's own datasets.
 
     An average of published accuracies is about datasets of the paper.
@@ -82,27 +87,27 @@ def published_beside(records):
     return {key: dict(zip(BESIDE, values)) for key, values in zip(keys, facts)}
 
 
-def entrants(groups, backbone):
+def entrants(groups: Groups, backbone: str) -> list[Entrant]:
     """Returns the (method, variant) of a backbone: those that it could do, and those it did."""
     modality = BACKBONES[backbone].modality
     able = {(name, "default") for name, entry in METHODS.items() if modality in entry.modalities}
     run = {key[1:3] for key in groups if key[0] == backbone}
 
-    def place(entrant):
+    def place(entrant: Entrant) -> Cell:
         method, variant = entrant
         return style.place(method, METHODS), variant != "default", variant
 
     return sorted(able | run, key=place)
 
 
-def with_averages(groups, entrant, averages):
+def with_averages(groups: Groups, entrant: Cell, averages: dict[str, list[str]]) -> dict[str, Row]:
     """Returns dataset or name of an average -> its values, of one (backbone, method, variant)."""
-    found = {task: cell(groups.get((*entrant, task), [])) for task in averages[EVERY]}
-    means = {name: average([found[task] for task in tasks]) for name, tasks in averages.items()}
-    return found | means
+    by_task = {task: cell(groups.get((*entrant, task), [])) for task in averages[EVERY]}
+    means = {name: average([by_task[task] for task in tasks]) for name, tasks in averages.items()}
+    return by_task | means
 
 
-def cell(records):
+def cell(records: list[Record]) -> Row:
     """Returns accuracy and costs of the runs of a cell; costs are medians over its seeds."""
     measured = [one["measured"] for one in records]
     taken = {name: [one.get(name) for one in measured] for name in ("seconds", "peak_memory_mb")}
@@ -115,7 +120,7 @@ def cell(records):
     }
 
 
-def images(record):
+def images(record: Record) -> int | None:
     """Returns how many images a run trained on, counted at each epoch; None if not known.
 
     Of a method that is not trained by steps: at how many it looked, each once.
@@ -126,15 +131,15 @@ def images(record):
     return round(speed * record["measured"]["seconds"])  # how that speed was made
 
 
-def devices(names):
+def devices(names: Iterable[str | None]) -> str | None:
     """Returns the names of devices, each once, as text; None without any."""
     return "+".join(sorted(set(filter(None, names)))) or None
 
 
-def average(found):
+def average(tasks: list[Row]) -> Row:
     """Returns accuracy and costs of an average over cells; empty unless all are measured."""
-    values = cells.average(found)
-    measured = found if values["seeds"] else []
+    values = cells.average(tasks)
+    measured = tasks if values["seeds"] else []
     taken = {name: [one[name] for one in measured if one[name] == one[name]] for name in COSTS}
     return values | {
         **{name: cells.median(numbers) for name, numbers in taken.items()},
@@ -142,20 +147,24 @@ def average(found):
     }
 
 
-def gain(values, reference):
+def gain(values: Row, reference: Row | None) -> Row:
     """Returns the gain over the `reference` with its interval, empty without one of the two."""
     if reference is None or math.isnan(values["measured"] + reference["measured"]):
         return {}
-    found = effects.minus(values, reference)
-    return {"gain": found["measured"], "gain_low": found["low"], "gain_high": found["high"]}
+    difference = effects.minus(values, reference)
+    return {
+        "gain": difference["measured"],
+        "gain_low": difference["low"],
+        "gain_high": difference["high"],
+    }
 
 
-def ranked(found, tasks):
+def ranked(by_entrant: dict[Entrant, dict[str, Row]], tasks: list[str]) -> dict[Entrant, Row]:
     """Returns (method, variant) -> the columns RANKED, of those that have all `tasks`."""
     scores = {
-        entrant: [own[task]["measured"] for task in tasks]
-        for entrant, own in found.items()
-        if not any(math.isnan(own[task]["measured"]) for task in tasks)
+        entrant: [by_task[task]["measured"] for task in tasks]
+        for entrant, by_task in by_entrant.items()
+        if not any(math.isnan(by_task[task]["measured"]) for task in tasks)
     }
     if len(scores) < 2:
         return {}

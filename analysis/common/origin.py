@@ -1,5 +1,8 @@
 """Where numbers come from: those of different weights or different data are never averaged."""
 
+from collections.abc import Iterable
+
+from analysis.common.aliases import Record
 from vpbench.common.errors import RecordError
 from vpbench.common.hashing import canonical
 
@@ -9,17 +12,18 @@ SAME = {  # hash of a record -> the keys of the spec by which it must be the sam
 }
 
 
-def same_origin(records):
+def same_origin(records: Iterable[Record]) -> list[Record]:
     """Returns `records`, which may then be averaged over seeds or tasks.
 
     Raises RecordError, naming both files, where two were made with different weights of one
     backbone or with different images of one task.
     """
-    found = {}
-    for record in records:
+    made = list(records)
+    first_of: dict[tuple[str, str], Record] = {}
+    for record in made:
         for kind, keys in SAME.items():
             key = kind, canonical([record["spec"].get(name) for name in keys])
-            other = found.setdefault(key, record)
+            other = first_of.setdefault(key, record)
             hashes = [one["hashes"].get(kind) for one in (other, record)]
             if hashes[0] != hashes[1]:
                 whose = record["spec"][keys[0]]
@@ -28,4 +32,4 @@ def same_origin(records):
                     f"{other['file']} and {record['file']}: the {kind} of {whose} differ (SHA-256 "
                     f"{first}... and {second}...); such runs are never averaged: run both with one"
                 )
-    return records
+    return made

@@ -6,19 +6,25 @@ of the seeds that are right. The intervals are about the test images: they take 
 and heads as given, so they hold nothing of what another seed would change.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.common.aliases import Record
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 
+Pair = tuple[np.ndarray, np.ndarray]
 
-def correct(record):
+
+def correct(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """Returns (ids, correct) of a run: each test image, and whether its prediction is right."""
     arrays = reading.arrays(record, "predictions")
     return arrays["id"], arrays["prediction"] == arrays["label"]
 
 
-def matched(record_a, record_b):
+def matched(record_a: Record, record_b: Record) -> Pair:
     """Returns the pair (correct_a, correct_b) [images] of two runs on the same test images."""
     names = [f"{record['spec']['method']} of {where(record)}" for record in (record_a, record_b)]
     a, b = (reading.arrays(record, "predictions") for record in (record_a, record_b))
@@ -30,10 +36,12 @@ def matched(record_a, record_b):
                 f"{names[0]} and {names[1]}: the {key}s of their test images differ; "
                 "run both on the same data"
             )
-    return tuple(arrays["prediction"] == arrays["label"] for arrays in (a, b))
+    return a["prediction"] == a["label"], b["prediction"] == b["label"]
 
 
-def matched_seeds(records_a, records_b):
+def matched_seeds(
+    records_a: list[Record], records_b: list[Record]
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the pair [seeds, images] of runs that differ in nothing but the seed, by seed.
 
     Side b may be one run, without randomness: then it is compared with every seed of side a.
@@ -49,37 +57,42 @@ def matched_seeds(records_a, records_b):
                 f"{record['spec']['seed']} to compare with"
             )
         pairs.append(matched(record, other))
-    return tuple(np.array(side) for side in zip(*pairs))
+    ours, theirs = zip(*pairs)
+    return np.array(ours), np.array(theirs)
 
 
-def where(record):
+def where(record: Record) -> str:
     """Returns which backbone, task, variant and seed a run is about, for people."""
     spec = record["spec"]
     return f"{spec['backbone']} on {spec['task']} ({spec['variant']}, seed {spec['seed']})"
 
 
-def difference(pairs, samples=2000, seed=0):
+def difference(
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]], samples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
     """Returns (difference, low, high): accuracy a - b in percentage points, averaged over tasks.
 
     `pairs` has one pair per task. The 95 % interval is the percentile interval of `bootstrap`.
     """
     if not pairs:
         raise RecordError("a paired difference needs at least one task that both methods have")
-    found, drawn = bootstrap(
+    means, drawn = bootstrap(
         [(per_image(a) - per_image(b))[:, None] for a, b in pairs], samples, seed
     )
     low, high = np.percentile(drawn[:, 0], [2.5, 97.5])
-    return 100 * float(found[0]), 100 * float(low), 100 * float(high)
+    return 100 * float(means[0]), 100 * float(low), 100 * float(high)
 
 
-def bootstrap(tables, samples=2000, seed=0):
+def bootstrap(
+    tables: Sequence[np.ndarray], samples: int = 2000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns (means [columns], drawn [samples, columns]) of tables of images, averaged over them.
 
     `tables` has an array [images, columns] per task. Each sample draws the images of every task
     anew, all columns together.
     """
     generator = np.random.default_rng(seed)
-    means, drawn = 0.0, 0.0
+    means, drawn = np.zeros(tables[0].shape[1]), np.zeros((samples, tables[0].shape[1]))
     for table in tables:
         values, counts = np.unique(table, axis=0, return_counts=True)
         # Images with the same row are alike, so only how many of each are drawn matters.
@@ -89,13 +102,13 @@ def bootstrap(tables, samples=2000, seed=0):
     return means, drawn
 
 
-def per_image(right):
+def per_image(right: ArrayLike) -> np.ndarray:
     """Returns for each image the share of the seeds that are right."""
     right = np.asarray(right, dtype=float)
     return right if right.ndim == 1 else right.mean(axis=0)
 
 
-def mcnemar(correct_a, correct_b):
+def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
     """Returns the p value of McNemar's exact two-sided test on the images where one is right.
 
     With several seeds it is the largest of the seeds' p values: below 0.05, every seed differs.

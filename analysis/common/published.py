@@ -1,8 +1,12 @@
 """The paper's own numbers, read from `analysis/published/`; they are never mixed with ours."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas
+
+from analysis.common.aliases import Cell
 
 FOLDER = Path(__file__).parents[1] / "published"
 DATASETS = 6  # the tables with other columns than role, method, task, value
@@ -10,22 +14,26 @@ MODELS = 3
 BESIDE = {1: "average", 2: "shift_average", 4: "average", 5: "shift_average"}  # their last column
 PAPER = "Bahng et al. (2022), Table"
 KEPT = "All training images; the released code keeps a prompt's best test epoch"
-TOGETHER = {"mean": lambda values: sum(values) / len(values), "smallest": min, "largest": max}
+TOGETHER: dict[str, Callable[[list[float]], float]] = {
+    "mean": lambda values: sum(values) / len(values),
+    "smallest": min,
+    "largest": max,
+}
 
 
-def table(number):
+def table(number: int) -> pandas.DataFrame:
     """Returns the published Table `number`, tidy; the averages are those printed there."""
     columns = {"train": "Int64", "validation": "Int64", "test": "Int64", "classes": "Int64"}
     return pandas.read_csv(FOLDER / f"table{number}.csv", dtype=columns if number == 6 else None)
 
 
-def accuracies(*numbers):
+def accuracies(*numbers: int) -> dict[Cell, float]:
     """Returns (role, method, task) -> the accuracy printed in the Tables `numbers`."""
     rows = pandas.concat(table(number) for number in numbers)
     return dict(zip(zip(rows.role, rows.method, rows.task), rows.value))
 
 
-def methods():
+def methods() -> pandas.DataFrame:
     """Returns one row per published accuracy of any method, with where and how it was measured.
 
     `gain` is that over a visual prompt in the same source; `shots` are training images per class;
@@ -45,7 +53,7 @@ def methods():
     return pandas.concat([*frames, others], ignore_index=True)[list(others.columns)]
 
 
-def claims():
+def claims() -> pandas.DataFrame:
     """Returns one row per finding of the paper: its words and number, and the rule that decides.
 
     A finding with a `table` is the mean, smallest or largest difference `method` - `minus` of the
@@ -57,9 +65,9 @@ def claims():
     return frame.fillna(dict.fromkeys(texts, ""))
 
 
-def claimed(claim, values):
+def claimed(claim: Any, values: Mapping[Cell, float]) -> float:
     """Returns the number that `claim` is about, from `values` of any (role, method, task)."""
-    differences = []
+    differences: list[float] = []
     for role in claim.roles.split():
         gains = {
             task: value - values[role, claim.minus, task]

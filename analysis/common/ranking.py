@@ -5,6 +5,7 @@ accuracies in percent [tasks, methods]; the best method of a task has rank 1, ti
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -13,14 +14,14 @@ DECIMALS = 4  # of a percentage: equal shares of the images may differ in their 
 FEWEST = 3  # methods of Friedman's test
 
 
-def mean_ranks(scores):
+def mean_ranks(scores: np.ndarray) -> np.ndarray:
     """Returns the mean rank of each method [methods] over the tasks."""
     from scipy.stats import rankdata
 
     return rankdata(-np.round(scores, DECIMALS), axis=1).mean(axis=0)
 
 
-def friedman(scores):
+def friedman(scores: np.ndarray) -> float:
     """Returns the p value of Friedman's test that all methods rank alike, NaN of fewer than 3."""
     from scipy.stats import friedmanchisquare
 
@@ -32,7 +33,7 @@ def friedman(scores):
     return float(friedmanchisquare(*scores.T).pvalue)
 
 
-def critical_difference(methods, tasks):
+def critical_difference(methods: int, tasks: int) -> float:
     """Returns by how much two mean ranks must differ to be told apart (Nemenyi, 5 %).
 
     `methods` and `tasks` are their numbers; of fewer than two methods it is NaN.
@@ -45,12 +46,12 @@ def critical_difference(methods, tasks):
     return float(quantile * math.sqrt(methods * (methods + 1) / (6 * tasks)))
 
 
-def alike(ranks, difference):
+def alike(ranks: Iterable[float], difference: float) -> list[tuple[float, float]]:
     """Returns (best, worst) rank of each largest group that `difference` does not tell apart."""
-    ranks = sorted(ranks)
-    groups = []
-    for best in ranks:
-        worst = max(rank for rank in ranks if rank - best < difference)
+    ordered = sorted(ranks)
+    groups: list[tuple[float, float]] = []
+    for best in ordered:
+        worst = max(rank for rank in ordered if rank - best < difference)
         if worst > best and (not groups or worst > groups[-1][1]):
             groups.append((best, worst))
     return groups

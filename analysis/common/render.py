@@ -4,10 +4,17 @@ A rendered table is a list of heads and rows of (measured, published, shaded); t
 or empty where nothing was measured.
 """
 
+from pathlib import Path
+from typing import Any
+
+import pandas
+
 from analysis.common import style
 from analysis.common.csv_file import write_csv
+from analysis.common.scales import Scale
 from vpbench.common import atomic_files
 
+Shown = tuple[str, str, bool]  # of a cell: measured, published, shaded
 MARK = "\N{BLACK UP-POINTING TRIANGLE}"
 MISSING = "\N{EN DASH}"
 GREEN = r"\cellcolor{green!20}"
@@ -16,7 +23,7 @@ ESCAPES |= {MISSING: "--", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 ESCAPES |= {"^": r"\textasciicircum{}"}
 
 
-def layout(cells, scale):
+def layout(cells: pandas.DataFrame, scale: Scale) -> tuple[list[str], list[list[Shown]]]:
     """Returns (heads, rows) of tidy cells: a row per model and method, a column per task.
 
     The first row is the chance level of what was measured.
@@ -33,35 +40,35 @@ def layout(cells, scale):
     return heads, rows
 
 
-def label(text):
+def label(text: str) -> Shown:
     """Returns the cell of a plain text that is neither measured nor published."""
     return text, "", False
 
 
-def fact(ours, theirs):
+def fact(ours: Any, theirs: Any) -> Shown:
     """Returns the cell of two facts; the published one only where it differs."""
     ours, theirs = text_of(ours), text_of(theirs) or MISSING
     return ours, "" if theirs == (ours or MISSING) else theirs, False
 
 
-def text_of(value):
+def text_of(value: Any) -> str:
     """Returns a fact as text: counts with thousands' commas, nothing for a missing one."""
     if value is None or value != value:
         return ""
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def one(number):
+def one(number: float) -> str:
     """Returns a percentage with one decimal, empty for a missing one."""
     return "" if number != number else f"{number:.1f}"
 
 
-def header(scale, where=""):
+def header(scale: Scale, where: str = "") -> str:
     """Returns the line that says at which scale the table was measured."""
     return f"{scale.title}; the paper's numbers in parentheses{where}"
 
 
-def markdown(heads, rows, header, legend=""):
+def markdown(heads: list[str], rows: list[list[Shown]], header: str, legend: str = "") -> str:
     """Returns the table in Markdown, shaded cells bold with a triangle."""
     lines = [header + ".", "", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     lines += ["| " + " | ".join(markdown_cell(*cell) for cell in row) + " |" for row in rows]
@@ -70,13 +77,13 @@ def markdown(heads, rows, header, legend=""):
     return "\n".join(lines) + "\n"
 
 
-def markdown_cell(measured, published, shaded):
+def markdown_cell(measured: str, published: str, shaded: bool) -> str:
     """Returns one cell in Markdown."""
     measured = f"**{measured} {MARK}**" if shaded else measured or MISSING
     return (f"{measured} ({published})" if published else measured).replace("|", r"\|")
 
 
-def latex(heads, rows, header, legend=""):
+def latex(heads: list[str], rows: list[list[Shown]], header: str, legend: str = "") -> str:
     """Returns the table as a complete tabular; the published number stands below the measured."""
     count = len(heads)
     lines = [
@@ -99,7 +106,7 @@ def latex(heads, rows, header, legend=""):
     return "\n".join([*lines, r"\end{tabular}\endgroup"]) + "\n"
 
 
-def latex_cell(measured, published, shaded):
+def latex_cell(measured: str, published: str, shaded: bool) -> str:
     """Returns one cell in LaTeX."""
     text = escape(measured or MISSING)
     if published:
@@ -107,12 +114,19 @@ def latex_cell(measured, published, shaded):
     return (GREEN if shaded else "") + text
 
 
-def escape(text):
+def escape(text: str) -> str:
     """Returns `text` with LaTeX's special characters escaped."""
     return "".join(ESCAPES.get(character, character) for character in text)
 
 
-def write(out, frame, heads, rows, header, legend=""):
+def write(
+    out: Path,
+    frame: pandas.DataFrame,
+    heads: list[str],
+    rows: list[list[Shown]],
+    header: str,
+    legend: str = "",
+) -> None:
     """Writes a table as CSV to `out`, and beside it as Markdown (.md) and LaTeX (.tex)."""
     write_csv(frame, out)
     for suffix, text in ((".md", markdown), (".tex", latex)):

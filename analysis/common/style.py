@@ -1,11 +1,18 @@
 """How tables and figures look: display names, colours, sizes and files."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from analysis.common.scales import Scale
 from vpbench.common import atomic_files
 from vpbench.spec.backbones import BACKBONES, ROLES
 from vpbench.spec.methods import COLOURS as KIND_COLOURS
 from vpbench.spec.methods import LEARNS, METHODS, Method
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.figure import Figure
+
 
 TASKS = {  # column heads of the paper's tables
     "cifar100": "CIFAR100",
@@ -42,62 +49,62 @@ KINDS = {kind: KIND_COLOURS.get(kind, GREY) for kind in (*LEARNS, UNKNOWN)}  # l
 WIDTH = 7.0  # inches, a page; text is set in its printed size
 
 
-def described(method):
+def described(method: str) -> Method:
     """Returns the description of a method; one that is not installed goes by its name, grey."""
     return METHODS.get(method) or Method("", method, {}, learns=UNKNOWN, colour=GREY)
 
 
-def short_name(method):
+def short_name(method: str) -> str:
     """Returns what a method is called in tables, e.g. VP."""
     return described(method).display
 
 
-def method_name(method, role):
+def method_name(method: str, role: str) -> str:
     """Returns the paper's name of a method, e.g. VP + TP for a visual prompt of CLIP."""
     name = short_name(method)
     return f"{name} + TP" if method == "visual_prompt" and role == "clip" else name
 
 
-def full_name(method):
+def full_name(method: str) -> str:
     """Returns what a method is called in a sentence or legend."""
     return FULL_NAMES.get(method, short_name(method))
 
 
-def variant_name(method, variant):
+def variant_name(method: str, variant: str) -> str:
     """Returns what a method is called where its variants stand side by side, e.g. VPT, deep."""
     name = short_name(method)
     return name if variant == "default" else f"{name}, {variant.replace('_', ' ')}"
 
 
-def role_name(role):
+def role_name(role: str) -> str:
     """Returns the paper's name of a model; a role that is not of the paper goes by itself."""
     return ROLES.get(role, role)
 
 
-def backbone_name(backbone):
+def backbone_name(backbone: str) -> str:
     """Returns the paper's model that a backbone is or stands in for, else the backbone's name."""
     entry = BACKBONES.get(backbone)
     return role_name(entry.role) if entry and entry.stand_in else backbone
 
 
-def task_name(task, scale):
+def task_name(task: str, scale: Scale) -> str:
     """Returns the name of a dataset as it was measured: where it was painted, that of its twin."""
     twin = scale.painted and task != "average"
     return f"{TASKS.get(task, task)} twin" if twin else TASKS.get(task, task)
 
 
-def place(name, names):
+def place(name: str, names: Iterable[str]) -> int:
     """Returns where `name` stands among `names`, after all of them if it is none."""
     order = list(names)
     return order.index(name) if name in order else len(order)
 
 
-def signed(number):
+def signed(number: float) -> str:
     """Returns a gain as text, with its sign."""
     return f"{number:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def set_theme():
+def set_theme() -> None:
     """Sets this project's theme for all figures from here on; they embed their fonts."""
     import matplotlib
     import seaborn  # here, because tables need the names above and no second of seaborn's import
@@ -109,7 +116,7 @@ def set_theme():
     seaborn.set_theme(context="paper", style="ticks", rc=sizes | ticks | fonts)
 
 
-def save(figure, folder, name):
+def save(figure: "Figure", folder: str | Path, name: str) -> None:
     """Writes `figure` into a folder, as a PDF and as a PNG of 300 dots per inch."""
     from matplotlib import pyplot
 

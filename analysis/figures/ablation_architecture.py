@@ -2,15 +2,21 @@
 
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from analysis.common import cells, gaps, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.backbones import ROLES
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 SHOWN = {  # method -> colour, marker
     "visual_prompt": ("#0173b2", "o"),
@@ -20,20 +26,22 @@ SHOWN = {  # method -> colour, marker
 FAMILIES = {"clip": ("#0173b2", "o"), "instagram": ("#de8f05", "s")}
 FAMILIES |= {"bit_m": ("#029e73", "^"), "rn50": ("#cc78bc", "D")}
 OTHER_FAMILY = (style.GREY, "P")
-COLUMNS = ("backbone", "role", "architecture", "parameters", "method")
-COLUMNS += ("measured", "spread", "low", "high", "seeds")
+COLUMNS = (
+    *("backbone", "role", "architecture", "parameters", "method"),
+    *("measured", "spread", "low", "high", "seeds"),
+)
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone and method, by model of the paper and number of parameters."""
     variants.single(records, "task")
-    own = [record for record in records if record["spec"]["variant"] == "default"]
+    recipe = [record for record in records if record["spec"]["variant"] == "default"]
     rows = []
-    for backbone in {record["spec"]["backbone"]: None for record in same_origin(own)}:
+    for backbone in {record["spec"]["backbone"]: None for record in same_origin(recipe)}:
         for method in SHOWN:
             group = [
                 record
-                for record in variants.of_method(own, method)
+                for record in variants.of_method(recipe, method)
                 if record["spec"]["backbone"] == backbone
             ]
             if not group:
@@ -48,13 +56,13 @@ def accuracies(records):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def order(row):
+def order(row: Row) -> Cell:
     """Returns the place of a row: model of the paper, parameters, backbone, method."""
     places = style.place(row["role"], ROLES), row["parameters"], row["backbone"]
     return *places, list(SHOWN).index(row["method"])
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what the figure lacks, in words."""
     if frame.empty:
         return ["visual prompt, linear probe and fine-tuning, on every backbone"]
@@ -66,13 +74,13 @@ def gaps_of(frame):
     ]
 
 
-def millions(parameters):
+def millions(parameters: float) -> str:
     """Returns a number of parameters for people: 0.60 M, 86 M."""
     count = parameters / 1e6
     return f"{count:.0f} M" if count >= 10 else f"{count:.2f} M"
 
 
-def draw_methods(axes, frame):
+def draw_methods(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with a row per architecture and a marker per method."""
     backbones = list(frame.backbone.unique())
     for number, (method, (colour, marker)) in enumerate(SHOWN.items()):
@@ -102,7 +110,7 @@ def draw_methods(axes, frame):
     return axes
 
 
-def draw_sizes(axes, frame):
+def draw_sizes(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with the accuracy of the visual prompt by number of parameters."""
     from matplotlib import ticker
 
@@ -132,7 +140,7 @@ def draw_sizes(axes, frame):
     return axes
 
 
-def draw(frame, scale, task, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -> "Figure":
     """Returns the figure: every method by architecture, and the visual prompt by parameters."""
     import matplotlib.pyplot as plt
 

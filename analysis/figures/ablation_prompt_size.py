@@ -1,15 +1,27 @@
 """Figure 6: accuracy of a visual prompt by template and size, on EuroSAT with CLIP."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas
 
 from analysis.common import cells, gaps, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Groups, Record
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Design = tuple[str, int]  # template and size
 TEMPLATES = {  # template -> name, colour, marker, line
     "padding": ("Padding", "#0173b2", "o", "-"),
     "fixed_patch": ("Patch at a fixed place", "#de8f05", "s", "--"),
@@ -24,7 +36,7 @@ COLUMNS = (
 )
 
 
-def prompt_runs(records):
+def prompt_runs(records: list[Record]) -> tuple[Groups, float | None]:
     """Returns (designs, fixed): (template, size, lr) -> runs by seed, and the recipe's own rate.
 
     The rate is None where the recipe itself (variant `default`) was not run.
@@ -41,38 +53,38 @@ def prompt_runs(records):
     return designs, fixed
 
 
-def rates(designs, fixed):
+def rates_of(designs: Groups, fixed: float | None) -> dict[Design, dict[str, float]]:
     """Returns (template, size) -> {fixed, validated: learning rate}, in the order of the figure.
 
     `validated` is the rate with the best mean validation accuracy over the seeds, of those that
     were run (ties: the fixed rate, then the smallest); the test split has no say in it.
     """
-    found = {}
+    rates = {}
     for template, size in sorted({key[:2] for key in designs}, key=place):
-        own = {key[2]: group for key, group in designs.items() if key[:2] == (template, size)}
-        chosen = {"fixed": fixed} if fixed in own else {}
-        scores = {lr: variants.validation_accuracy(group) for lr, group in own.items()}
-        if None not in scores.values():
-            # Rounded, because equal shares of the images may differ in the last bit.
-            order = {lr: (-round(score, 6), lr != fixed, lr) for lr, score in scores.items()}
-            chosen["validated"] = min(order, key=order.get)
-        found[template, size] = chosen
-    return found
+        tried = {key[2]: group for key, group in designs.items() if key[:2] == (template, size)}
+        chosen = {"fixed": fixed} if fixed is not None and fixed in tried else {}
+        scores = {lr: variants.validation_accuracy(group) for lr, group in tried.items()}
+        # Rounded, because equal shares of the images may differ in the last bit.
+        order = [(-round(s, 6), lr != fixed, lr) for lr, s in scores.items() if s is not None]
+        if len(order) == len(tried):
+            chosen["validated"] = min(order)[-1]
+        rates[template, size] = chosen
+    return rates
 
 
-def place(design):
+def place(design: Design) -> tuple[int, int]:
     """Returns the place of (template, size) in the figure."""
     template, size = design
-    return list(TEMPLATES).index(template), size
+    return style.place(template, TEMPLATES), size
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template, size and rate: accuracy over the seeds and gain over TP."""
     designs, fixed = prompt_runs(records)
     plain = variants.zero_shot(records)
     text_prompt = cells.cell([plain])["measured"] if plain else math.nan
     rows = []
-    for (template, size), chosen in rates(designs, fixed).items():
+    for (template, size), chosen in rates_of(designs, fixed).items():
         for rate, lr in chosen.items():
             group = designs[template, size, lr]
             values = cells.cell(group)
@@ -90,10 +102,10 @@ def accuracies(records):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def gaps_of(records):
+def gaps_of(records: list[Record]) -> list[str]:
     """Returns what the figure lacks, in words."""
     designs, fixed = prompt_runs(records)
-    chosen = rates(designs, fixed)
+    chosen = rates_of(designs, fixed)
     missing = []
     if fixed is None:
         missing.append("the recipe itself (visual_prompt, default), so no rate is the fixed one")
@@ -110,12 +122,12 @@ def gaps_of(records):
     return missing
 
 
-def listed(numbers):
+def listed(numbers: Iterable[float]) -> str:
     """Returns numbers as text: 1, 3, 10."""
     return ", ".join(f"{number:g}" for number in numbers)
 
 
-def draw_panel(axes, frame, rate):
+def draw_panel(axes: "Axes", frame: pandas.DataFrame, rate: str) -> "Axes":
     """Returns `axes` with one line per template; error bars are the intervals over the seeds."""
     for number, (template, (name, colour, marker, line)) in enumerate(TEMPLATES.items()):
         rows = frame[(frame.template == template) & (frame.rate == rate)]
@@ -137,7 +149,7 @@ def draw_panel(axes, frame, rate):
     return axes
 
 
-def name_sizes(axes, frame):
+def name_sizes(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with two rows above it: the size p at each number of parameters.
 
     Sizes whose texts would touch are named together.
@@ -153,7 +165,7 @@ def name_sizes(axes, frame):
     return axes
 
 
-def apart(names):
+def apart(names: list[tuple[float, str]]) -> list[tuple[float, str]]:
     """Returns [(x, text)] from left to right, neighbours that would touch joined into one.
 
     `x` is a text's middle as a share of a panel's width; a letter of 7 pt takes 0.008 of it.
@@ -165,28 +177,28 @@ def apart(names):
     return names
 
 
-def training(frame):
+def training(frame: pandas.DataFrame) -> str:
     """Returns for how long and how often the prompts were trained."""
     return f"{spelled(frame.epochs, 'epoch')}, {spelled(frame.seeds, 'seed')}"
 
 
-def spelled(counts, noun):
+def spelled(counts: Any, noun: str) -> str:
     """Returns the smallest and largest count with their noun: 4 epochs, 1 to 3 seeds."""
     low, high = min(counts), max(counts)
     return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
-def titles(frame):
+def titles(frame: pandas.DataFrame) -> dict[str, str]:
     """Returns rate -> what stands above its panel."""
     fixed, chosen = (sorted(frame[frame.rate == rate].lr.unique()) for rate in RATES)
-    own = f" ({chosen[0]:g} to {chosen[-1]:g})" if chosen else ""
+    between = f" ({chosen[0]:g} to {chosen[-1]:g})" if chosen else ""
     return {
         "fixed": f"Learning rate of the main recipe{f' ({listed(fixed)})' if fixed else ''}",
-        "validated": f"Learning rate chosen on validation for each template and size{own}",
+        "validated": f"Learning rate chosen on validation for each template and size{between}",
     }
 
 
-def draw(frame, scale, task, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -> "Figure":
     """Returns the figure: above with the recipe's own rate, below with one chosen for each."""
     import matplotlib.pyplot as plt
 
@@ -206,7 +218,7 @@ def draw(frame, scale, task, missing):
         axes.set_title(text, pad=27 if axes is panels[0] else 4)
     name_sizes(panels[0], frame)
     panels[1].set_xlabel(f"Trainable parameters ({training(frame)})")
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axes in panels:
         handles |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels())}
     figure.legend(

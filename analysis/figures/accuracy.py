@@ -2,16 +2,26 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from analysis.common import cells, gaps, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from analysis.figures import comparisons
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("task", "backbone", "role", "method", "accuracy", "spread", "low", "high", "seeds", "images"),
@@ -20,7 +30,7 @@ COLUMNS = (
 )
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per dataset, backbone and method, in percent, with the columns COLUMNS.
 
     `difference` is that of the visual prompt and this method in percentage points, on the same
@@ -40,12 +50,12 @@ def accuracies(records):
     return frame.set_index(["task", "backbone", "method"]).loc[order].reset_index()[list(COLUMNS)]
 
 
-def run_cell(record):
+def run_cell(record: Record) -> Cell:
     """Returns the (backbone, method, dataset) of a record."""
     return tuple(record["spec"][key] for key in ("backbone", "method", "task"))
 
 
-def against(groups, backbone, method, task):
+def against(groups: Groups, backbone: str, method: str, task: str) -> Row:
     """Returns the paired difference of the visual prompt and `method`, empty without both."""
     names = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
     pair = None
@@ -55,14 +65,16 @@ def against(groups, backbone, method, task):
     return {name: values[key] for key, name in (names | {"p_value": "p_value"}).items()}
 
 
-def places(frame):
+def places(frame: pandas.DataFrame) -> list[Cell]:
     """Returns the (task, backbone, method) of the rows: as the tasks come, then as catalogued."""
-    found = set(zip(frame.task, frame.backbone, frame.method))
+    there = set(zip(frame.task, frame.backbone, frame.method))
     cells_of = [(t, b, m) for t in frame.task.unique() for b in BACKBONES for m in METHODS]
-    return [cell for cell in cells_of if cell in found]
+    return [cell for cell in cells_of if cell in there]
 
 
-def draw_panel(axes, frame, tasks, methods):
+def draw_panel(
+    axes: "Axes", frame: pandas.DataFrame, tasks: list[str], methods: list[str]
+) -> "Axes":
     """Returns `axes` with the accuracies of one backbone: a row per dataset, a mark per method."""
     for place, method in enumerate(methods):
         rows = frame[frame.method == method]
@@ -74,8 +86,8 @@ def draw_panel(axes, frame, tasks, methods):
             label=entry.display,
         )  # fmt: skip
     for row in frame.drop_duplicates("task").itertuples():
-        y = tasks.index(row.task)
-        axes.plot([row.chance] * 2, [y - 0.4, y + 0.4], ":", color="black", lw=1)
+        middle = tasks.index(row.task)
+        axes.plot([row.chance] * 2, [middle - 0.4, middle + 0.4], ":", color="black", lw=1)
     axes.set_xlim(0, 100)
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -86,7 +98,9 @@ def draw_panel(axes, frame, tasks, methods):
     return axes
 
 
-def draw(frame, scale, names, missing):
+def draw(
+    frame: pandas.DataFrame, scale: Scale, names: dict[str, str], missing: list[str]
+) -> "Figure":
     """Returns the figure: a panel per backbone; `names` maps tasks to what they are called."""
     import matplotlib.pyplot as plt
 
@@ -108,7 +122,7 @@ def draw(frame, scale, names, missing):
         axes.set_yticks(range(len(tasks)), [names[task] for task in tasks])
     for axes in panels:  # those that are left
         axes.set_axis_off()
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axes in figure.axes:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels())))
     handles["Chance"] = plt.Line2D([], [], linestyle=":", color="black", lw=1)

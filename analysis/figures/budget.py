@@ -3,14 +3,23 @@
 import math
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas
+from numpy.typing import ArrayLike
 
 from analysis.common import gaps, method_accuracies, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from analysis.figures import methods
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COSTS = {  # column -> name of the axis
     "seconds": "Seconds of training\nand evaluation",
@@ -23,7 +32,7 @@ COLUMNS = (
 )
 
 
-def budgets(records):
+def budgets(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, method and variant: the columns COLUMNS.
 
     Accuracy (%) and costs are those of `method_accuracies` over the datasets without a shift, empty
@@ -39,7 +48,7 @@ def budgets(records):
     return frame[list(COLUMNS)]
 
 
-def front(costs, values):
+def front(costs: ArrayLike, values: ArrayLike) -> np.ndarray:
     """Returns for each of several things whether it is on the Pareto front: no other is better.
 
     Better is a lower cost for no lower a value, or a higher value for no higher a cost; what has
@@ -51,12 +60,12 @@ def front(costs, values):
     return ~(cheap & good & strictly).any(axis=0) & ~np.isnan(costs + values)
 
 
-def front_of(frame, cost):
+def front_of(frame: pandas.DataFrame, cost: str) -> pandas.DataFrame:
     """Returns the rows on the front of a cost, the cheapest first."""
     return frame[frame[f"front_{cost}"]].sort_values([cost, "accuracy"], kind="stable")
 
 
-def ticks(low, high):
+def ticks(low: float, high: float) -> list[float]:
     """Returns round numbers about as far apart on a logarithmic axis, from `low` to `high`."""
     steps = (1, 2, 5) if high < 40 * low else (1,)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -64,7 +73,7 @@ def ticks(low, high):
     return [place for place in places if 0.8 * low <= place <= 1.25 * high]
 
 
-def draw_panel(axes, frame, cost):
+def draw_panel(axes: "Axes", frame: pandas.DataFrame, cost: str) -> "Axes":
     """Returns `axes` with a point per method, variants hollow, and a line along the front."""
     for row in frame[frame[cost].notna()].itertuples():
         axes.errorbar(
@@ -93,7 +102,7 @@ def draw_panel(axes, frame, cost):
     return axes
 
 
-def legend(frame):
+def legend(frame: pandas.DataFrame) -> "tuple[list[Artist], list[str]]":
     """Returns (handles, names) of the methods in `frame`, of variants and of the front."""
     from matplotlib.lines import Line2D
 
@@ -111,7 +120,7 @@ def legend(frame):
     return list(handles.values()), list(handles)
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: a row per backbone and device, a panel per cost."""
     import matplotlib.pyplot as plt
 
@@ -126,10 +135,10 @@ def draw(frame, scale, missing):
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
     panels = figure.subplots(len(groups), len(COSTS), squeeze=False, sharey="row")
-    for row, ((backbone, device), own) in zip(panels, groups):
+    for row, ((backbone, device), methods_run) in zip(panels, groups):
         for axes, cost in zip(row, COSTS):
-            if own[cost].notna().any():
-                draw_panel(axes, own, cost)
+            if methods_run[cost].notna().any():
+                draw_panel(axes, methods_run, cost)
             else:
                 gaps.explain(axes, "Not measured")
         row[0].set_ylabel(f"{style.backbone_name(backbone)} ({device}):\nmean accuracy (%)")
@@ -143,7 +152,7 @@ def draw(frame, scale, missing):
     return figure
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns which methods lack the average, in words."""
     if frame.empty:
         return ["any method"]

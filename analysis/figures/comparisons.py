@@ -1,15 +1,23 @@
 """Comparisons: visual prompt against each other method on the same test images, with intervals."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from analysis.common import cells, gaps, paired, published, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Groups, Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.paired import Pair
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.backbones import ROLES
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("role", "task", "method", "rival", "difference", "low", "high", "p_value", "seeds"),
@@ -27,7 +35,7 @@ RIVALS = {  # what a visual prompt is compared with -> colour, marker
 }
 
 
-def comparisons(records):
+def comparisons(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per model, rival and task, with the columns COLUMNS, in percentage points.
 
     The intervals and p values are those of `analysis.paired`; an average draws the images of each
@@ -48,13 +56,13 @@ def comparisons(records):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def duels():
+def duels() -> list[tuple[str, str]]:
     """Returns the (role, rival) of a visual prompt, in the paper's order."""
     rows = [row for modality in MODALITIES for row in cells.rows_of(modality)]
     return [(role, method) for role, method in rows if method != "visual_prompt"]
 
 
-def pair(groups, role, rival, task):
+def pair(groups: Groups, role: str, rival: str, task: str) -> Pair | None:
     """Returns the pair [seeds, images] of the seeds that both methods have, None without any.
 
     A rival of one seed is compared with every seed of the visual prompt.
@@ -67,21 +75,22 @@ def pair(groups, role, rival, task):
     return paired.matched_seeds(ours, others) if ours and others else None
 
 
-def compared(pairs):
+def compared(pairs: Sequence[Pair | None]) -> Row:
     """Returns the measured part of a row from its pairs, one per task; empty if one is None."""
-    if any(one is None for one in pairs):
+    complete = [pair for pair in pairs if pair is not None]
+    if len(complete) < len(pairs):
         return EMPTY
-    difference, low, high = paired.difference(pairs)
+    difference, low, high = paired.difference(complete)
     # As text, because a table rounded to three decimals would call the smallest ones zero.
-    p_value = f"{paired.mcnemar(*pairs[0]):.2g}" if len(pairs) == 1 else None
-    counts = {"seeds": min(len(ours) for ours, _ in pairs)}
-    counts["images"] = sum(ours.shape[1] for ours, _ in pairs)
+    p_value = f"{paired.mcnemar(*complete[0]):.2g}" if len(complete) == 1 else None
+    counts = {"seeds": min(len(ours) for ours, _ in complete)}
+    counts["images"] = sum(ours.shape[1] for ours, _ in complete)
     return {"difference": difference, "low": low, "high": high, "p_value": p_value} | counts
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words: the comparisons that lack the same tasks, together."""
-    lacking = {}
+    lacking: dict[str, list[str]] = {}
     tasks = frame[~frame.task.isin(AVERAGES.values())]
     groups = tasks.groupby(["role", "rival"], sort=False)
     for (role, rival), rows in groups:
@@ -96,7 +105,9 @@ def gaps_of(frame):
     ]
 
 
-def draw_panel(axes, frame, offset, ticks):
+def draw_panel(
+    axes: "Axes", frame: pandas.DataFrame, offset: float, ticks: dict[str, float]
+) -> "Axes":
     """Returns `axes` with one row per task: difference and interval, hollow the paper's number."""
     rival = frame.rival.iloc[0]
     colour, marker = RIVALS[rival]
@@ -110,7 +121,7 @@ def draw_panel(axes, frame, offset, ticks):
     return axes
 
 
-def frame_rows(axes, ticks, scale):
+def frame_rows(axes: "Axes", ticks: dict[str, float], scale: Scale) -> "Axes":
     """Returns `axes` with the names of the tasks, a line at zero and the averages set apart."""
     axes.axvline(0, color="black", linewidth=0.8)
     names = style.TASKS | {"average": "Average of the 12", "shift_average": "Average of the 3"}
@@ -128,7 +139,7 @@ def frame_rows(axes, ticks, scale):
     return axes
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: above CLIP, a panel per rival; below the vision models, a panel each."""
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D

@@ -1,18 +1,25 @@
 """Cost: seconds, throughput, parameters and memory of each method, and accuracy against them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
 from vpbench.spec.backbones import ROLES
 from vpbench.spec.methods import METHODS
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("role", "backbone", "method", "device", "seconds", "images_per_second"),
@@ -27,7 +34,7 @@ AXES = {  # column -> name of the axis
 }
 
 
-def costs(records):
+def costs(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per model, backbone, method and device, with the columns COLUMNS.
 
     Costs are medians over the datasets without shift (and seeds), accuracy (%) is the mean over
@@ -38,29 +45,29 @@ def costs(records):
     groups = grouped(records)
     for key in sorted(groups, key=place):
         tasks = groups[key]
-        own = [record for group in tasks.values() for record in group]
-        found = [cells.cell(group) for group in tasks.values()]
-        weights = [1 / len(found)] * len(found)
+        runs = [record for group in tasks.values() for record in group]
+        accuracies = [cells.cell(group) for group in tasks.values()]
+        weights = [1 / len(accuracies)] * len(accuracies)
         values = {
-            name: cells.median([one["measured"].get(name) for one in own]) for name in MEASURED
+            name: cells.median([one["measured"].get(name) for one in runs]) for name in MEASURED
         }
-        values["trained_parameters"] = cells.median([one["trained_parameters"] for one in own])
-        values["parameters"] = own[0]["backbone"]["parameters"]
-        values["accuracy"] = float(np.mean([value["measured"] for value in found]))
-        values["low"], values["high"] = cells.combined(found, weights)
-        rows.append(dict(zip(COLUMNS, key)) | values | {"tasks": len(found)})
+        values["trained_parameters"] = cells.median([one["trained_parameters"] for one in runs])
+        values["parameters"] = runs[0]["backbone"]["parameters"]
+        values["accuracy"] = float(np.mean([value["measured"] for value in accuracies]))
+        values["low"], values["high"] = cells.combined(accuracies, weights)
+        rows.append(dict(zip(COLUMNS, key)) | values | {"tasks": len(accuracies)})
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def place(key):
+def place(key: Cell) -> Cell:
     """Returns the place of (role, backbone, method, device) in the table."""
     role, backbone, method, device = key
     return device, style.place(role, ROLES), backbone, style.place(method, METHODS), method
 
 
-def grouped(records):
+def grouped(records: list[Record]) -> dict[Cell, dict[str, list[Record]]]:
     """Returns (role, backbone, method, device) -> dataset -> its records, one per seed."""
-    groups = {}
+    groups: dict[Cell, dict[str, list[Record]]] = {}
     for record in same_origin(records):
         task, spec = cells.dataset_of(record), record["spec"]
         if not task or record["task"]["shift"]:
@@ -76,7 +83,7 @@ def grouped(records):
     return groups
 
 
-def gaps_of(frame, scale=None):
+def gaps_of(frame: pandas.DataFrame, scale: Scale) -> list[str]:
     """Returns what was not run, in words, and which rows are about fewer datasets than others.
 
     Where the user chose the datasets none of the paper's lacks.
@@ -84,15 +91,15 @@ def gaps_of(frame, scale=None):
     if scale.chosen_datasets and len(frame):
         return []
     expected = [row for name in ("vision_language", "vision") for row in cells.rows_of(name)]
-    found = set(zip(frame.role, frame.method))
+    there = set(zip(frame.role, frame.method))
     absent = [
         f"{style.role_name(role)} {style.short_name(method)}"
         for role, method in expected
-        if (role, method) not in found
+        if (role, method) not in there
     ]
     missing = [", ".join(absent)] if absent else []
     most = len(cells.tasks_of(shift=False))
-    fewer = {}
+    fewer: dict[int, list[str]] = {}
     for row in frame[frame.tasks < most].itertuples():
         name = f"{style.role_name(row.role)} {style.short_name(row.method)}"
         fewer.setdefault(most - row.tasks, []).append(name)
@@ -102,7 +109,7 @@ def gaps_of(frame, scale=None):
     return missing
 
 
-def draw_panel(axes, frame, column):
+def draw_panel(axes: "Axes", frame: pandas.DataFrame, column: str) -> "Axes":
     """Returns `axes` with a point per backbone (shape) and method (fill and colour)."""
     from matplotlib.ticker import LogLocator, NullLocator
 
@@ -129,7 +136,7 @@ def draw_panel(axes, frame, column):
     return axes
 
 
-def legend(frame):
+def legend(frame: pandas.DataFrame) -> "tuple[list[Artist], list[str]]":
     """Returns (handles, names) of the methods and models that are in `frame`."""
     from matplotlib.lines import Line2D
 
@@ -145,7 +152,7 @@ def legend(frame):
     return list(handles.values()), list(handles)
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: mean accuracy against seconds and parameters, a row per device."""
     import matplotlib.pyplot as plt
 

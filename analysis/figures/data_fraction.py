@@ -3,16 +3,24 @@
 import math
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.methods import METHODS
 
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Line = tuple[str, str]  # method and variant
+Look = tuple[str, Any, str]  # colour, line, marker
 COLUMNS = (
     *("task", "method", "variant", "shots", "measured", "spread", "low", "high", "seeds"),
     *("images", "epochs", "chance"),
@@ -32,7 +40,7 @@ LINES = (  # colour and line of the first method of a kind, the second ...
 DODGE = 0.09  # how far the points of two methods are apart, in octaves
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per task, method, variant and number of shots, and the average over tasks.
 
     `shots` is the number of training images of each class, or "all"; `images` are all of them
@@ -45,8 +53,10 @@ def accuracies(records):
     groups = cells.by_cell([one for one in records if cells.dataset_of(one) in few], run_cell)
     tasks, rows = list(dict.fromkeys(task for task, *_ in groups)), []
     for method, variant, shots in points(groups):
-        own = {task: values_of(groups.get((task, method, variant, shots), [])) for task in tasks}
-        for task, values in (own | {"average": cells.average(list(own.values()))}).items():
+        by_task = {
+            task: values_of(groups.get((task, method, variant, shots), [])) for task in tasks
+        }
+        for task, values in (by_task | {"average": cells.average(list(by_task.values()))}).items():
             row = {"task": task, "method": method, "variant": variant, "shots": shots}
             rows.append(row | {key: value for key, value in values.items() if key in COLUMNS})
     frame = pandas.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
@@ -54,7 +64,7 @@ def accuracies(records):
     return frame.sort_values("task", key=lambda names: names.map(order), kind="stable")
 
 
-def run_cell(record):
+def run_cell(record: Record) -> Cell:
     """Returns the (dataset, method, variant, shots) of a record.
 
     Runs of few images are variants with names of their own, e.g. shots_4, or shots_4_shallow for
@@ -66,7 +76,7 @@ def run_cell(record):
     return cells.dataset_of(record), spec["method"], variant or "default", shots
 
 
-def points(groups):
+def points(groups: Groups) -> list[Cell]:
     """Returns the (method, variant, shots) that the table has: all that any of `groups` is about.
 
     A method that takes no images has no more than was run.
@@ -78,13 +88,13 @@ def points(groups):
     return [point for point in wanted if point[0] != UNTRAINED or point in run]
 
 
-def place(line):
+def place(line: tuple[str, str]) -> Cell:
     """Returns the place of a (method, variant) in table and figure."""
     method, variant = line
     return style.place(method, METHODS), variant != "default", variant
 
 
-def values_of(records):
+def values_of(records: list[Record]) -> Row:
     """Returns the measured part of a row from the records of its seeds."""
     values = cells.cell(records)
     if not records:
@@ -95,24 +105,25 @@ def values_of(records):
     return values | {"images": images, "epochs": epochs, "chance": facts["chance"]}
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words."""
     if frame.empty:
         return ["any method on few training images of each class"]
-    missing, empty = {}, frame[(frame.seeds == 0) & (frame.task != "average")]
+    missing: dict[str, list[str]] = {}
+    empty = frame[(frame.seeds == 0) & (frame.task != "average")]
     for (method, variant, task), rows in empty.groupby(["method", "variant", "task"], sort=False):
         words = f"{style.variant_name(method, variant)} of {', '.join(map(str, rows.shots))} shots"
         missing.setdefault(words, []).append(task)
     tasks = frame.task.nunique() - 1
     return [
-        words if len(own) == tasks else f"{words} on {', '.join(own)}"
-        for words, own in missing.items()
+        words if len(tasks_lacking) == tasks else f"{words} on {', '.join(tasks_lacking)}"
+        for words, tasks_lacking in missing.items()
     ]
 
 
-def kinds_of(frame):
+def kinds_of(frame: pandas.DataFrame) -> dict[str, dict[Line, Look]]:
     """Returns what is learned -> (method, variant) -> its colour, line and marker."""
-    kinds = {}
+    kinds: dict[str, dict[Line, Look]] = {}
     for method, variant in frame[["method", "variant"]].drop_duplicates().itertuples(index=False):
         if method != UNTRAINED:
             entry = style.described(method)
@@ -121,13 +132,15 @@ def kinds_of(frame):
     return {kind: kinds[kind] for kind in style.KINDS if kind in kinds}
 
 
-def octaves(frame):
+def octaves(frame: pandas.DataFrame) -> dict[Any, float]:
     """Returns shots -> where they stand: at their binary logarithm, all images aside."""
     few = [shots for shots in frame.shots.unique() if shots != ALL]
     return {shots: math.log2(shots) for shots in few} | {ALL: math.log2(max(few)) + 1.4}
 
 
-def draw_line(axes, rows, places, aside, look):
+def draw_line(
+    axes: "Axes", rows: pandas.DataFrame, places: dict[Any, float], aside: float, look: Look
+) -> "Axes":
     """Returns `axes` with the accuracies of a method; dotted on to that with all images."""
     colour, line, marker = look
     method, variant = rows[["method", "variant"]].iloc[0]
@@ -148,10 +161,12 @@ def draw_line(axes, rows, places, aside, look):
     return axes
 
 
-def draw_panel(axes, frame, looks, places):
+def draw_panel(
+    axes: "Axes", frame: pandas.DataFrame, looks: dict[Line, Look], places: dict[Any, float]
+) -> "Axes":
     """Returns `axes` with the methods of a kind on a task; light the others, dotted TP."""
-    own = {line: rows for line, rows in frame.groupby(["method", "variant"], sort=False)}
-    for (method, variant), rows in own.items():
+    by_line = {line: rows for line, rows in frame.groupby(["method", "variant"], sort=False)}
+    for (method, variant), rows in by_line.items():
         rows = rows[rows.measured.notna()]
         if method == UNTRAINED:
             for row in rows.iloc[:1].itertuples():
@@ -161,7 +176,7 @@ def draw_panel(axes, frame, looks, places):
             axes.plot(rows.shots.map(places), rows.measured, color="0.85", lw=0.8, zorder=0)
     for number, (line, look) in enumerate(looks.items()):
         aside = DODGE * (number - (len(looks) - 1) / 2)
-        draw_line(axes, own[line], places, aside, look)
+        draw_line(axes, by_line[line], places, aside, look)
     axes.set_xticks(list(places.values()), list(map(str, places)))
     axes.minorticks_off()
     axes.set_ylim(0, 103)
@@ -169,7 +184,7 @@ def draw_panel(axes, frame, looks, places):
     return axes
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: a row of panels per task and of the average, a column per kind."""
     import matplotlib.pyplot as plt
 

@@ -4,28 +4,39 @@ Rows are datasets, then statistics over the 12 without a distribution shift (tas
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, correlation, gaps, published, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records.schema import difference
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
+
 
 GAIN = ("task", "shift", "gain", "gain_low", "gain_high", "text_prompt", "published")
 STATISTIC = ("statistic", "value", "low", "high", "p_value", "count")
 CLAIMS = {"frechet": "gain rises with the distance", "diversity": "gain falls with diversity"}
+PLAIN = {"spearman": correlation.spearman, "pearson": correlation.pearson}  # coefficients
+PARTIAL = {"partial": correlation.partial, "partial_spearman": correlation.partial_spearman}
 MARKERS = {False: "o", True: "D"}  # by distribution shift
 TREND = style.COLOURS["linear_probe"]
 PANEL = np.array([200.0, 190.0])  # size of a panel in typographic points, roughly
 NUMBER = np.array([9.0, 8.0])  # that of a dataset's number
 
 
-def properties(records, measurements):
+def properties(records: list[Record], measurements: list[Record]) -> pandas.DataFrame:
     """Returns one row per dataset: gain (percentage points) and what was measured of its images.
 
     The gain is VP - TP with CLIP, seeds averaged first; its interval takes the two accuracies as
@@ -49,20 +60,21 @@ def properties(records, measurements):
             printed = [theirs.get(key, math.nan) for key in keys]
             row["published"] = printed[0] - printed[1]
             rows.append(row | measured.get(task, {}))
-    found = [column for one in measured.values() for column in one]
-    return pandas.DataFrame(rows, columns=list(dict.fromkeys([*GAIN, *found])))
+    measured_columns = [column for one in measured.values() for column in one]
+    return pandas.DataFrame(rows, columns=list(dict.fromkeys([*GAIN, *measured_columns])))
 
 
-def columns_of(measurements):
+def columns_of(measurements: list[Record]) -> dict[str, str]:
     """Returns the columns of the two properties, {} without measurements; two kinds are refused."""
     if not measurements:
         return {}
     first = measurements[0]["spec"]["settings"]
     for one in measurements:
-        found = difference(first, one["spec"]["settings"])
-        if found:
+        differing = difference(first, one["spec"]["settings"])
+        if differing:
             raise RecordError(
-                f"two kinds of measurements: {found[0]} is {found[1]!r} and {found[2]!r}; give one"
+                f"two kinds of measurements: {differing[0]} is {differing[1]!r} and "
+                f"{differing[2]!r}; give one"
             )
     extractor, diversity = first["extractor"], first["diversity"]
     return {
@@ -71,12 +83,12 @@ def columns_of(measurements):
     }
 
 
-def without_shift(frame, columns):
+def without_shift(frame: pandas.DataFrame, columns: dict[str, str]) -> pandas.DataFrame:
     """Returns the datasets of the statistics: complete, and without a distribution shift."""
     return frame[~frame["shift"].astype(bool)].dropna(subset=["gain", *columns.values()])
 
 
-def statistics(frame, columns):
+def statistics(frame: pandas.DataFrame, columns: dict[str, str]) -> pandas.DataFrame:
     """Returns one row per statistic, with a bootstrap interval over datasets.
 
     A gain is at most 100 - TP. So there are also the correlations of gain and property given TP,
@@ -89,15 +101,21 @@ def statistics(frame, columns):
     rows = [statistic("spearman_gain_text_prompt", correlation.spearman, gain, plain)]
     for name, column in columns.items():
         x = chosen[column].to_numpy(float)
-        for coefficient in (correlation.spearman, correlation.pearson):
-            rows.append(statistic(f"{coefficient.__name__}_gain_{name}", coefficient, gain, x))
-        for coefficient in (correlation.partial, correlation.partial_spearman):
-            key = f"{coefficient.__name__}_gain_{name}_given_text_prompt"
-            rows.append(statistic(key, coefficient, gain, x, plain))
+        for plain_name, coefficient in PLAIN.items():
+            rows.append(statistic(f"{plain_name}_gain_{name}", coefficient, gain, x))
+        for partial_name, partial in PARTIAL.items():
+            key = f"{partial_name}_gain_{name}_given_text_prompt"
+            rows.append(statistic(key, partial, gain, x, plain))
     return pandas.DataFrame(rows, columns=["task", *STATISTIC])
 
 
-def statistic(name, coefficient, gain, x, given=None):
+def statistic(
+    name: str,
+    coefficient: Callable[..., float],
+    gain: np.ndarray,
+    x: np.ndarray,
+    given: np.ndarray | None = None,
+) -> Row:
     """Returns the row of one statistic over datasets."""
     value, low, high = correlation.bootstrap(coefficient, gain, x, given=given)
     p_value = correlation.p_value(value, len(gain), given=int(given is not None))
@@ -107,7 +125,7 @@ def statistic(name, coefficient, gain, x, given=None):
     return row | {"p_value": shown, "count": len(gain)}
 
 
-def gaps_of(frame, columns, scale):
+def gaps_of(frame: pandas.DataFrame, columns: dict[str, str], scale: Scale) -> list[str]:
     """Returns what was not run, in words."""
     if not columns:
         return ["the measurement dataset_properties"]
@@ -123,7 +141,7 @@ def gaps_of(frame, columns, scale):
     return missing
 
 
-def offsets(points):
+def offsets(points: np.ndarray) -> np.ndarray:
     """Returns where to put the number of each of the points [n, 2], as seen from the point.
 
     Numbers are placed one after the other, where they cover least of points and other numbers.
@@ -142,12 +160,16 @@ def offsets(points):
     return np.array(chosen).reshape(-1, 2)
 
 
-def overlap(centre, size, other, other_size):
+def overlap(
+    centre: np.ndarray, size: np.ndarray, other: np.ndarray, other_size: np.ndarray
+) -> float:
     """Returns the area that two boxes share."""
     return float(np.prod(np.maximum((size + other_size) / 2 - np.abs(centre - other), 0)))
 
 
-def draw_panel(axes, frame, name, columns):
+def draw_panel(
+    axes: "Axes", frame: pandas.DataFrame, name: str, columns: dict[str, str]
+) -> "PathCollection":
     """Returns the coloured points: gain against a property, numbered, with the trend of the 12."""
     x, y = frame[columns[name]], frame.gain
     across = [x - frame.diversity_low, frame.diversity_high - x] if name == "diversity" else None
@@ -170,7 +192,7 @@ def draw_panel(axes, frame, name, columns):
     return points
 
 
-def number_points(axes, frame, column):
+def number_points(axes: "Axes", frame: pandas.DataFrame, column: str) -> "Axes":
     """Returns `axes`, whose limits are final, with the number of each dataset at its point."""
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
     points = frame[[column, "gain"]].to_numpy(float)
@@ -183,7 +205,7 @@ def number_points(axes, frame, column):
     return axes
 
 
-def caption(summary, name, count):
+def caption(summary: pandas.DataFrame, name: str, count: int) -> str:
     """Returns the lines above a panel: what the paper says, and what is found here."""
     by_name, line = summary.set_index("statistic"), f"Paper: {CLAIMS[name]}"
     if by_name.empty:
@@ -193,7 +215,7 @@ def caption(summary, name, count):
     return f"{line}\nHere: Spearman {with_interval(plain)}\nranks given TP {with_interval(given)}"
 
 
-def with_interval(row):
+def with_interval(row: Any) -> str:
     """Returns a coefficient, its interval and p value as text."""
     if math.isnan(row.value):  # one of the columns is constant, or explains another
         return "undefined"
@@ -201,7 +223,7 @@ def with_interval(row):
     return "{} [{}, {}], p = ".format(*numbers) + row.p_value
 
 
-def axis_names(frame, columns):
+def axis_names(frame: pandas.DataFrame, columns: dict[str, str]) -> dict[str, str]:
     """Returns the name of each property as measured, with its sample sizes."""
     extractor, facts = columns["frechet"].removeprefix("frechet_distance_"), frame.iloc[0]
     between = columns["diversity"].replace("lpips_", "LPIPS, ")
@@ -215,7 +237,13 @@ def axis_names(frame, columns):
     }
 
 
-def draw(frame, summary, columns, scale, missing):
+def draw(
+    frame: pandas.DataFrame,
+    summary: pandas.DataFrame,
+    columns: dict[str, str],
+    scale: Scale,
+    missing: list[str],
+) -> "Figure":
     """Returns the figure: a panel per property; one that says so where nothing is to be drawn."""
     import matplotlib.pyplot as plt
 
@@ -252,7 +280,7 @@ def draw(frame, summary, columns, scale, missing):
     return figure
 
 
-def keys(frame, scale):
+def keys(frame: pandas.DataFrame, scale: Scale) -> "list[Artist]":
     """Returns the entries of the legend: the datasets by number, then the three kinds of marks."""
     from matplotlib.lines import Line2D
 

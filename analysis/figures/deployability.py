@@ -1,18 +1,26 @@
 """Deployability: accuracy left once a prompted image is a picture that can be sent to an API."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, paired, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
 from analysis.common.paired import difference
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES, ROLES
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("role", "backbone", "task", "condition", "quality", "accuracy", "low", "high", "images"),
@@ -24,23 +32,23 @@ PLAIN = "unprompted"
 MEAN, TASK, REFERENCE = style.COLOURS["visual_prompt"], "#b0b0b0", "#d55e00"
 
 
-def accuracies(measurements):
+def accuracies(measurements: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, task and condition, in percent; task `all` is their mean.
 
     The loss is the accuracy of the prompt as it was learned (unbounded) minus this accuracy, on the
     same images and in percentage points, with a paired bootstrap over the images. The intervals of
     the accuracies are Wilson's. Seeds are averaged first.
     """
-    found = by_seed(measurements, "correct", ("backbone", "condition", "quality"))
-    conditions = list(dict.fromkeys(key[2:] for key in found))
+    hits_of = by_seed(measurements, "correct", ("backbone", "condition", "quality"))
+    conditions = list(dict.fromkeys(key[2:] for key in hits_of))
     rows = []
     for backbone in BACKBONES:
-        tasks = list(dict.fromkeys(key[0] for key in found if key[1] == backbone))
+        tasks = list(dict.fromkeys(key[0] for key in hits_of if key[1] == backbone))
         means = [(ALL, tasks)] if tasks else []
         for name, members in [*((task, [task]) for task in tasks), *means]:
-            learned = [found[task, backbone, "unbounded", None] for task in members]
+            learned = [hits_of[task, backbone, "unbounded", None] for task in members]
             for condition, quality in conditions:
-                hits = [found[task, backbone, condition, quality] for task in members]
+                hits = [hits_of[task, backbone, condition, quality] for task in members]
                 row = {"role": BACKBONES[backbone].role, "backbone": backbone, "task": name}
                 row |= {"condition": condition, "quality": quality}
                 loss, low, high = difference(list(zip(learned, hits)))
@@ -49,9 +57,9 @@ def accuracies(measurements):
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"quality": "Int64"})
 
 
-def by_seed(measurements, array, keys):
+def by_seed(measurements: list[Record], array: str, keys: Sequence[str]) -> dict[Cell, np.ndarray]:
     """Returns (task, values of `keys` of a row) -> correct [seeds, images] of its array `array`."""
-    found = {}
+    correct_of: dict[Cell, dict[int, np.ndarray]] = {}
     for measurement in measurements:
         task = measurement["task"]["published"] or measurement["spec"]["task"]
         kinds = {(row["backbone"], row["variant"]) for row in measurement["rows"]}
@@ -63,15 +71,17 @@ def by_seed(measurements, array, keys):
         hits = reading.arrays(measurement, "arrays")[array]
         for row, correct in zip(measurement["rows"], hits, strict=True):
             key = task, *(row[name] for name in keys)
-            seeds = found.setdefault(key, {})
+            seeds = correct_of.setdefault(key, {})
             if row["seed"] in seeds:
                 name = " ".join(map(str, key))
                 raise RecordError(f"two measurements of {name}, seed {row['seed']}; give one")
             seeds[row["seed"]] = correct
-    return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in found.items()}
+    return {
+        key: np.array([seeds[seed] for seed in sorted(seeds)]) for key, seeds in correct_of.items()
+    }
 
 
-def mean_accuracy(hits):
+def mean_accuracy(hits: Sequence[np.ndarray]) -> Row:
     """Returns the mean accuracy over tasks of correct [seeds, images], with its 95 % interval."""
     tasks = []
     for correct in map(paired.per_image, hits):
@@ -89,7 +99,7 @@ def mean_accuracy(hits):
     }
 
 
-def measured(measurements):
+def measured(measurements: list[Record]) -> set[tuple[str, str | None]]:
     """Returns the (role, dataset of the paper) of all rows."""
     return {
         (BACKBONES[row["backbone"]].role, measurement["task"]["published"])
@@ -98,7 +108,7 @@ def measured(measurements):
     }
 
 
-def lacking(done, scale=None):
+def lacking(done: set[tuple[str, str | None]], scale: Scale) -> list[str]:
     """Returns what was not run, in words: the paper's models and datasets that are not in `done`.
 
     `done` holds pairs (role, dataset). Where the user chose the datasets none of the paper's lacks.
@@ -106,7 +116,7 @@ def lacking(done, scale=None):
     if scale.chosen_datasets and done:
         return []
     wanted = (*cells.tasks_of(shift=False), *cells.tasks_of(shift=True))
-    missing = {}
+    missing: dict[tuple[str, ...], list[str]] = {}
     for role in ROLES:
         tasks = tuple(task for task in wanted if (role, task) not in done)
         if tasks:
@@ -117,17 +127,17 @@ def lacking(done, scale=None):
     ]
 
 
-def names(tasks):
+def names(tasks: Iterable[str]) -> str:
     """Returns the names of datasets of the paper, with commas between them."""
     return ", ".join(style.TASKS[task] for task in tasks)
 
 
-def condition_name(condition, quality):
+def condition_name(condition: str, quality: Any) -> str:
     """Returns what was done to the image, for people."""
     return CONDITIONS.get(condition) or f"JPEG {quality}"
 
 
-def draw_panel(axes, frame):
+def draw_panel(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with one backbone: a line per task, their mean, and that without a prompt."""
     plain = frame.condition.str.startswith(PLAIN)
     for _, rows in frame[~plain & (frame.task != ALL)].groupby("task", sort=False):
@@ -154,14 +164,14 @@ def draw_panel(axes, frame):
     return axes
 
 
-def without_prompt(plain, mean):
+def without_prompt(plain: pandas.DataFrame, mean: pandas.DataFrame) -> list[float]:
     """Returns the accuracies without a prompt, in JPEG files wherever those of `mean` are."""
     by_quality = {row.quality: row.accuracy for row in plain[plain.quality.notna()].itertuples()}
     learned = plain[plain.quality.isna()].accuracy.iloc[0]
     return [by_quality.get(row.quality, learned) for row in mean.itertuples()]
 
 
-def losses(frame):
+def losses(frame: pandas.DataFrame) -> str:
     """Returns the mean losses of the mildest and the hardest picture, e.g. 8 bit -0.3 points."""
     lost = frame[(frame.task == ALL) & frame.condition.str.match("8_bit|jpeg")].iloc[[0, -1]]
     parts = [
@@ -171,13 +181,13 @@ def losses(frame):
     return f"{', '.join(dict.fromkeys(parts))} points"
 
 
-def datasets(frame):
+def datasets(frame: pandas.DataFrame) -> str:
     """Returns how many datasets the means of `frame` are over, in words."""
     counts = sorted({int(count) for count in frame[frame.task == ALL].tasks})
     return f"{' or '.join(map(str, counts))} dataset{'s' if counts != [1] else ''}"
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: one panel per model, accuracy against what is done to the image."""
     import matplotlib.pyplot as plt
 
@@ -219,10 +229,10 @@ def draw(frame, scale, missing):
 
 def write(records: list[Record], measurements: list[Record], out: Path, figures: Path) -> None:
     """Writes the csv file and the figure; all it shows was measured beside the runs."""
-    own = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
+    deployed = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
     same_origin(records)  # the runs whose prompts were measured
-    scale = scale_of(own or records)
-    frame, missing = accuracies(own), gaps.warn(lacking(measured(own), scale))
+    scale = scale_of(deployed or records)
+    frame, missing = accuracies(deployed), gaps.warn(lacking(measured(deployed), scale))
     write_csv(frame, out)
     figure = draw(frame, scale, missing)
     style.save(figure, figures, "deployability")

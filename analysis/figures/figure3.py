@@ -1,20 +1,26 @@
 """Figure 3: mean accuracy over 12 datasets per model, measured next to the paper's."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from analysis.common import cells, published, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.backbones import ROLES
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 METHODS = ("visual_prompt", "linear_probe", "fine_tune")
 BAR = 0.27
 
 
-def averages(records):
+def averages(records: list[Record]) -> pandas.DataFrame:
     """Returns the cells of the averages over the 12 datasets, one row per model and method."""
     frames = [
         cells.table(records, published.accuracies(number), modality, shift=False)
@@ -24,7 +30,7 @@ def averages(records):
     return frame[(frame.task == "average") & frame.method.isin(METHODS)]
 
 
-def draw_bars(axes, frame, column, intervals):
+def draw_bars(axes: "Axes", frame: pandas.DataFrame, column: str, intervals: bool) -> "Axes":
     """Returns `axes` with three bars per model, each with its value above it."""
     for offset, method in enumerate(METHODS):
         rows = frame[frame.method == method].set_index("role").loc[list(ROLES)]
@@ -55,7 +61,7 @@ def draw_bars(axes, frame, column, intervals):
     return axes
 
 
-def draw(frame, scale):
+def draw(frame: pandas.DataFrame, scale: Scale) -> "Figure":
     """Returns the figure: on the left what was measured, on the right what the paper reports."""
     import matplotlib.pyplot as plt
 

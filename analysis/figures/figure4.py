@@ -1,13 +1,18 @@
 """Figure 4: accuracy gained by a visual prompt over the text prompt, measured and the paper's."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
 
 from analysis.common import cells, published, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.figure import Figure
+
 
 BAR = 0.38
 SIDES = {  # column -> name, offset, colour and hatch of its bars
@@ -16,7 +21,7 @@ SIDES = {  # column -> name, offset, colour and hatch of its bars
 }
 
 
-def gains(records):
+def gains(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per dataset: the gain VP - TP in percentage points, largest first.
 
     Seeds are averaged first. The interval takes the two accuracies as independent, so it is
@@ -45,7 +50,7 @@ def gains(records):
     return pandas.DataFrame(rows, columns=list(cells.COLUMNS))
 
 
-def draw(frame, scale):
+def draw(frame: pandas.DataFrame, scale: Scale) -> "Figure":
     """Returns the figure: two bars per dataset, each with its gain beside it."""
     import matplotlib.pyplot as plt
 

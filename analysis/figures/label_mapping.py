@@ -2,15 +2,20 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, paired, published, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("variant", "source_classes", "measured", "spread", "low", "high", "seeds", "difference"),
@@ -20,7 +25,7 @@ HATCHES = {"semantic": "", "swapped": "///"}
 FIRST = "the first ones"
 
 
-def mappings(records):
+def mappings(records: list[Record]) -> dict[str, list[Record]]:
     """Returns variant -> its runs by seed: those of the paper first, then the others."""
     for key in ("task", "backbone"):
         variants.single(records, key)
@@ -35,41 +40,43 @@ def mappings(records):
     return {name: by_name[name] for name in sorted(by_name, key=order.index)}
 
 
-def published_accuracies():
+def published_accuracies() -> dict[str, float]:
     """Returns variant -> the accuracy stated in the paper."""
     stated = pandas.read_csv(published.FOLDER / "label_mapping.csv")
     return dict(zip(stated.variant, stated.value))
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per mapping: its accuracy, and how far it is below the semantic one.
 
     `difference` is semantic - this mapping in percentage points, with a paired bootstrap interval
     over the test images and McNemar's p value, the largest of the seeds.
     """
-    found, paper = mappings(records), published_accuracies()
+    by_name, paper = mappings(records), published_accuracies()
     rows = []
-    for name, group in found.items():
+    for name, group in by_name.items():
         values = cells.cell(group)
         source = variants.setting(group[0], "source_classes")
-        row = {"variant": name, "source_classes": ", ".join(source) if source else FIRST}
+        row: Row = {"variant": name, "source_classes": ", ".join(source) if source else FIRST}
         row |= {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
         row |= {"chance": group[0]["task"]["chance"], "published": paper.get(name, math.nan)}
-        if "semantic" in found and name != "semantic":
-            pair = paired.matched_seeds(found["semantic"], group)
+        if "semantic" in by_name and name != "semantic":
+            pair = paired.matched_seeds(by_name["semantic"], group)
             row["difference"], row["difference_low"], row["difference_high"] = difference([pair])
             row["p_value"] = f"{paired.mcnemar(*pair):.3g}"  # three decimals would round it to 0
         rows.append(row)
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def gaps_of(records):
+def gaps_of(records: list[Record]) -> list[str]:
     """Returns what the figure lacks, in words."""
-    found = mappings(records)
-    return [f"{name} mapping" for name in published_accuracies() if name not in found]
+    by_name = mappings(records)
+    return [f"{name} mapping" for name in published_accuracies() if name not in by_name]
 
 
-def draw(frame, found, scale, missing):
+def draw(
+    frame: pandas.DataFrame, by_name: dict[str, list[Record]], scale: Scale, missing: list[str]
+) -> "Figure":
     """Returns the figure: a bar per mapping, its seeds as points and the paper's accuracy."""
     import matplotlib.pyplot as plt
 
@@ -90,7 +97,7 @@ def draw(frame, found, scale, missing):
             position, row.measured, [[row.measured - row.low], [row.high - row.measured]],
             color="black", lw=1, capsize=3,
         )  # fmt: skip
-        values = list(cells.cell(found[row.variant])["by_seed"].values())
+        values = list(cells.cell(by_name[row.variant])["by_seed"].values())
         places = position - 0.18 + np.linspace(-0.06, 0.06, len(values))
         axes.plot(
             places, values, "o", markersize=4, color="white", mec="black", zorder=3,
@@ -113,12 +120,13 @@ def draw(frame, found, scale, missing):
         axes.set_title("Second line: points against semantic, paired 95 % interval", fontsize=7.5)
     axes.axhline(frame.chance.iloc[0], color="black", linestyle=":", lw=1.2, label="Chance")
     axes.set_xticks(
-        range(len(frame)), [name_of(row.variant, found[row.variant]) for row in frame.itertuples()]
+        range(len(frame)),
+        [name_of(row.variant, by_name[row.variant]) for row in frame.itertuples()],
     )
     axes.set(xlim=(-0.5, len(frame) - 0.35), ylim=(0, 118), ylabel="Test accuracy (%)")
     axes.set_yticks(range(0, 101, 20))
     axes.spines[["top", "right"]].set_visible(False)
-    first = next(iter(found.values()))[0]
+    first = next(iter(by_name.values()))[0]
     what = f"{style.role_name(first['backbone']['role'])}, {first['task']['display']}"
     figure.suptitle(f"{what}: source class of each class\n{scale.title}", fontsize=9.5)
     figure.legend(
@@ -128,7 +136,7 @@ def draw(frame, found, scale, missing):
     return figure
 
 
-def text_of(row):
+def text_of(row: Any) -> str:
     """Returns what stands above a bar: its accuracy, and how far it is below the semantic one."""
     if row.difference != row.difference:
         return f"{row.measured:.1f}"
@@ -136,7 +144,7 @@ def text_of(row):
     return f"{row.measured:.1f}\n{style.signed(-row.difference)} [{low}, {high}]"
 
 
-def name_of(variant, group):
+def name_of(variant: str, group: list[Record]) -> str:
     """Returns a mapping's name with the source class of each class, below one another."""
     source = variants.setting(group[0], "source_classes")
     names = group[0]["task"]["class_names"]

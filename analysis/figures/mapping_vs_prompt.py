@@ -1,16 +1,23 @@
 """Mapping or prompt: how much of a visual prompt for a vision model is its label map alone."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, paired, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.backbones import BACKBONES
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 PROMPTS = {  # prompt -> name, colour, marker
     "none": ("No prompt", "#000000", "D"),
@@ -43,7 +50,7 @@ COLUMNS = (
 COUNTS = ("seeds", "trained_parameters")
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, dataset, label map and prompt, and of averages over datasets.
 
     `measured` is the accuracy in percent; the last row of a dataset is the linear probe on
@@ -63,7 +70,7 @@ def accuracies(records):
     return frame.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def rows_of(records):
+def rows_of(records: list[Record]) -> list[Row]:
     """Returns the rows of one backbone."""
     backbone, groups = records[0]["spec"]["backbone"], grouped(records)
     right = {cell: correct(group, groups.get((*BARE, cell[2]))) for cell, group in groups.items()}
@@ -71,16 +78,16 @@ def rows_of(records):
     for task in [*tasks, "average"] if tasks else []:
         about = tasks if task == "average" else [task]
         for prompt, label_map in WANTED:
-            found = [values_of(groups.get((prompt, label_map, one), [])) for one in about]
-            values = cells.average(found) if task == "average" else found[0]
+            datasets = [values_of(groups.get((prompt, label_map, one), [])) for one in about]
+            values = cells.average(datasets) if task == "average" else datasets[0]
             row = {"backbone": backbone, "task": task, "prompt": prompt, "label_map": label_map}
             row |= {key: value for key, value in values.items() if key in COLUMNS}
-            row["chance"] = float(np.mean([one.get("chance", math.nan) for one in found]))
+            row["chance"] = float(np.mean([one.get("chance", math.nan) for one in datasets]))
             rows.append(row | gains(right, (prompt, label_map), about))
     return rows
 
 
-def grouped(records):
+def grouped(records: list[Record]) -> Groups:
     """Returns (prompt, label map, dataset) -> its runs, one per seed.
 
     Datasets with nothing but a prompt and a hard-coded map, or a linear probe, are left out.
@@ -97,7 +104,7 @@ def grouped(records):
     return groups
 
 
-def cell_of(record):
+def cell_of(record: Record) -> Cell:
     """Returns the (prompt, label map, dataset) of a record, of which any may be another thing."""
     method, dataset = record["spec"]["method"], cells.dataset_of(record)
     if method == "linear_probe":
@@ -107,7 +114,7 @@ def cell_of(record):
     return prompt, None if by_hand else variants.setting(record, "label_map"), dataset
 
 
-def values_of(records):
+def values_of(records: list[Record]) -> Row:
     """Returns the measured part of a row from the records of its seeds."""
     values = cells.cell(records)
     if not records:
@@ -116,7 +123,7 @@ def values_of(records):
     return values | facts | {"chance": records[0]["task"]["chance"]}
 
 
-def correct(records, bare):
+def correct(records: list[Record], bare: list[Record] | None) -> np.ndarray | None:
     """Returns for each test image the share of `records` that are right on it.
 
     None without `bare`, the runs that gains are counted from; the test images must be the same.
@@ -126,22 +133,22 @@ def correct(records, bare):
     return np.mean([paired.matched(record, bare[0])[0] for record in records], axis=0)
 
 
-def gains(right, cell, tasks):
+def gains(right: dict[Cell, np.ndarray | None], cell: tuple[str, str], tasks: list[str]) -> Row:
     """Returns the gain of a (prompt, label map) over `tasks` and its parts, as columns of a row.
 
     Empty where a run is lacking. `right` maps (prompt, label map, dataset) to `correct`.
     """
     prompt, label_map = cell
-    found = drawn(right, [BARE, cell], tasks) if cell != BARE else None
-    if found is None:
+    pair = drawn(right, [BARE, cell], tasks) if cell != BARE else None
+    if pair is None:
         return {}
-    row = effect("gain", *(columns[..., 1] - columns[..., 0] for columns in found))
+    row = effect("gain", *(columns[..., 1] - columns[..., 0] for columns in pair))
     if prompt == BARE[0] or label_map == BARE[1]:
         return row
-    found = drawn(right, [BARE, (BARE[0], label_map), (prompt, BARE[1]), cell], tasks)
-    if found is None:
+    pair = drawn(right, [BARE, (BARE[0], label_map), (prompt, BARE[1]), cell], tasks)
+    if pair is None:
         return row
-    parts, samples = ([columns[..., n] - columns[..., 0] for n in (1, 2, 3)] for columns in found)
+    parts, samples = ([columns[..., n] - columns[..., 0] for n in (1, 2, 3)] for columns in pair)
     row |= {"map_alone": float(parts[0]), "prompt_alone": float(parts[1])}
     row |= effect(
         "interaction", *(gain - mapped - prompted for mapped, prompted, gain in (parts, samples))
@@ -153,31 +160,42 @@ def gains(right, cell, tasks):
     return row
 
 
-def drawn(right, names, tasks):
+def drawn(
+    right: dict[Cell, np.ndarray | None], names: Sequence[tuple[str, str]], tasks: list[str]
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the accuracies (%) of the cells `names`, and samples of them: `paired.bootstrap`.
 
     None if a run is lacking.
     """
-    columns = [[right.get((*name, task)) for name in names] for task in tasks]
-    if any(column is None for own in columns for column in own):
-        return None
-    means, samples = paired.bootstrap([np.stack(own, axis=1) for own in columns])
+    tables = []
+    for task in tasks:
+        columns = [right.get((*name, task)) for name in names]
+        there = [column for column in columns if column is not None]
+        if len(there) < len(columns):
+            return None
+        tables.append(np.stack(there, axis=1))
+    means, samples = paired.bootstrap(tables)
     return 100 * means, 100 * samples
 
 
-def effect(name, value, samples):
+def effect(name: str, value: float, samples: np.ndarray) -> Row:
     """Returns a number with its 95 % percentile interval, as columns of a row."""
     low, high = np.percentile(samples, [2.5, 97.5])
     return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words."""
     if frame.empty:
         return ["any label map with and without a prompt"]
-    missing, several = {}, frame.backbone.nunique() > 1
-    for backbone, own in frame[frame.task != "average"].groupby("backbone", sort=False):
-        for (prompt, label_map), rows in own.groupby(["prompt", "label_map"], sort=False):
+    missing: dict[str, list[str]] = {}
+    several = frame.backbone.nunique() > 1
+    for backbone, rows_of_backbone in frame[frame.task != "average"].groupby(
+        "backbone", sort=False
+    ):
+        for (prompt, label_map), rows in rows_of_backbone.groupby(
+            ["prompt", "label_map"], sort=False
+        ):
             lacking = rows[rows.seeds == 0]
             if len(lacking):
                 where = "" if len(lacking) == len(rows) else f" on {', '.join(lacking.task)}"
@@ -186,14 +204,14 @@ def gaps_of(frame):
     return [f"{', '.join(names)}{where}" for where, names in missing.items()]
 
 
-def named(prompt, label_map):
+def named(prompt: str, label_map: str) -> str:
     """Returns what a cell is called in a sentence."""
     if (prompt, label_map) == FEATURES:
         return "linear probe"
     return f"{PROMPTS[prompt][0]} x {label_map.replace('_', ' ')}"
 
 
-def draw_accuracies(axes, frame):
+def draw_accuracies(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with a point per label map and prompt; lines for linear probe and chance."""
     for number, (prompt, (name, colour, marker)) in enumerate(PROMPTS.items()):
         rows = frame[(frame.prompt == prompt) & frame.label_map.isin(LABEL_MAPS)]
@@ -209,7 +227,7 @@ def draw_accuracies(axes, frame):
     return axes
 
 
-def draw_shares(axes, frame):
+def draw_shares(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with the share of the gain that each map has without a prompt.
 
     A share above `MOST_SHARE`, where the prompt leaves little of the gain, is written.
@@ -230,7 +248,15 @@ def draw_shares(axes, frame):
     return axes
 
 
-def draw_points(axes, rows, columns, number, colour, marker, name):
+def draw_points(
+    axes: "Axes",
+    rows: pandas.DataFrame,
+    columns: Sequence[str],
+    number: int,
+    colour: str,
+    marker: str,
+    name: str | None,
+) -> "Axes":
     """Returns `axes` with the numbers in `columns`, each with its interval, at their label map."""
     rows = rows[rows[columns[0]].notna()]
     values, low, high = (rows[column].to_numpy(float) for column in columns)
@@ -242,12 +268,12 @@ def draw_points(axes, rows, columns, number, colour, marker, name):
     return axes
 
 
-def place(label_map, number):
+def place(label_map: str, number: int) -> float:
     """Returns where the point of a label map and of the prompt with this number stands."""
     return list(LABEL_MAPS).index(label_map) + DODGE * (number - (len(PROMPTS) - 1) / 2)
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: for each backbone the accuracies by label map, below the map's share."""
     import matplotlib.pyplot as plt
 

@@ -1,48 +1,58 @@
 """Every method on every dataset: accuracy, costs, gain over a visual prompt, and mean ranks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas
 
 from analysis.common import gaps, method_accuracies, ranking, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.method_accuracies import AVERAGES, ENTRANT, EVERY
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = method_accuracies.COLUMNS
 FEW = 4  # datasets that are named one by one where they lack
 
 
-def named(row):
+def named(row: Any) -> str:
     """Returns what a row's method is called."""
     return style.variant_name(row.method, row.variant)
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words: the methods that lack the same datasets, together."""
     if frame.empty:
         return ["any method"]
     missing = []
     for backbone, rows in frame[~frame.task.isin(AVERAGES)].groupby("backbone", sort=False):
-        lacking, most = {}, rows.task.nunique()
-        for _, own in rows.groupby(list(ENTRANT), sort=False):
-            empty = list(own.task[own.measured.isna()])
+        most = rows.task.nunique()
+        lacking: dict[str, list[str]] = {}
+        for _, rows_of_one in rows.groupby(list(ENTRANT), sort=False):
+            empty = list(rows_of_one.task[rows_of_one.measured.isna()])
             where = ", ".join(empty) if len(empty) <= FEW else f"{len(empty)} of {most} datasets"
             where = "any dataset" if len(empty) == most else where
             if empty:
-                lacking.setdefault(where, []).append(named(own.iloc[0]))
+                lacking.setdefault(where, []).append(named(rows_of_one.iloc[0]))
         whose = style.backbone_name(backbone)
         missing += [f"{whose} {', '.join(names)} on {where}" for where, names in lacking.items()]
     return missing
 
 
-def kind_of(row):
+def kind_of(row: Any) -> str:
     """Returns what the method of a row learns: a key of style.KINDS."""
     if row.trained_parameters == 0:  # a variant may leave out what its method learns
         return "nothing"
     return style.described(row.method).learns
 
 
-def draw_averages(axes, frame):
+def draw_averages(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with a row per method, the best on top: its averages, published hollow."""
     plain = frame[(frame.task == "average") & frame.measured.notna()]
     plain = plain.sort_values("measured", ascending=False, kind="stable")
@@ -68,7 +78,7 @@ def draw_averages(axes, frame):
     return axes
 
 
-def draw_ranks(axes, frame):
+def draw_ranks(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with the critical-difference diagram: a scale of ranks, the best on top.
 
     Bars beside the scale join methods that the test does not tell apart; lines lead to the names.
@@ -105,7 +115,7 @@ def draw_ranks(axes, frame):
     return axes
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: a row per backbone, accuracies on the left and ranks on the right."""
     import matplotlib.pyplot as plt
 
@@ -124,12 +134,12 @@ def draw(frame, scale, missing):
         len(counts), 2, squeeze=False, height_ratios=heights, width_ratios=[1.15, 1]
     )
     for (left, right), backbone in zip(panels, counts.index):
-        own = frame[frame.backbone == backbone]
+        shown = frame[frame.backbone == backbone]
         name = style.backbone_name(backbone)
-        draw_averages(left, own)
+        draw_averages(left, shown)
         left.set_title(f"{name}: averages over datasets")
-        draw_ranks(right, own)
-        every = own[own.task == EVERY]
+        draw_ranks(right, shown)
+        every = shown[shown.task == EVERY]
         p_values = every.friedman_p.dropna()
         said = f"\n(Friedman's p = {p_values.iloc[0]})" if len(p_values) else ""
         right.set_title(f"{name}: mean rank over all datasets{said}")
@@ -142,7 +152,7 @@ def draw(frame, scale, missing):
     return figure
 
 
-def legend(frame):
+def legend(frame: pandas.DataFrame) -> "tuple[list[Artist], list[str]]":
     """Returns (handles, names) of the kinds of methods in `frame`, and of the markers."""
     from matplotlib.lines import Line2D
 

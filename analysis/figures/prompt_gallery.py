@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
@@ -9,12 +10,19 @@ import pandas
 from analysis.common import gaps, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from analysis.figures.deployability import lacking
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.text import Text
+
 
 COLUMNS = (
     *("task", "backbone", "role", "template", "size", "parameters", "largest", "rms"),
@@ -31,35 +39,35 @@ SCALING = (
 )
 
 
-def shown(records):
+def shown(records: list[Record]) -> dict[tuple[str, str], Record]:
     """Returns (task, backbone) -> its run of a visual prompt, the one of the lowest seed."""
-    found = {}
+    prompted: dict[tuple[str, str], Record] = {}
     for record in records:
         spec = record["spec"]
         if spec["method"] != "visual_prompt":
             continue
-        other = found.setdefault((spec["task"], spec["backbone"]), record)
+        other = prompted.setdefault((spec["task"], spec["backbone"]), record)
         if other["spec"]["variant"] != spec["variant"]:
             raise RecordError(
                 f"two prompts of {spec['backbone']} on {spec['task']}: {other['spec']['variant']} "
                 f"and {spec['variant']}; select one"
             )
         if spec["seed"] < other["spec"]["seed"]:
-            found[spec["task"], spec["backbone"]] = record
-    own = dict.fromkeys(task for task, _ in found if task not in TASKS)
-    order = [(task, backbone) for task in [*TASKS, *own] for backbone in BACKBONES]
-    return {key: found[key] for key in sorted(found, key=order.index)}
+            prompted[spec["task"], spec["backbone"]] = record
+    folders = dict.fromkeys(task for task, _ in prompted if task not in TASKS)
+    order = [(task, backbone) for task in [*TASKS, *folders] for backbone in BACKBONES]
+    return {key: prompted[key] for key in sorted(prompted, key=order.index)}
 
 
-def prompts(found):
-    """Returns one row per run of `found` (see `shown`): how large its prompt is, how good.
+def prompts(runs: dict[tuple[str, str], Record]) -> pandas.DataFrame:
+    """Returns one row per run (see `shown`): how large its prompt is, how good.
 
     largest and rms are those of its parameters in pixel units, 1 being the full range of a pixel;
     share_outside is the share of the pixels of the prompted examples of which a channel left that
     range, in percent; accuracy is that of the tables, in percent.
     """
     rows = []
-    for record in found.values():
+    for record in runs.values():
         spec, arrays = record["spec"], reading.arrays(record, "examples")
         canvas, parameters = arrays["canvas"].astype(float), record["trained_parameters"]
         prompted = arrays["images"] / 255 + canvas.transpose(1, 2, 0)
@@ -81,7 +89,7 @@ def prompts(found):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def visible(canvas):
+def visible(canvas: np.ndarray) -> np.ndarray:
     """Returns a prompt [3, S, S] as a picture [S, S, 3] in 0..1 with zero in the middle.
 
     Each channel is divided by the PERCENTILE of its magnitudes, where the prompt acts.
@@ -94,7 +102,9 @@ def visible(canvas):
     return (0.5 + 0.5 * scaled.clip(-1, 1)).transpose(1, 2, 0)
 
 
-def lay_out(rows, prompts, pairs, bottom):
+def lay_out(
+    rows: int, prompts: int, pairs: int, bottom: float
+) -> tuple[float, list[float], list[float]]:
     """Returns (side of a tile, left edges of the prompts, left edges of the pairs), in inches."""
     gaps_between = prompts + pairs + 2
     side = min(
@@ -107,19 +117,19 @@ def lay_out(rows, prompts, pairs, bottom):
     return side, lefts, [start + pair * (2 * side + GAP) for pair in range(pairs)]
 
 
-def draw(found, scale, missing):
+def draw(runs: dict[tuple[str, str], Record], scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: a row per dataset, its prompts for every model and pictures with one."""
     import matplotlib.pyplot as plt
 
     style.set_theme()
     title = f"Learned visual prompts\n{scale.title}"
-    if not found:
+    if not runs:
         figure = plt.figure(figsize=(style.WIDTH, 3), layout="constrained")
         figure.suptitle(title, fontsize=9.5)
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
-    tasks = list(dict.fromkeys(task for task, _ in found))
-    backbones = [name for name in BACKBONES if any(name == other for _, other in found)]
+    tasks = list(dict.fromkeys(task for task, _ in runs))
+    backbones = [name for name in BACKBONES if any(name == other for _, other in runs)]
     reader = backbones[0]  # CLIP, if it was run: the first of the catalogue
     note = textwrap.wrap(SCALING, 118) + gaps.note(missing).splitlines()
     bottom = 0.2 + LINE * len(note)
@@ -134,7 +144,7 @@ def draw(found, scale, missing):
     head(axes, starts[0], starts[-1] + 2 * side - starts[0], text)
     for row, task in enumerate(tasks):
         top = TOP + row * (side + GAP)
-        runs_of = {backbone: found.get((task, backbone)) for backbone in backbones}
+        runs_of = {backbone: runs.get((task, backbone)) for backbone in backbones}
         draw_prompts(axes, runs_of, lefts, top, side)
         draw_pictures(axes, runs_of[reader], starts, top, side)
     axes.text(0.1, height - bottom + 0.08, "\n".join(note), va="top", fontsize=7)
@@ -143,12 +153,14 @@ def draw(found, scale, missing):
     return figure
 
 
-def head(axes, left, width, text):
+def head(axes: "Axes", left: float, width: float, text: str) -> "Text":
     """Returns the text of a column's head, in the middle of its width."""
     return axes.text(left + width / 2, TOP - 0.06, text, ha="center", va="bottom", fontsize=7.5)
 
 
-def draw_prompts(axes, runs_of, lefts, top, side):
+def draw_prompts(
+    axes: "Axes", runs_of: dict[str, Record | None], lefts: list[float], top: float, side: float
+) -> "Axes":
     """Returns `axes` with the name of a dataset and its prompts; `runs_of` has a run per model."""
     display = next(record["task"]["display"] for record in runs_of.values() if record)
     label = "\n".join(textwrap.wrap(display, 14))
@@ -161,7 +173,9 @@ def draw_prompts(axes, runs_of, lefts, top, side):
     return axes
 
 
-def draw_pictures(axes, record, lefts, top, side):
+def draw_pictures(
+    axes: "Axes", record: Record | None, lefts: list[float], top: float, side: float
+) -> "Axes":
     """Returns `axes` with the example pictures of a run, plain and prompted side by side."""
     if record is None:
         return not_run(axes, lefts[0], top, side)
@@ -172,14 +186,14 @@ def draw_pictures(axes, record, lefts, top, side):
     return axes
 
 
-def not_run(axes, left, top, side):
+def not_run(axes: "Axes", left: float, top: float, side: float) -> "Axes":
     """Returns `axes` with an empty tile that says so."""
     tile(axes, np.ones((1, 1, 3)), left, top, side)
     axes.text(left + side / 2, top + side / 2, "not run", ha="center", va="center", fontsize=7)
     return axes
 
 
-def tile(axes, picture, left, top, side):
+def tile(axes: "Axes", picture: np.ndarray, left: float, top: float, side: float) -> "AxesImage":
     """Returns the image of `picture` as a square with a thin frame, in inches."""
     edges = (left, left + side, top + side, top)
     axes.plot(
@@ -190,9 +204,9 @@ def tile(axes, picture, left, top, side):
 
 def write(records: list[Record], out: Path, figures: Path) -> None:
     """Writes the csv file and the figure."""
-    found = shown(records)
-    done = {(record["backbone"]["role"], record["task"]["published"]) for record in found.values()}
+    runs = shown(records)
+    done = {(record["backbone"]["role"], record["task"]["published"]) for record in runs.values()}
     scale = scale_of(records)
     missing = gaps.warn(lacking(done, scale))
-    write_csv(prompts(found), out)
-    style.save(draw(found, scale, missing), figures, "prompt_gallery")
+    write_csv(prompts(runs), out)
+    style.save(draw(runs, scale, missing), figures, "prompt_gallery")

@@ -5,6 +5,7 @@ The effects are those of `analysis.common.factorial`.
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
@@ -12,8 +13,13 @@ import pandas
 from analysis.common import cells, factorial, gaps, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.factorial import FACTORS, change
-from analysis.common.scales import scale_of
+from analysis.common.factorial import FACTORS, Factorial, change
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = factorial.COLUMNS
 SHOWN = 4  # interactions in the figure
@@ -21,23 +27,23 @@ LOOKS = (("#0173b2", "o", "-"), ("#de8f05", "s", "--"))  # of two levels, the of
 MARKERS = "sD^vPX*<>"  # of datasets
 
 
-def gaps_of(design):
+def gaps_of(design: Factorial | None) -> list[str]:
     """Returns what was not run, in words."""
     if design is None:
         return ["any of the recipes"]
     return [
-        f"{FACTORS[factor][0].lower()} other than {said(own[0])}"
-        for factor, own in design.levels.items()
+        f"{FACTORS[factor][0].lower()} other than {said(levels[0])}"
+        for factor, levels in design.levels.items()
         if factor not in design.varied
     ]
 
 
-def said(level):
+def said(level: Any) -> str:
     """Returns a level in words."""
     return str(level).replace("_", " ")
 
 
-def shown(frame):
+def shown(frame: pandas.DataFrame) -> pandas.DataFrame:
     """Returns the rows of the figure: main effects and then interactions, the largest first."""
     means = frame[frame.task == "average"]
     means = means.assign(size=means.measured.abs()).sort_values(
@@ -47,7 +53,7 @@ def shown(frame):
     return pandas.concat([means[means.kind == "main effect"], largest])
 
 
-def row_name(row, design):
+def row_name(row: Any, design: Factorial) -> str:
     """Returns what stands beside a row of the figure."""
     name = FACTORS[row.factor][0]
     if row.kind == "interaction":
@@ -56,14 +62,14 @@ def row_name(row, design):
     return f"{name}:\n{said(change(design, row.factor, arrow))}"
 
 
-def draw_effects(axes, frame, design, scale):
+def draw_effects(axes: "Axes", frame: pandas.DataFrame, design: Factorial, scale: Scale) -> "Axes":
     """Returns `axes` with a row per effect: mean with its interval, each dataset, its share."""
     rows = shown(frame)
     y = np.arange(len(rows)) + 0.6 * (rows.kind == "interaction").to_numpy()
     for number, task in enumerate(design.runs):
-        own = frame[frame.task == task].set_index("levels").measured
+        by_levels = frame[frame.task == task].set_index("levels").measured
         axes.plot(
-            own[rows.levels], y + 0.24, MARKERS[number % len(MARKERS)], ms=3.5,
+            by_levels[rows.levels], y + 0.24, MARKERS[number % len(MARKERS)], ms=3.5,
             mfc="none", mec="0.45", mew=0.8, ls="none", label=style.task_name(task, scale),
         )  # fmt: skip
     axes.errorbar(
@@ -95,7 +101,7 @@ def draw_effects(axes, frame, design, scale):
     return axes
 
 
-def draw_interaction(axes, frame, design):
+def draw_interaction(axes: "Axes", frame: pandas.DataFrame, design: Factorial) -> "Axes":
     """Returns `axes` with the strongest interaction: mean accuracies at the levels of its two."""
     rows = shown(frame)
     names = rows[rows.kind == "interaction"][["factor", "other"]].iloc[0]
@@ -125,13 +131,15 @@ def draw_interaction(axes, frame, design):
     return axes
 
 
-def recipes_said(frame):
+def recipes_said(frame: pandas.DataFrame) -> str:
     """Returns the accuracies of the cells that are, or are near, the two recipes, in words."""
     means = frame[(frame.task == "average") & frame.recipe.notna()]
     return ", ".join(f"{row.recipe} {row.measured:.1f} %" for row in means.itertuples())
 
 
-def draw(frame, design, scale, missing):
+def draw(
+    frame: pandas.DataFrame, design: Factorial | None, scale: Scale, missing: list[str]
+) -> "Figure":
     """Returns the figure: the effects on the left, the strongest interaction on the right."""
     import matplotlib.pyplot as plt
 
@@ -139,7 +147,7 @@ def draw(frame, design, scale, missing):
     count = len(shown(frame))
     figure = plt.figure(figsize=(style.WIDTH, max(3.6, 1.9 + 0.34 * count)), layout="constrained")
     figure.suptitle(f"Choices of the recipe of a visual prompt\n{scale.title}", fontsize=9.5)
-    if not count:
+    if design is None or not count:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])

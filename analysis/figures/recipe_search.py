@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas
 
@@ -9,13 +10,17 @@ from analysis.common import style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.spec.blocks import variant_name
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.figure import Figure
+
 
 RATES = ("lr", "map_lr", "prompt_lr")
 
 
-def search(records):
+def search(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, method, recipe and rates: validation accuracy per task, mean.
 
     A recipe is what a block of the grid sweeps over rates: lr and, where there is one, that of a
@@ -45,7 +50,7 @@ def search(records):
     return rows.reset_index().dropna(axis="columns", how="all")
 
 
-def recipe_of(spec):
+def recipe_of(spec: dict[str, Any]) -> str:
     """Returns the name of the recipe of a run: its variant's without the rates that are swept."""
     rates = {rate: spec["settings"].get(rate) for rate in RATES}
     suffixes = [
@@ -53,11 +58,11 @@ def recipe_of(spec):
         for count in range(len(rates) + 1)
         for swept in combinations(rates.items(), count)
     ]
-    own = [suffix for suffix in suffixes if spec["variant"].endswith(suffix)]
-    return spec["variant"].removesuffix(max(own, key=len))
+    swept_suffixes = [suffix for suffix in suffixes if spec["variant"].endswith(suffix)]
+    return spec["variant"].removesuffix(max(swept_suffixes, key=len))
 
 
-def draw(rows, scale):
+def draw(rows: pandas.DataFrame, scale: Scale) -> "Figure":
     """Returns the figure: mean validation accuracy against the rate, a panel per recipe."""
     import matplotlib.pyplot as plt
 
@@ -70,9 +75,9 @@ def draw(rows, scale):
     )
     backbones = sorted(set(rows.backbone))
     markers = dict(zip(backbones, "osD^v"))
-    for axes, (recipe, own) in zip(panels.flat, recipes):
-        rate = next((name for name in RATES if name in own and own[name].nunique() > 1), "lr")
-        for backbone, group in own.groupby("backbone"):
+    for axes, (recipe, tried) in zip(panels.flat, recipes):
+        rate = next((name for name in RATES if name in tried and tried[name].nunique() > 1), "lr")
+        for backbone, group in tried.groupby("backbone"):
             colour = f"C{backbones.index(backbone)}"
             axes.plot(
                 group[rate], group["mean"], color=colour, marker=markers[backbone], label=backbone
@@ -80,7 +85,7 @@ def draw(rows, scale):
             best = group[group.best]
             axes.plot(best[rate], best["mean"], "o", color="none", mec="black", markersize=11)
         axes.set(xscale="log", title=recipe.replace("_", " "))
-        values = sorted(set(own[rate].dropna())) if rate in own else []
+        values = sorted(set(tried[rate].dropna())) if rate in tried else []
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()
         axes.set_xlabel({"lr": "Learning rate"}.get(rate, rate))

@@ -1,14 +1,20 @@
 """Selection gap: what reading the best test epoch, as the official code does, adds to accuracy."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
 
 from analysis.common import cells, gaps, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("role", "method", "task", "last", "best_validation", "best_test", "gap_last", "low_last"),
@@ -24,7 +30,7 @@ UNSEEN = "Not run, or looked at only once"  # where the configuration leaves mod
 COLOUR = style.COLOURS["visual_prompt"]
 
 
-def selection_gaps(records):
+def selection_gaps(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per model, method and task, and the averages, with the columns COLUMNS.
 
     last, best_validation and best_test are test accuracies in percent at those epochs, gap_last and
@@ -36,20 +42,20 @@ def selection_gaps(records):
     for role, method in trained():
         for shift, name in AVERAGES.items():
             tasks = cells.tasks_of(shift)
-            found = [at_epochs(groups.get((role, method, task), [])) for task in tasks]
-            for task, values in zip([*tasks, name], [*found, average(found)]):
+            epochs = [at_epochs(groups.get((role, method, task), [])) for task in tasks]
+            for task, values in zip([*tasks, name], [*epochs, average(epochs)]):
                 if values:
                     rows.append({"role": role, "method": method, "task": task} | values)
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def trained():
+def trained() -> list[tuple[str, str]]:
     """Returns the (role, method) that are trained in epochs, in the paper's order."""
     rows = [row for name in MODALITIES for row in cells.rows_of(name)]
     return [(role, method) for role, method in rows if method in TRAINED]
 
 
-def at_epochs(records):
+def at_epochs(records: list[Record]) -> Row | None:
     """Returns the accuracies and gaps of a cell, the mean over its seeds; None without records."""
     if not records:
         return None
@@ -63,11 +69,11 @@ def at_epochs(records):
     return values | {"looks": float(np.mean(looks)), "seeds": len(records)}
 
 
-def average(found):
+def average(tasks: list[Row | None]) -> Row | None:
     """Returns the average over tasks with the intervals of its gaps; None unless all are there."""
-    if None in found:
+    if None in tasks:
         return None
-    frame = pandas.DataFrame(found)
+    frame = pandas.DataFrame(tasks)
     values = frame.mean().to_dict() | {"seeds": int(frame.seeds.min())}
     if len(frame) < FEWEST:
         return values
@@ -78,14 +84,14 @@ def average(found):
     return values
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words: the methods that lack the same tasks, together."""
     tasks = [task for shift in AVERAGES for task in cells.tasks_of(shift)]
     names = {(r, m): f"{style.role_name(r)} {style.short_name(m)}" for r, m in trained()}
-    lacking = {}
+    lacking: dict[str, list[str]] = {}
     for (role, method), name in names.items():
-        found = set(frame[(frame.role == role) & (frame.method == method)].task)
-        empty = [task for task in tasks if task not in found]
+        there = set(frame[(frame.role == role) & (frame.method == method)].task)
+        empty = [task for task in tasks if task not in there]
         where = "any dataset" if len(empty) == len(tasks) else ", ".join(empty)
         lacking.setdefault(where, []).append(name)
     lacking.pop("", None)
@@ -95,11 +101,13 @@ def gaps_of(frame):
     ]
 
 
-def draw_panel(axes, frame, gap, rows, scale):
+def draw_panel(
+    axes: "Axes", frame: pandas.DataFrame, gap: str, rows: list[tuple[str, str]], scale: Scale
+) -> "Axes":
     """Returns `axes` with a dot per task and, above it, the average of the 12 with its interval."""
     for y, (role, method) in enumerate(rows):
-        own = frame[(frame.role == role) & (frame.method == method)]
-        tasks = own[~own.task.isin(AVERAGES.values())]
+        both = frame[(frame.role == role) & (frame.method == method)]
+        tasks = both[~both.task.isin(AVERAGES.values())]
         # Tasks with equal gaps would hide each other: they are put side by side, in table order.
         aside = np.linspace(-0.22, 0.22, len(tasks)) if len(tasks) > 1 else np.zeros(len(tasks))
         values, heights = tasks[f"gap_{gap}"].to_numpy(), y + 0.12 + aside
@@ -113,7 +121,7 @@ def draw_panel(axes, frame, gap, rows, scale):
                 style.task_name(tasks.task.iloc[top], scale), (values[top], heights[top]),
                 xytext=(4, 0), textcoords="offset points", va="center", fontsize=7,
             )  # fmt: skip
-        for mean in own[own.task == "average"].itertuples():
+        for mean in both[both.task == "average"].itertuples():
             value, low, high = (getattr(mean, f"{part}_{gap}") for part in ("gap", "low", "high"))
             axes.errorbar(
                 value, y - 0.3, xerr=[[value - low], [high - value]], fmt="D", color="black",
@@ -130,7 +138,7 @@ def draw_panel(axes, frame, gap, rows, scale):
     return axes
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: per model and method, what the official rule adds to two fair ones."""
     import matplotlib.pyplot as plt
 
@@ -155,7 +163,7 @@ def draw(frame, scale, missing):
     return figure
 
 
-def choice(frame):
+def choice(frame: pandas.DataFrame) -> str:
     """Returns how many epochs of a run there were to choose from, in words; empty without runs."""
     if frame.empty:
         return ""

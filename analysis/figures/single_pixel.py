@@ -1,6 +1,7 @@
 """Figure 7: what a prompt of a single pixel gains over the text prompt, on EuroSAT with CLIP."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
@@ -9,10 +10,15 @@ from analysis.common import cells, gaps, paired, published, style, variants
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
-from analysis.common.scales import scale_of
-from analysis.figures.ablation_prompt_size import TEMPLATES, listed, prompt_runs, rates
+from analysis.common.scales import Scale, scale_of
+from analysis.figures.ablation_prompt_size import TEMPLATES, listed, prompt_runs, rates_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MARK = "#d55e00"
 ZOOM = 8  # pixels on a side
@@ -22,18 +28,18 @@ COLUMNS = (
 )
 
 
-def single_pixels(records):
+def single_pixels(records: list[Record]) -> dict[tuple[str, str], tuple[float, list[Record]]]:
     """Returns (template, rate) -> (learning rate, runs by seed) of the prompts of one pixel."""
     designs, fixed = prompt_runs(records)
     return {
         (template, rate): (lr, designs[template, size, lr])
-        for (template, size), chosen in rates(designs, fixed).items()
+        for (template, size), chosen in rates_of(designs, fixed).items()
         for rate, lr in chosen.items()
         if size == 1 and template != "padding"  # a padding of 1 is the whole border
     }
 
 
-def gains(records):
+def gains(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template and rate: the gain over TP, with a paired interval and test.
 
     The gain is the mean over the seeds; `gain_low`, `gain_high` is a paired bootstrap over the test
@@ -56,22 +62,22 @@ def gains(records):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def published_gain():
+def published_gain() -> float:
     """Returns the paper's gain of a single pixel, in percentage points."""
     return float(pandas.read_csv(published.FOLDER / "single_pixel.csv").gain.iloc[0])
 
 
-def shown(records):
+def shown(records: list[Record]) -> Record | None:
     """Returns the run whose pixel is drawn, None without one: the fixed patch if it is there."""
-    found = single_pixels(records)
+    prompts = single_pixels(records)
     for template in ("fixed_patch", "random_patch"):
         for rate in ("validated", "fixed"):
-            if (template, rate) in found:
-                return found[template, rate][1][0]
+            if (template, rate) in prompts:
+                return prompts[template, rate][1][0]
     return None
 
 
-def pixel(canvas):
+def pixel(canvas: np.ndarray) -> tuple[int, int] | None:
     """Returns (row, column) of the one place where a prompt [3, S, S] acts, None if it is zero."""
     rows, columns = np.nonzero(np.any(canvas != 0, axis=0))
     if len(rows) > 1:
@@ -79,7 +85,9 @@ def pixel(canvas):
     return (int(rows[0]), int(columns[0])) if len(rows) else None
 
 
-def draw_picture(axes, image, place, title):
+def draw_picture(
+    axes: "Axes", image: np.ndarray, place: tuple[int, int] | None, title: str
+) -> "Axes":
     """Returns `axes` with a picture enlarged and a circle around the pixel at `place`."""
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[], title=title)
@@ -91,7 +99,7 @@ def draw_picture(axes, image, place, title):
     return axes
 
 
-def draw_zoom(axes, image, place):
+def draw_zoom(axes: "Axes", image: np.ndarray, place: tuple[int, int]) -> "Axes":
     """Returns `axes` with the corner of a picture around `place`, a frame around the pixel."""
     import matplotlib.pyplot as plt
 
@@ -103,7 +111,7 @@ def draw_zoom(axes, image, place):
     return axes
 
 
-def draw_gains(axes, frame, plain):
+def draw_gains(axes: "Axes", frame: pandas.DataFrame, plain: float) -> "Axes":
     """Returns `axes` with one gain per template and rate, and the paper's as a line."""
     names = {"fixed": "rate of the recipe", "validated": "rate chosen on validation"}
     for position, row in enumerate(frame.itertuples()):
@@ -139,7 +147,9 @@ def draw_gains(axes, frame, plain):
     return axes
 
 
-def draw(frame, run, scale, task, missing):
+def draw(
+    frame: pandas.DataFrame, run: Record | None, scale: Scale, task: str, missing: list[str]
+) -> "Figure":
     """Returns the figure: a test picture without and with the pixel, and what the pixel gains."""
     import matplotlib.pyplot as plt
 
@@ -147,7 +157,7 @@ def draw(frame, run, scale, task, missing):
     figure = plt.figure(figsize=(style.WIDTH, 5.4), layout="constrained")
     title = f"CLIP on {style.task_name(task, scale)}: a visual prompt of a single pixel"
     figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
-    if frame.empty:
+    if run is None:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
     above, below = figure.subfigures(2, 1, height_ratios=[1, 1], hspace=0.04)
@@ -170,14 +180,14 @@ def draw(frame, run, scale, task, missing):
     return figure
 
 
-def gaps_of(records):
+def gaps_of(records: list[Record]) -> list[str]:
     """Returns what the figure lacks, in words."""
-    found = single_pixels(records)
+    prompts = single_pixels(records)
     missing = [
         f"{TEMPLATES[template][0].lower()} of one pixel, {rate} rate"
         for template in ("fixed_patch", "random_patch")
         for rate in ("fixed", "validated")
-        if (template, rate) not in found
+        if (template, rate) not in prompts
     ]
     return missing + (["text prompt only"] if variants.zero_shot(records) is None else [])
 

@@ -2,17 +2,24 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
 
 from analysis.common import gaps, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
 
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Rates = dict[float, dict[tuple[str, int], Record]]  # lr -> (task, seed) -> run
 FREE = ("lr", "epochs", "eval_epochs")  # what may differ within a recipe
 OFFICIAL, SHORTER = "official", "official, shorter"
 NOT_REACHED = "not reached"
@@ -26,7 +33,7 @@ TICKS = (0.2, 0.5, 1, 2, 3, 5, 10, 20, 50)
 LEAST = 1e-4  # percent: accuracies are float32, so equal shares of the images may differ
 
 
-def speedruns(records):
+def speedruns(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per recipe, backbone and task, and one per recipe over all of them.
 
     The official recipe is the variant `default`; its validation accuracy after the last epoch, the
@@ -41,30 +48,38 @@ def speedruns(records):
     goals = {cell: goal(list(seeds.values())) for cell, seeds in official.items()}
     rows = []
     for recipe in [OFFICIAL, *dict.fromkeys(recipe for recipe, _ in tries)]:
-        own = []
+        of_recipe = []
         for (backbone, task), target in goals.items():
             if recipe == OFFICIAL:
-                seeds = official[backbone, task].values()
-                found = target | {"outcome": "reached", "speedup": 1.0, "low": 1.0, "high": 1.0}
-                found |= {"seeds_reached": len(seeds), "validation": target["target"]}
-                found |= {"test": target["official_test"]}
+                reached: Row | None = itself(target, len(official[backbone, task]))
             else:
-                found = shortest(at_chosen_rates(tries.get((recipe, backbone), {}), task), target)
-            if found:
-                own.append({"recipe": recipe, "backbone": backbone, "task": task} | found)
-        rows += [*own, overall(recipe, own, len(goals))] if own else []
+                lengths = at_chosen_rates(tries.get((recipe, backbone), {}), task)
+                reached = shortest(lengths, target)
+            if reached:
+                of_recipe.append({"recipe": recipe, "backbone": backbone, "task": task} | reached)
+        rows += [*of_recipe, overall(recipe, of_recipe, len(goals))] if of_recipe else []
     frame = pandas.DataFrame(rows, columns=list(COLUMNS))
     reaching = frame[(frame.task == "all") & frame.speedup.notna()]
     return frame.assign(best=frame.recipe.isin(ranked(reaching)[:1]))
 
 
-def grouped(records):
+def itself(target: Row, seeds: int) -> Row:
+    """Returns the row of the official recipe, which every other is compared with."""
+    speeds = {"outcome": "reached", "speedup": 1.0, "low": 1.0, "high": 1.0}
+    accuracies = {"validation": target["target"], "test": target["official_test"]}
+    return target | speeds | accuracies | {"seeds_reached": seeds}
+
+
+def grouped(
+    records: list[Record],
+) -> tuple[dict[Cell, dict[int, Record]], dict[Cell, dict[int, Rates]]]:
     """Returns (official, tries), both down to single records.
 
     official: (backbone, task) -> seed -> record; tries: (recipe, backbone) -> epochs -> lr ->
     (task, seed) -> record.
     """
-    official, tries = {}, {}
+    official: dict[Cell, dict[int, Record]] = {}
+    tries: dict[Cell, dict[int, Rates]] = {}
     for record in (one for one in records if one["spec"]["variant"] == "default"):
         spec = record["spec"]
         official.setdefault((spec["backbone"], spec["task"]), {})[spec["seed"]] = record
@@ -78,14 +93,14 @@ def grouped(records):
     return official, tries
 
 
-def recipe_of(settings, usual):
+def recipe_of(settings: dict[str, Any], usual: dict[str, Any]) -> str:
     """Returns the name of a recipe: what it changes in the `usual` settings, e.g. init zeros."""
     keys = sorted((settings.keys() | usual.keys()) - set(FREE))
     changed = [key for key in keys if settings.get(key) != usual.get(key)]
     return ", ".join(f"{key} {settings.get(key)}" for key in changed) or SHORTER
 
 
-def goal(records):
+def goal(records: list[Record]) -> Row:
     """Returns what the official recipe reached, over its seeds, and what it took."""
     target = mean(records, "validation")
     epochs = first_at(records, target)
@@ -96,7 +111,7 @@ def goal(records):
     }
 
 
-def first_at(records, target):
+def first_at(records: list[Record], target: float) -> int:
     """Returns the first epoch at which the mean validation accuracy over seeds is `target`."""
     for lines in zip(*(record["history"] for record in records), strict=True):
         looks = [line["validation_accuracy"] for line in lines]
@@ -105,14 +120,14 @@ def first_at(records, target):
     raise RecordError(f"{records[0]['file']}: its history does not end with its own accuracy")
 
 
-def length(record, epochs):
+def length(record: Record, epochs: int) -> Row:
     """Returns what a training of this kind takes in so many epochs."""
     settings, images = record["spec"]["settings"], record["task"]["sizes"]["train"]
     steps = epochs * math.ceil(images / settings["batch_size"])
     return {"lr": settings["lr"], "epochs": epochs, "steps": steps, "images": epochs * images}
 
 
-def mean(records, split):
+def mean(records: list[Record], split: str) -> float:
     """Returns the mean accuracy (%) on a split after the last epoch."""
     looks = [record["selection"]["last"][split] for record in records]
     if None in looks:
@@ -123,7 +138,7 @@ def mean(records, split):
     return float(np.mean([look["accuracy"] for look in looks]))
 
 
-def chosen_rate(rates):
+def chosen_rate(rates: Rates) -> float:
     """Returns the lr with the best mean validation accuracy, ties: the smallest.
 
     The mean is over the tasks and seeds that all `rates` (lr -> (task, seed) -> record) have, so
@@ -132,20 +147,22 @@ def chosen_rate(rates):
     shared = sorted(set.intersection(*map(set, rates.values())))
     if not shared:
         raise RecordError(f"the rates {', '.join(map(str, rates))} have no task and seed in common")
-    scores = {lr: mean([own[key] for key in shared], "validation") for lr, own in rates.items()}
+    scores = {lr: mean([runs[key] for key in shared], "validation") for lr, runs in rates.items()}
     return min(scores, key=lambda lr: (-round(scores[lr], 4), lr))
 
 
-def at_chosen_rates(lengths, task):
+def at_chosen_rates(lengths: dict[int, Rates], task: str) -> dict[int, list[Record]]:
     """Returns epochs -> records of the task at the rate chosen for that length."""
-    found = {}
+    records_of = {}
     for epochs, rates in sorted(lengths.items()):
-        own = rates[chosen_rate(rates)]
-        found[epochs] = [record for (name, _), record in sorted(own.items()) if name == task]
-    return {epochs: records for epochs, records in found.items() if records}
+        chosen = rates[chosen_rate(rates)]
+        records_of[epochs] = [
+            record for (name, _), record in sorted(chosen.items()) if name == task
+        ]
+    return {epochs: records for epochs, records in records_of.items() if records}
 
 
-def shortest(lengths, target):
+def shortest(lengths: dict[int, list[Record]], target: Row) -> Row | None:
     """Returns the row of the shortest of `lengths` (epochs -> records) that reaches the target.
 
     If none does, it is the row of the longest, which says so; without lengths it is None.
@@ -178,7 +195,7 @@ def shortest(lengths, target):
     }
 
 
-def overall(recipe, rows, cells):
+def overall(recipe: str, rows: list[Row], cells: int) -> Row:
     """Returns the row of a recipe over all of its tasks, of which there are `cells`."""
     reached = [row["speedup"] for row in rows if row["outcome"] != NOT_REACHED]
     means = ("target", "validation", "official_test", "test")
@@ -194,7 +211,7 @@ def overall(recipe, rows, cells):
     } | {key: float(np.mean([row[key] for row in rows])) for key in means}
 
 
-def ranked(frame):
+def ranked(frame: pandas.DataFrame) -> list[str]:
     """Returns the names of the recipes, the official one aside, the best first.
 
     One that reaches more targets is better, and of several the one that is faster; one that
@@ -206,15 +223,15 @@ def ranked(frame):
     return [recipe for _, _, recipe in sorted(order)]
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words."""
     if frame.empty:
         return ["the official recipe (visual_prompt, default), so there is no target"]
     cells = frame[frame.recipe == OFFICIAL]
     wanted = [(b, t) for b, t in zip(cells.backbone, cells.task) if t != "all"]
     missing = [] if frame.recipe.nunique() > 1 else ["any other recipe"]
-    for recipe, own in frame.groupby("recipe", sort=False):
-        there = set(zip(own.backbone, own.task))
+    for recipe, rows in frame.groupby("recipe", sort=False):
+        there = set(zip(rows.backbone, rows.task))
         lacking = [
             f"{task} with {backbone}" for backbone, task in wanted if (backbone, task) not in there
         ]
@@ -222,7 +239,7 @@ def gaps_of(frame):
     return missing
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: a row per recipe, the speed-up on every task and their mean."""
     import matplotlib.pyplot as plt
 
@@ -254,21 +271,23 @@ def draw(frame, scale, missing):
     return figure
 
 
-def draw_points(axes, frame, recipes, edge, scale):
+def draw_points(
+    axes: "Axes", frame: pandas.DataFrame, recipes: list[str], edge: float, scale: Scale
+) -> "Axes":
     """Returns `axes` with a point per recipe and task, at `edge` if the target is not reached."""
     official = frame[(frame.recipe == OFFICIAL) & (frame.task != "all")]
     cells = list(zip(official.backbone, official.task))
     backbones, tasks = (list(dict.fromkeys(names)) for names in zip(*cells))
     named, names = set(), []
     for y, recipe in enumerate(recipes):
-        own = frame[frame.recipe == recipe].set_index(["backbone", "task"])
-        total = own.loc["all", "all"]
+        rows = frame[frame.recipe == recipe].set_index(["backbone", "task"])
+        total = rows.loc["all", "all"]
         names.append(f"{recipe}{' (best)' if total.best else ''}".replace(", ", ",\n"))
         names[-1] += f"\n{total.outcome}"
         for place, (backbone, task) in enumerate(cells):
-            if (backbone, task) not in own.index:
+            if (backbone, task) not in rows.index:
                 continue
-            cell = own.loc[backbone, task]
+            cell = rows.loc[backbone, task]
             height = y - 0.3 + 0.6 * place / max(1, len(cells) - 1)
             look = {"color": COLOURS[backbones.index(backbone) % len(COLOURS)], "ms": 4.5}
             look |= {"marker": MARKERS[tasks.index(task) % len(MARKERS)], "ls": "none"}

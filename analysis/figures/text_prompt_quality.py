@@ -8,15 +8,22 @@ so it falls with TP even then: slope 0 of VP on TP is a correlation of -1 betwee
 
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
+from numpy.typing import ArrayLike
 
 from analysis.common import cells, correlation, gaps, paired, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 WORDS = ("text_prompt", "class_names")
 COLUMNS = (
@@ -27,22 +34,22 @@ COUNTS = ("number", "seeds")
 SAMPLES = 2000  # of a bootstrap
 
 
-def matched(records):
+def matched(records: list[Record]) -> dict[Cell, list[list[Record]]]:
     """Returns (text_prompt, class_names) -> [runs of TP, runs of VP]; a list may be empty."""
     for key in ("task", "backbone"):
         variants.single(records, key)
-    found = {}
+    sides: dict[Cell, list[list[Record]]] = {}
     for side, method in enumerate(("text_prompt", "visual_prompt")):
         all_runs = variants.of_method(records, method)
-        own = variants.own_text(all_runs)
-        changed = [record for record in all_runs if record not in own]
-        kept = variants.alike(changed, WORDS, own) if changed else []
+        usual = variants.own_text(all_runs)
+        changed = [record for record in all_runs if record not in usual]
+        kept = variants.alike(changed, WORDS, usual) if changed else []
         for words, group in variants.by_settings(kept, WORDS).items():
-            found.setdefault(words, [[], []])[side] = group
-    return found
+            sides.setdefault(words, [[], []])[side] = group
+    return sides
 
 
-def accuracies(records):
+def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per text prompt that TP and VP were run with, worst zero-shot accuracy first.
 
     `measured`, `low`, `high` are VP's accuracy; the gain's interval is a paired bootstrap over the
@@ -64,7 +71,7 @@ def accuracies(records):
     return pandas.DataFrame(numbered, columns=list(COLUMNS))
 
 
-def words_of(record):
+def words_of(record: Record) -> dict[str, str]:
     """Returns the text prompt and the class names that a run said to CLIP; "" for the task's."""
     text = variants.setting(record, "text_prompt") or record["task"]["template"]
     names = variants.setting(record, "class_names") or ""  # a list, or the name of one
@@ -74,7 +81,7 @@ def words_of(record):
     }
 
 
-def slope(zero_shot, gain):
+def slope(zero_shot: np.ndarray, gain: np.ndarray) -> float:
     """Returns the least-squares slope of VP on TP, from TP and the gain VP - TP."""
     centred = zero_shot - np.mean(zero_shot)
     return 1 + float(centred @ gain) / float(centred @ centred)
@@ -87,7 +94,7 @@ STATISTICS = {  # name -> statistic of TP and gain, its value if VP is the same 
 }
 
 
-def statistics(frame):
+def statistics(frame: pandas.DataFrame) -> pandas.DataFrame:
     """Returns the rows of the statistics over all text prompts; none with too few of them."""
     if len(frame) < correlation.FEWEST or frame.text_prompt_accuracy.nunique() == 1:
         return pandas.DataFrame(columns=list(COLUMNS))
@@ -100,7 +107,7 @@ def statistics(frame):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def gaps_of(records, frame):
+def gaps_of(records: list[Record], frame: pandas.DataFrame) -> list[str]:
     """Returns what the figure lacks, in words."""
     missing = []
     for plain, prompted in matched(records).values():
@@ -117,7 +124,7 @@ def gaps_of(records, frame):
     return missing
 
 
-def draw_points(axes, frame, summary):
+def draw_points(axes: "Axes", frame: pandas.DataFrame, summary: pandas.DataFrame) -> "Axes":
     """Returns `axes` with a numbered point per text prompt, and what a constant VP would give."""
     zero_shot, gain = frame.text_prompt_accuracy, frame.gain
     axes.errorbar(
@@ -147,12 +154,12 @@ def draw_points(axes, frame, summary):
     return axes
 
 
-def label_places(x, y):
+def label_places(x: ArrayLike, y: ArrayLike) -> list[tuple[float, float]]:
     """Returns for each point the offset of its number, in points: where most room is."""
     around = np.array([(8, 5), (-8, 5), (8, -5), (-8, -5), (13, 0), (-13, 0)])
     size = np.array([400, 150])  # of the panel, in points, nearly
 
-    def placed(values):
+    def placed(values: ArrayLike) -> np.ndarray:
         values = np.asarray(values, float)
         return (values - values.min()) / (np.ptp(values) or 1)
 
@@ -168,7 +175,7 @@ def label_places(x, y):
     return chosen
 
 
-def draw_texts(axes, frame):
+def draw_texts(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` as a table of the numbered text prompts."""
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(frame) + 0.5, -0.5))
@@ -188,7 +195,7 @@ def draw_texts(axes, frame):
     return axes
 
 
-def summary_text(summary):
+def summary_text(summary: pandas.DataFrame) -> str:
     """Returns the statistics in words, each beside what a constant VP would give."""
     names = {
         "slope": "Slope of VP on TP",
@@ -202,7 +209,9 @@ def summary_text(summary):
     ).replace("-", "\N{MINUS SIGN}")
 
 
-def draw(frame, summary, scale, task, missing):
+def draw(
+    frame: pandas.DataFrame, summary: pandas.DataFrame, scale: Scale, task: str, missing: list[str]
+) -> "Figure":
     """Returns the figure: gain against zero-shot accuracy, and the text prompts by number."""
     import matplotlib.pyplot as plt
 

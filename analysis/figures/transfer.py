@@ -2,18 +2,25 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas
 
 from analysis.common import gaps, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
 from analysis.common.paired import difference
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from analysis.figures.deployability import ALL, by_seed, datasets, lacking, mean_accuracy, measured
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
 
 COLUMNS = (
     *("task", "backbone", "target_task", "target_backbone", "accuracy", "unprompted", "own"),
@@ -21,7 +28,7 @@ COLUMNS = (
 )
 
 
-def transfers(measurements):
+def transfers(measurements: list[Record]) -> pandas.DataFrame:
     """Returns one row per prompt and place, its own included, in percent; `all` is the mean.
 
     The gain is that over the same backbone without a prompt on the same images, in percentage
@@ -31,7 +38,7 @@ def transfers(measurements):
     """
     keys = "backbone", "target_task", "target_backbone"
     prompted, plain = (by_seed(measurements, name, keys) for name in ("correct", "unprompted"))
-    moves = {}
+    moves: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for task, backbone, name, target in prompted:
         moves.setdefault((backbone, target), []).append((task, published(name), name))
     rows = []
@@ -40,43 +47,45 @@ def transfers(measurements):
         stayed = [place for place in places if place[0] == place[1]]
         means = [(ALL, ALL, stayed)] if stayed else []
         for task, place, members in [*((*move[:2], [move]) for move in places), *means]:
-            hits, without, own = [], [], []
-            for source, its_place, name in members:
-                hits.append(prompted[source, backbone, name, target])
-                without.append(plain[source, backbone, name, target])
-                own.append(prompted.get((its_place, target, name, target)))
+            moved = [(source, backbone, name, target) for source, _, name in members]
+            hits, without = ([correct[key] for key in moved] for correct in (prompted, plain))
+            learned_there = [(its_place, target, name, target) for _, its_place, name in members]
             gain, low, high = difference(list(zip(hits, without)))
-            row = {"task": task, "backbone": backbone, "target_task": place}
+            row: Row = {"task": task, "backbone": backbone, "target_task": place}
             row |= {"target_backbone": target, "gain": gain} | mean_accuracy(hits)
             row |= {"low": low, "high": high, "unprompted": mean_accuracy(without)["accuracy"]}
-            row["own"] = math.nan if None in own else mean_accuracy(own)["accuracy"]
+            row["own"] = math.nan
+            if all(key in prompted for key in learned_there):
+                row["own"] = mean_accuracy([prompted[key] for key in learned_there])["accuracy"]
             rows.append(row)
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def published(task):
+def published(task: str) -> str:
     """Returns the paper's name of a task, its own where the paper has none."""
     return (TASKS[task].published if task in TASKS else None) or task
 
 
-def gaps_in(measurements, scale=None):
+def gaps_in(measurements: list[Record], scale: Scale) -> list[str]:
     """Returns what was not run, in words: datasets of a model, or models to move prompts to."""
     backbones = {row["target_backbone"] for one in measurements for row in one["rows"]}
     alone = ["another model to move prompts to"] if len(backbones) == 1 else []
     return lacking(measured(measurements), scale) + alone
 
 
-def draw_gains(axes, cells, rows, columns, limit):
+def draw_gains(
+    axes: "Axes", cells: dict[Any, Any], rows: dict[Any, str], columns: dict[str, str], limit: float
+) -> "AxesImage":
     """Returns the image of a heat map: `cells` maps (row, column) to a row of the csv.
 
     `rows` and `columns` map their keys to labels. A prompt on what it was learned for is framed.
     """
     import matplotlib.pyplot as plt
 
-    found = [[cells.get((row, column)) for column in columns] for row in rows]
-    gains = [[cell.gain if cell else math.nan for cell in row] for row in found]
+    table = [[cells.get((row, column)) for column in columns] for row in rows]
+    gains = [[cell.gain if cell else math.nan for cell in row] for row in table]
     picture = axes.imshow(gains, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
-    for y, x, cell in ((y, x, cell) for y, row in enumerate(found) for x, cell in enumerate(row)):
+    for y, x, cell in ((y, x, cell) for y, row in enumerate(table) for x, cell in enumerate(row)):
         if cell is None:
             axes.text(x, y, "not run", ha="center", va="center", fontsize=7)
             continue
@@ -94,7 +103,7 @@ def draw_gains(axes, cells, rows, columns, limit):
     return picture
 
 
-def draw_models(axes, mean, limit):
+def draw_models(axes: "Axes", mean: pandas.DataFrame, limit: float) -> "AxesImage":
     """Returns the heat map of the mean gains, from every model to every model."""
     cells = {(row.backbone, row.target_backbone): row for row in mean.itertuples()}
     plain = {row.target_backbone: row.unprompted for row in mean.itertuples()}
@@ -104,7 +113,7 @@ def draw_models(axes, mean, limit):
     return draw_gains(axes, cells, names, columns, limit)
 
 
-def draw_datasets(axes, moved, scale, limit):
+def draw_datasets(axes: "Axes", moved: pandas.DataFrame, scale: Scale, limit: float) -> "AxesImage":
     """Returns the heat map of the gains on other datasets, a row per pair of datasets."""
     cells = {((row.task, row.target_task), row.backbone): row for row in moved.itertuples()}
     pairs = dict.fromkeys(pair for pair, _ in cells)
@@ -114,7 +123,7 @@ def draw_datasets(axes, moved, scale, limit):
     return draw_gains(axes, cells, rows, columns, limit)
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: mean gains between models and, if there are any, between datasets."""
     import matplotlib.pyplot as plt
 
@@ -153,9 +162,9 @@ def draw(frame, scale, missing):
 
 def write(records: list[Record], measurements: list[Record], out: Path, figures: Path) -> None:
     """Writes the csv file and the figure; all it shows was measured beside the runs."""
-    own = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
+    moved = [one for one in measurements if one["spec"]["measurement"] == "transfer"]
     same_origin(records)  # the runs whose prompts were measured
-    scale = scale_of(own or records)
-    frame, missing = transfers(own), gaps.warn(gaps_in(own, scale))
+    scale = scale_of(moved or records)
+    frame, missing = transfers(moved), gaps.warn(gaps_in(moved, scale))
     write_csv(frame, out)
     style.save(draw(frame, scale, missing), figures, "transfer")

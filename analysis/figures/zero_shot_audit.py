@@ -12,22 +12,29 @@ explain them; of one task, a false flag is expected in at most 1 % of cases (Bon
 
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.special import bdtrc
 
 from analysis.common import cells, gaps, style, variants
-from analysis.common.aliases import Record
+from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
-from analysis.common.scales import scale_of
+from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
 from vpbench.spec.text_prompts import refine_class_name, said_class_names
+
+if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 COLUMNS = (
     *("task", "backbone", "variant", "class", "class_name", "images", "accuracy", "low", "high"),
@@ -46,23 +53,23 @@ SUPPORT = 0.8  # share of the classes of a circle whose images must speak for it
 LINE = 46  # characters of the names beside a row
 
 
-def audited(records):
+def audited(records: list[Record]) -> dict[Cell, Record]:
     """Returns (task, backbone, variant) -> its run of the text prompt, in the catalogue's order."""
-    found = {}
+    first_of: dict[Cell, Record] = {}
     for record in sorted(variants.of_method(records, "text_prompt"), key=place):
         spec = record["spec"]
         task = cells.dataset_of(record) or spec["task"]
         key = task, spec["backbone"], spec["variant"]
-        other = found.setdefault(key, record)  # nothing in it depends on the seed
+        other = first_of.setdefault(key, record)  # nothing in it depends on the seed
         if difference(*(one["spec"] | {"seed": None} for one in (other, record))):
             raise RecordError(
                 f"{other['file']} and {record['file']}: two kinds of runs of {' '.join(key)}; "
                 "select one"
             )
-    return found
+    return first_of
 
 
-def place(record):
+def place(record: Record) -> Cell:
     """Returns the place of a run: by the catalogue, folders of images after it."""
     spec, tasks = record["spec"], list(TASKS)
     task = tasks.index(spec["task"]) if spec["task"] in TASKS else len(tasks)
@@ -70,7 +77,7 @@ def place(record):
     return task, spec["task"], backbone, variant != "default", variant, spec["seed"]
 
 
-def names_of(record):
+def names_of(record: Record) -> list[str]:
     """Returns the class names as the model reads them."""
     try:
         said = said_class_names(record["task"]["class_names"], record["spec"]["settings"])
@@ -79,7 +86,7 @@ def names_of(record):
     return [refine_class_name(name) for name in said]
 
 
-def confusions(record):
+def confusions(record: Record) -> np.ndarray:
     """Returns how many test images of each class (row) were given each class (column)."""
     arrays, classes = reading.arrays(record, "predictions"), record["task"]["classes"]
     counts = np.bincount(
@@ -89,12 +96,12 @@ def confusions(record):
     return counts.reshape(classes, classes)
 
 
-def more_often(counts, others):
+def more_often(counts: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Returns the p values that `counts` are not above `others`: exact, binomial, one-sided."""
     return bdtrc(np.asarray(counts) - 1, np.asarray(counts) + others, 0.5)
 
 
-def circles(matrix):
+def circles(matrix: np.ndarray) -> list[tuple[list[int], list[int]]]:
     """Returns [(classes, called)]: classes that would gain by taking each other's names, in turn.
 
     Each class would take the name of the next. `called` says of which classes the images are called
@@ -112,7 +119,7 @@ def circles(matrix):
     worth[worse] = -2.0 * matrix.sum()
     np.fill_diagonal(worth, 0)
     _, name = linear_sum_assignment(worth, maximize=True)
-    found, seen = [], set()
+    gaining, seen = [], set()
     for start in range(classes):
         circle = []
         while start not in seen:
@@ -121,17 +128,18 @@ def circles(matrix):
             start = int(name[start])
         speaking = [number for number in circle if called[number, name[number]]]
         if len(circle) > 1 and len(speaking) >= SUPPORT * len(circle):
-            found.append((circle, speaking))
-    return found
+            gaining.append((circle, speaking))
+    return gaining
 
 
-def flags(matrix, names):
+def flags(matrix: np.ndarray, names: list[str]) -> dict[int, Row]:
     """Returns class -> {flag, reason, and of a relabelling the gain in percentage points}."""
-    found, images = {}, matrix.sum(axis=1)
+    flagged: dict[int, Row] = {}
+    images = matrix.sum(axis=1)
     missed = (1 - images / matrix.sum()) ** matrix.sum() < ALPHA / len(names)
-    for number in np.flatnonzero(missed & (matrix.sum(axis=0) == 0)):
+    for number in np.flatnonzero(missed & (matrix.sum(axis=0) == 0)).tolist():
         reason = f"never predicted, although {images[number]} images are of it"
-        found[int(number)] = {"flag": "never predicted", "reason": reason}
+        flagged[number] = {"flag": "never predicted", "reason": reason}
     for circle, speaking in circles(matrix):
         after = dict(zip(circle, [*circle[1:], circle[0]]))
         won = sum(int(matrix[one, other] - matrix[one, one]) for one, other in after.items())
@@ -149,16 +157,16 @@ def flags(matrix, names):
                 f"{names[other]!r}, {matrix[number, number]} by its own name; {offer}"
             )
             flag = "exchanged" if pair else "permuted"
-            found[number] = {"flag": flag, "reason": reason, "gain": gain}
+            flagged[number] = {"flag": flag, "reason": reason, "gain": gain}
     for number, name in enumerate(names):
         alike = [str(other) for other, text in enumerate(names) if text == name != other != number]
         if alike:
             reason = f"the same text as that of class {', '.join(alike)}"
-            found[number] = {"flag": "duplicate", "reason": reason}
-    return found
+            flagged[number] = {"flag": "duplicate", "reason": reason}
+    return flagged
 
 
-def audit(records):
+def audit(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per text prompt run and class, with the columns COLUMNS; shares in percent.
 
     accuracy is that on the images of the class, with Wilson's interval; share is that of the
@@ -176,28 +184,28 @@ def audit(records):
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def class_accuracy(matrix, names, number):
+def class_accuracy(matrix: np.ndarray, names: list[str], number: int) -> Row:
     """Returns the images of a class, their accuracy, and what they are mistaken for."""
     count = int(matrix[number].sum())
     if count == 0:
         return {"images": 0}
     accuracy = 100 * matrix[number, number] / count
     low, high = cells.wilson(accuracy, count)
-    found = {"images": count, "accuracy": accuracy, "low": low, "high": high}
+    row = {"images": count, "accuracy": accuracy, "low": low, "high": high}
     mistaken = matrix[number].copy()
     mistaken[number] = 0
     other = int(mistaken.argmax())
     if mistaken[other]:
-        found |= {"taken_for": names[other], "taken_for_share": 100 * mistaken[other] / count}
-    return found
+        row |= {"taken_for": names[other], "taken_for_share": 100 * mistaken[other] / count}
+    return row
 
 
-def gaps_of(frame):
+def gaps_of(frame: pandas.DataFrame) -> list[str]:
     """Returns what was not run, in words."""
     return ["the text prompt alone, on any dataset"] if frame.empty else []
 
 
-def draw_row(axes, rows, y):
+def draw_row(axes: "Axes", rows: pandas.DataFrame, y: int) -> "Axes":
     """Returns `axes` with the classes of one run, sorted, the flagged ones marked and named."""
     rows = rows[rows.images > 0].sort_values(["accuracy", "class"])
     heights = dict(zip(rows["class"], y + np.linspace(0.34, -0.34, len(rows))))
@@ -210,16 +218,17 @@ def draw_row(axes, rows, y):
         [mean, mean], [y - 0.42, y + 0.42], color="black", lw=1.2, zorder=1,
         label="All images" if y == 0 else None,
     )  # fmt: skip
-    for flag, own in rows.groupby("flag"):
+    for flag, flagged in rows.groupby("flag"):
         _, colour, marker = FLAGS[flag]
         axes.plot(
-            own.accuracy, [heights[number] for number in own["class"]], marker, color=colour,
+            flagged.accuracy,
+            [heights[number] for number in flagged["class"]], marker, color=colour,
             markersize=5, mec="black", mew=0.4, linestyle="none", zorder=3, clip_on=False,
         )  # fmt: skip
     return axes
 
 
-def flagged_names(rows):
+def flagged_names(rows: pandas.DataFrame) -> str:
     """Returns the names that are flagged in a run, in two lines at most."""
     flagged = rows[rows.flag.notna()]
     if flagged.empty:
@@ -228,7 +237,7 @@ def flagged_names(rows):
     return "\n".join(textwrap.wrap(text, LINE, max_lines=2, placeholder=" …"))
 
 
-def draw(frame, scale, missing):
+def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: per task and text prompt the sorted accuracies of its classes."""
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D

@@ -45,7 +45,7 @@ SYMBOLS = {  # what neither the fonts nor an accent on a letter give
 }
 
 
-def symbols(text):
+def symbols(text: str) -> str:
     """Returns LaTeX with every character that pdflatex may not know replaced.
 
     A western European letter keeps its accent; of an unknown character the code is printed.
@@ -53,14 +53,14 @@ def symbols(text):
     return "".join(map(symbol, text))
 
 
-def symbol(character):
+def symbol(character: str) -> str:
     """Returns one character of LaTeX in what pdflatex knows."""
     if character.isascii() or (character.isalpha() and ord(character) < 0x100):
         return character
     return SYMBOLS.get(character, rf"\texttt{{[U+{ord(character):04X}]}}")
 
 
-def page(table, folder):
+def page(table: Path, folder: Path) -> str:
     """Returns the page of one table; of one that is not there it says so."""
     number = re.fullmatch(r"table(\d+)", table.stem)
     lines = [rf"\setcounter{{table}}{{{int(number[1]) - 1}}}"] if number else []
@@ -74,7 +74,7 @@ def page(table, folder):
     return "\n".join([*lines, r"\end{table}", r"\clearpage"]) + "\n"
 
 
-def document(tables, folder):
+def document(tables: list[Path], folder: Path) -> str:
     """Returns the whole document."""
     pages = "".join(page(table, folder) for table in tables) or "The configuration has no table.\n"
     return HEAD + pages + "\\end{document}\n"

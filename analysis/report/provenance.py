@@ -4,11 +4,14 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from analysis.common.aliases import Record
 
-def facts(records):
+
+def facts(records: list[Record]) -> dict[str, str]:
     """Returns fact -> text about the records as a whole and about the machine at hand.
 
     The date is that of the newest record, so that equal records give an equal page.
@@ -26,7 +29,7 @@ def facts(records):
     }
 
 
-def newest(records):
+def newest(records: list[Record]) -> str:
     """Returns when the newest record was written, in UTC."""
     times = [Path(record["file"]).stat().st_mtime for record in records if "file" in record]
     if not times:
@@ -34,7 +37,7 @@ def newest(records):
     return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Returns a time in hours and minutes, or in seconds where it is short."""
     if seconds < 60:
         return f"{seconds:.0f} s"
@@ -42,30 +45,30 @@ def duration(seconds):
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def counted(values):
+def counted(values: Iterable[str]) -> str:
     """Returns the different values as text, each with how many records have it."""
-    found = {}
+    counts: dict[str, int] = {}
     for value in values:
-        found[value] = found.get(value, 0) + 1
-    return ", ".join(f"{value} ({count:,})" for value, count in sorted(found.items())) or "none"
+        counts[value] = counts.get(value, 0) + 1
+    return ", ".join(f"{value} ({count:,})" for value, count in sorted(counts.items())) or "none"
 
 
-def machine():
+def machine() -> str:
     """Returns processor, number of cores and system of this machine."""
     return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
-def processor():
+def processor() -> str:
     """Returns the name of the processor; Linux tells it in a file of its own."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         text = ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or "unknown processor"
+    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or "unknown processor"
 
 
-def commit():
+def commit() -> str:
     """Returns the commit of the code, or that it is not known."""
     command = ["git", "describe", "--always", "--dirty=, with changes", "--abbrev=12"]
     try:
@@ -75,27 +78,27 @@ def commit():
     return f"commit {done.stdout.strip()}" if done.returncode == 0 else "not known: no git checkout"
 
 
-def versions(records):
+def versions(records: list[Record]) -> dict[str, str]:
     """Returns package -> the versions that the records name, sorted."""
-    found = {}
+    by_package: dict[str, set[str]] = {}
     for record in records:
         for package, version in record["versions"].items():
-            found.setdefault(package, set()).add(version)
-    return {package: ", ".join(sorted(found[package])) for package in sorted(found)}
+            by_package.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(by_package[package])) for package in sorted(by_package)}
 
 
-def hashes(records):
+def hashes(records: list[Record]) -> list[tuple[str, str, list[str]]]:
     """Returns (what, of which, hashes) rows: weights per backbone, worlds, data per task."""
-    found = {}
+    values: dict[tuple[str, str], set[str]] = {}
     for record in records:
         spec = record["spec"]
         owners = {"weights": spec.get("backbone"), "data": spec["task"]}
         for kind, value in record.get("hashes", {}).items():
             if kind == "splits":  # of a real dataset: the files that define its splits
                 for file, sha256 in value.items():
-                    found.setdefault((kind, f"{spec['task']}: {file}"), set()).add(sha256)
+                    values.setdefault((kind, f"{spec['task']}: {file}"), set()).add(sha256)
             elif value:
-                found.setdefault((kind, owners.get(kind, "")), set()).add(value)
+                values.setdefault((kind, owners.get(kind, "")), set()).add(value)
     kinds = {"weights": 0, "world": 1, "data": 2, "splits": 3}
-    order = sorted(found, key=lambda key: (kinds.get(key[0], 4), key))
-    return [(kind, owner, sorted(found[kind, owner])) for kind, owner in order]
+    order = sorted(values, key=lambda key: (kinds.get(key[0], 4), key))
+    return [(kind, owner, sorted(values[kind, owner])) for kind, owner in order]

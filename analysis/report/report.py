@@ -11,6 +11,7 @@ import math
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas
@@ -18,7 +19,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from analysis.common import captions, cells, render, style
-from analysis.common.scales import scale_of
+from analysis.common.aliases import Record
+from analysis.common.render import Shown
+from analysis.common.scales import Scale, scale_of
 from analysis.figures import accuracy
 from analysis.report import provenance, run_details
 from analysis.report.statements import statement
@@ -27,6 +30,7 @@ from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
 from vpbench.records import reading, schema
 
+Table = tuple[list[str], list[list[str]]]  # heads and rows of a csv file
 PAGE = Path(__file__).parent / "page"
 CLAIM = (
     *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
@@ -36,7 +40,7 @@ PICTURES = ((2100, 90), (1700, 85), (1300, 80))  # width, quality: the first tha
 PICTURE_BYTES = 350_000
 
 
-def read_csv(path):
+def read_csv(path: Path) -> Table | None:
     """Returns (heads, rows of texts) of a CSV file, None if it is not there."""
     if not path.exists():
         return None
@@ -45,13 +49,13 @@ def read_csv(path):
     return heads, rows
 
 
-def dictionaries(table):
+def dictionaries(table: Table | None) -> list[dict[str, str]]:
     """Returns the rows of a table as dicts, none of a table that is not there."""
     heads, rows = table or ([], [])
     return [dict(zip(heads, row)) for row in rows]
 
 
-def is_number(text):
+def is_number(text: str) -> bool:
     """Returns whether a text is a number."""
     try:
         return math.isfinite(float(text))
@@ -59,23 +63,23 @@ def is_number(text):
         return False
 
 
-def short(text):
+def short(text: str) -> str:
     """Returns a number as it is read: a real minus and few decimals; any other text as it is."""
     if not is_number(text):
         return text
     number = Decimal(text)
     most = 0 if abs(number) >= 1000 else 1 if abs(number) >= 1 else 2
-    decimals = min(most, max(0, -number.as_tuple().exponent))
+    decimals = min(most, max(0, -int(number.as_tuple().exponent)))
     return f"{number:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def title(name):
+def title(name: str) -> str:
     """Returns the name of an analysis as a heading, e.g. Table 1 or Label mapping."""
     words = re.sub(r"(\D)(\d+)$", r"\1 \2", name).replace("_", " ")
     return words[:1].upper() + words[1:]
 
 
-def picture(path):
+def picture(path: Path) -> dict[str, Any] | None:
     """Returns the picture `path` for the page: its data, width and height; None without a file."""
     if not path.exists():
         return None
@@ -93,12 +97,12 @@ def picture(path):
     return {"data": data, "width": shown.width, "height": shown.height}
 
 
-def data_url(kind, data):
+def data_url(kind: str, data: bytes) -> str:
     """Returns the address that holds the bytes `data` themselves."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def rendered(path, table, scale):
+def rendered(path: Path, table: Table, scale: Scale) -> tuple[list[str], list[list[Shown]]]:
     """Returns heads and rows of (measured, published, shaded) of a table of the paper's.
 
     There are none of a CSV that has another form; that is shown as it is.
@@ -113,7 +117,7 @@ def rendered(path, table, scale):
     return [], []
 
 
-def paired(table):
+def paired(table: Table) -> tuple[list[str], list[list[Shown]]]:
     """Returns heads and rows of a table that has, of some columns, the paper's as well."""
     heads, _ = table
     names = [head for head in heads if not head.startswith("published_")]
@@ -125,26 +129,31 @@ def paired(table):
     return [title(name) for name in names], rows
 
 
-def display(column, text):
+def display(column: str, text: str) -> str:
     """Returns an entry of a table of facts as it is read."""
     if column == "role":
         return style.role_name(text)
     return short(text)
 
 
-def legend(path):
+def legend(path: Path) -> str:
     """Returns what shading means, as the table's Markdown says; empty if it shades nothing."""
     if not path.exists():
         return ""
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = [line for line in lines if line.startswith(render.MARK)]
-    return found[-1].removeprefix(render.MARK).strip() if found else ""
+    legends = [line for line in lines if line.startswith(render.MARK)]
+    return legends[-1].removeprefix(render.MARK).strip() if legends else ""
 
 
-def analysis(name, results, folder, scale):
+def analysis(name: str, results: Path, folder: Path, scale: Scale) -> dict[str, Any]:
     """Returns what the page shows of one analysis: a figure, else a table, and all its numbers."""
     path, text = results / f"{name}.csv", captions.read(folder / f"{name}.rst")
-    shown = {"name": name, "title": title(name), "caption": text, "file": f"{name}.csv"}
+    shown: dict[str, Any] = {
+        "name": name,
+        "title": title(name),
+        "caption": text,
+        "file": f"{name}.csv",
+    }
     shown["picture"] = picture(results / "figures" / f"{name}.png")
     shown["alt"] = f"{title(name)}. {captions.first_sentence(text)}".strip()
     shown["numbers"] = numbers = read_csv(path)
@@ -161,7 +170,7 @@ def analysis(name, results, folder, scale):
     return shown
 
 
-def scorecard(path, scale):
+def scorecard(path: Path, scale: str | None) -> dict[str, Any]:
     """Returns the claims as the page shows them, and how many have each verdict.
 
     They must be of the same scale as the records, if there are any.
@@ -188,7 +197,7 @@ def scorecard(path, scale):
     return {"claims": claims, "counts": counts, "download": download}
 
 
-def run_table(loaded):
+def run_table(loaded: list[Record]) -> dict[str, Any]:
     """Returns heads, rows, choices of the filters and details of the table of all runs."""
     rows = [run_details.row(record) for record in loaded]
     epochs = run_details.epochs_shown(len(loaded))
@@ -197,7 +206,7 @@ def run_table(loaded):
     choices = {head: list(dict.fromkeys(columns.get(head, []))) for head in run_details.FILTERS}
     return {
         "heads": heads,
-        "choices": {head: (list(heads).index(head), found) for head, found in choices.items()},
+        "choices": {head: (list(heads).index(head), values) for head, values in choices.items()},
         "rows": [
             (
                 run_details.key(record),
@@ -214,13 +223,20 @@ def run_table(loaded):
     }
 
 
-def as_json(value):
+def as_json(value: Any) -> Markup:
     """Returns `value` as JSON that may stand inside a script element."""
     text = json.dumps(atomic_files.plain(value), ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", r"\u003c"))
 
 
-def page(loaded, results, names, folder, configs, judged=True):
+def page(
+    loaded: list[Record],
+    results: Path,
+    names: list[str],
+    folder: Path,
+    configs: list[Path],
+    judged: bool = True,
+) -> str:
     """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims."""
     scale = scale_of(loaded)
     made = [record for record in loaded if "measurement" not in record["spec"]]
@@ -253,7 +269,7 @@ def page(loaded, results, names, folder, configs, judged=True):
     )
 
 
-def glance(made):
+def glance(made: list[Record]) -> list[str]:
     """Returns how much was run, in a few words."""
     counts = [(len(made), "runs")]
     for key, what in (("task", "datasets"), ("backbone", "backbones"), ("method", "methods")):
@@ -261,7 +277,7 @@ def glance(made):
     return [f"{count:,} {what if count != 1 else what[:-1]}" for count, what in counts]
 
 
-def is_figure(shown):
+def is_figure(shown: dict[str, Any]) -> bool:
     """Returns whether an analysis belongs to the figures; one that was not run may be either."""
     return bool(shown["picture"]) or not (shown["numbers"] or shown["name"].startswith("table"))
 

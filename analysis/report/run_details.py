@@ -1,6 +1,9 @@
 """What the report tells about single runs: a row of a table, and details with history curves."""
 
+from typing import Any
+
 from analysis.common import style
+from analysis.common.aliases import Record
 from vpbench.records.paths import record_path
 
 COLUMNS = {  # head -> is it a number?
@@ -28,12 +31,12 @@ METRICS = {
 }
 
 
-def words(name):
+def words(name: str) -> str:
     """Returns a key as words."""
     return str(name).replace("_", " ")
 
 
-def row(record):
+def row(record: Record) -> list[Any]:
     """Returns the values of COLUMNS; None where a run has no such thing."""
     spec, pick = record["spec"], record["selection"][record["rule"]]
     role = record["backbone"]["role"]
@@ -52,7 +55,7 @@ def row(record):
     ]
 
 
-def shown(value, head):
+def shown(value: Any, head: str) -> str:
     """Returns a value of a row as text."""
     if value is None:
         return ""
@@ -61,17 +64,17 @@ def shown(value, head):
     return f"{value:,}" if head == "Trained parameters" else str(value)
 
 
-def key(record):
+def key(record: Record) -> str:
     """Returns the name of a run in links to it: the path of its record within the runs."""
     return record_path(record["spec"], "").with_suffix("").as_posix()
 
 
-def epochs_shown(runs):
+def epochs_shown(runs: int) -> int:
     """Returns about how many epochs of a run its curves may have if there are so many runs."""
     return max(20, min(200, POINTS // max(1, runs)))
 
 
-def details(record, epochs):
+def details(record: Record, epochs: int) -> dict[str, Any]:
     """Returns what is shown when a run is opened: curves, every selection, and all other facts."""
     spec, role = record["spec"], record["backbone"]["role"]
     method = style.method_name(spec["method"], role)
@@ -101,7 +104,7 @@ def details(record, epochs):
     }
 
 
-def selection(record, name):
+def selection(record: Record, name: str) -> list[Any]:
     """Returns one row about a selection: name, is it the one the tables read, epoch, metrics."""
     pick = record["selection"][name]
     epoch = "" if pick["epoch"] is None else str(pick["epoch"])
@@ -110,12 +113,12 @@ def selection(record, name):
     return [words(name), name == record["rule"], epoch, validation, *measured]
 
 
-def decimal(value):
+def decimal(value: float | None) -> str:
     """Returns a number with two decimals, an en dash for a missing one."""
     return "\N{EN DASH}" if value is None else f"{value:.2f}"
 
 
-def fact_text(value):
+def fact_text(value: Any) -> str:
     """Returns a fact of a record as text."""
     if value is None:
         return "none"
@@ -128,7 +131,7 @@ def fact_text(value):
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def thinned(history, most):
+def thinned(history: list[dict[str, Any]], most: int) -> dict[str, list[Any]]:
     """Returns epoch and SERIES as lists of equal length, of at most twice `most` epochs.
 
     Half of them are evenly spread over all epochs, half over those with a look at the test split.
@@ -140,13 +143,13 @@ def thinned(history, most):
     return {"epoch": [epoch["epoch"] for epoch in epochs]} | columns
 
 
-def spread(places, most):
+def spread(places: list[int], most: int) -> list[int]:
     """Returns at most `most` of `places`, evenly spread, with the first and the last."""
     if len(places) <= most:
         return places
     return [places[round(step * (len(places) - 1) / (most - 1))] for step in range(most)]
 
 
-def rounded(value):
+def rounded(value: float | None) -> float | None:
     """Returns a number with as many digits as a curve can show."""
     return value if value is None else float(f"{value:.4g}")

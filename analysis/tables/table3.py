@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 
 from analysis.common import published, render, style
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.scales import scale_of
 from vpbench.spec.backbones import BACKBONES, ROLES
 
@@ -14,17 +14,17 @@ HEADS += ["Parameters"]
 FACTS = ("architecture", "modality", "pretrained_on", "objective")
 
 
-def overview(records):
+def overview(records: list[Record]) -> list[Row]:
     """Returns one row per measured backbone, or per model of the paper where none is."""
     theirs = published.table(published.MODELS).set_index("role")
     rows = []
     for role in ROLES:
-        found = {
+        measured = {
             record["spec"]["backbone"]: record["backbone"]
             for record in records
             if record["backbone"]["role"] == role
         }
-        for name in sorted(found) or [None]:
+        for name in sorted(measured) or [None]:
             row = {"role": role, "backbone": name}
             for fact in FACTS:
                 row |= {fact: None, f"published_{fact}": theirs.loc[role, fact]}
@@ -32,8 +32,8 @@ def overview(records):
             if name:
                 ours = BACKBONES[name]
                 row |= {"pretrained_on": ours.pretrained_on, "objective": ours.objective}
-                row |= {"modality": style.MODALITIES[found[name]["modality"]]}
-                row |= {key: found[name][key] for key in ("architecture", "parameters")}
+                row |= {"modality": style.MODALITIES[measured[name]["modality"]]}
+                row |= {key: measured[name][key] for key in ("architecture", "parameters")}
             rows.append(row)
     return rows
 

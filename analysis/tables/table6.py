@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 
 from analysis.common import published, render
-from analysis.common.aliases import Record
+from analysis.common.aliases import Record, Row
 from analysis.common.scales import scale_of
 from vpbench.common.errors import RecordError
 
@@ -13,24 +13,24 @@ HEADS = ["Dataset", "Train", "Validation", "Test", "Classes", "Text prompt", "Ch
 FACTS = ("name", "train", "validation", "test", "classes", "template")
 
 
-def measured_facts(records):
+def measured_facts(records: list[Record]) -> dict[str, Row]:
     """Returns the paper's dataset -> the facts about ours, which all its records share."""
-    found = {}
+    by_task: dict[str, Row] = {}
     for record in records:
         task = record["task"]
         facts = {"name": task["display"], "template": task["template"], "chance": task["chance"]}
         facts |= {"classes": task["classes"]} | task["sizes"]
-        known = found.setdefault(task["published"], facts)
+        known = by_task.setdefault(task["published"], facts)
         for key in facts:
             if known[key] != facts[key]:
                 raise RecordError(
                     f"two kinds of records for {task['published']}: {key} is {known[key]!r} and "
                     f"{facts[key]!r}; select one"
                 )
-    return found
+    return by_task
 
 
-def description(records):
+def description(records: list[Record]) -> list[Row]:
     """Returns one row per dataset of the paper."""
     ours = measured_facts(records)
     rows = []

@@ -1,22 +1,26 @@
 """Accuracy as a table: a row per backbone and method, a column per dataset, whatever they are."""
 
 from pathlib import Path
+from typing import Any
+
+import pandas
 
 from analysis.common import render, style
 from analysis.common.aliases import Record
-from analysis.common.scales import scale_of
+from analysis.common.render import Shown
+from analysis.common.scales import Scale, scale_of
 from analysis.figures import accuracy
 
 LEGEND = "Visual prompt above linear probe"
 
 
-def layout(frame, scale):
+def layout(frame: pandas.DataFrame, scale: Scale) -> tuple[list[str], list[list[Shown]]]:
     """Returns (heads, rows) of the rows of `accuracy.accuracies`; the first row is chance."""
     tasks = list(dict.fromkeys(frame.task))
     heads = ["Backbone", "Method", *(style.task_name(task, scale) for task in tasks)]
     chance = frame.groupby("task").chance.first()
-    rows = [["Chance", "", *(render.one(chance[task]) for task in tasks)]]
-    rows = [[render.label(text) for text in row] for row in rows]
+    texts = ["Chance", "", *(render.one(chance[task]) for task in tasks)]
+    rows = [[render.label(text) for text in texts]]
     for (backbone, method), group in frame.groupby(["backbone", "method"], sort=False):
         row = [render.label(backbone), render.label(style.short_name(method))]
         by_task = {one.task: one for one in group.itertuples()}
@@ -24,7 +28,7 @@ def layout(frame, scale):
     return heads, rows
 
 
-def cell(frame, row):
+def cell(frame: pandas.DataFrame, row: Any) -> Shown:
     """Returns the cell of a row of `frame`: accuracy and interval, shaded if VP is above LP."""
     if row is None:
         return render.label("")

@@ -1,4 +1,4 @@
-# One rule per table and figure. Its name is that of the script, the files, the caption and the key.
+# One rule per table and figure. Its name is that of the files, the caption and the key.
 for name, slice_ in config["analyses"].items():
 
     rule:
@@ -8,7 +8,11 @@ for name, slice_ in config["analyses"].items():
             library=library(ANALYSES[name].module),
             published=PUBLISHED,
             runs=grid.job_files(GRID, slice_),
-            measurements=list(grid.measurement_files(GRID, name)),
+            measurements=(
+                list(grid.measurement_files(GRID, name))
+                if ANALYSES[name].reads_measurements
+                else []
+            ),
         output:
             **reported_products(name),
         log:
@@ -18,6 +22,7 @@ for name, slice_ in config["analyses"].items():
             "../../environment.yml"
         params:
             name=name,
+            options=ANALYSES[name].options,  # a change of theirs makes the table again
             arguments=lambda wildcards, name=name: products.analysis_arguments(GRID, name),
         shell:
             "PYTHONPATH=. python -m analysis {params.name} {params.arguments:q} > {log} 2>&1"

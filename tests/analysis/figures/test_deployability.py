@@ -10,6 +10,7 @@ from PIL import Image
 
 from analysis.common import cells
 from analysis.figures import deployability
+from tests.helpers import analyses
 from tests.helpers.analyses import LAB, NOWHERE
 from tests.helpers.fake_measurements import measurement
 from tests.helpers.fake_records import record
@@ -228,7 +229,7 @@ def test_two_kinds_of_prompts_are_not_mixed(tmp_path):
 def test_a_model_without_a_measurement_is_named():
     done = {("clip", task) for shift in (False, True) for task in cells.tasks_of(shift)}
     done |= {("rn50", "svhn")}
-    missing = deployability.lacking(done)
+    missing = deployability.lacking(done, LAB)
     assert missing[0] == "Instagram, BiT-M on any dataset"
     assert missing[1].startswith("RN50 on CIFAR100, ") and "SVHN" not in missing[1]
     assert len(missing) == 2
@@ -247,7 +248,7 @@ def test_the_analysis_writes_its_files_whatever_was_measured(tmp_path, capsys, t
     paths = [str(made(task, tmp_path / "runs", backbones)) for task in tasks]
     out, folder = tmp_path / "deployability.csv", tmp_path / "figures"
     command = ["--runs", "--measurements", *paths, "--out", str(out), "--figures", str(folder)]
-    assert run("deployability", *command) == 0
+    assert analyses.run("deployability", *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == deployability.COLUMNS
     assert len(frame) == len(CONDITIONS) * (len(tasks) + 1) * len(backbones) * bool(tasks)

@@ -5,6 +5,7 @@ import torch
 from matplotlib import pyplot
 
 from analysis.figures import transfer
+from tests.helpers import analyses
 from tests.helpers.analyses import LAB
 from tests.helpers.fake_measurements import measurement
 from tests.helpers.tiny import DATA, PADDING, spec
@@ -184,7 +185,7 @@ def test_the_analysis_writes_its_files_whatever_was_measured(tmp_path, capsys, m
     paths = [str(made("svhn_twin", tmp_path, moves))] if moves else []
     out, folder = tmp_path / "transfer.csv", tmp_path / "figures"
     command = ["--runs", "--measurements", *paths, "--out", str(out), "--figures", str(folder)]
-    assert run("transfer", *command) == 0
+    assert analyses.run("transfer", *command) == 0
     frame = pandas.read_csv(out)
     assert tuple(frame.columns) == transfer.COLUMNS and len(frame) == 2 * len(moves)
     alone = "another model to move prompts to" in capsys.readouterr().err
