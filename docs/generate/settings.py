@@ -13,35 +13,6 @@ from vpbench.spec.settings import ENGINE, PROMPT, REQUIRED, Setting
 
 TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "yes or no"}
 TYPES |= {"object": "mapping", "array": "list"}
-MEANINGS = {  # of keys that the schema itself does not describe
-    "optimiser": "what takes the steps of the prompt",
-    "train": "training images; null: all",
-    "validation": "validation images; null: all",
-    "test": "test images; null: all",
-    "resolution": "the backbone's, or as on disk",
-    "shots": "training images of each class, drawn by the seed; only in a block of the grid",
-    "path": "where the folder is",
-    "split_file": "JSON with lists of [path, label, class name] for train, val and test",
-    "class_names": "text file with a name per line",
-    "template": "text prompt, {} for the name of the class",
-    "tasks": "names of tasks",
-    "backbones": "names of backbones",
-    "methods": "names of methods",
-    "modality": "only backbones of this kind",
-    "shift": "only tasks with a distribution shift, or only those without",
-    "grid": "names of blocks; absent: main",
-    "variants": "names of variants; default is the recipe itself",
-    "seeds": "a run for each",
-    "extractor": "network whose features give the distance",
-    "diversity": "what measures how much images differ",
-    "weights": "weight file of inception_v3 or LPIPS; null: none is needed",
-    "images": "images of each task",
-    "reference": "folder of photographs to measure the distance from; null: the lab's world",
-    "reference_images": "images of the reference",
-    "pairs": "pairs of images whose difference is averaged",
-    "seed": "draws images and pairs",
-    "jpeg_qualities": "qualities of the JPEGs",
-}
 HEADS = ("Setting", "Meaning", "Legal", "Default", "Source of the default")
 
 
@@ -67,7 +38,7 @@ def keys(schema: dict[str, Any]) -> str:
     rows = [
         [
             f"`{name}`",
-            meaning(name, each),
+            each["description"],
             legal(each),
             "required" if name in required else "may be absent",
         ]
@@ -94,7 +65,7 @@ def settings(described: dict[str, Setting]) -> str:
     rows = [
         [
             f"`{name}`",
-            each.meaning or MEANINGS.get(name, ""),
+            each.meaning,
             legal(each.legal),
             "give it" if each.default is REQUIRED else f"`{shown(each.default)}`",
             each.source or "–",
@@ -107,7 +78,7 @@ def settings(described: dict[str, Setting]) -> str:
 def measurements() -> str:
     """Returns the settings of the measurements."""
     rows = [
-        [f"`{name}`", f"`{key}`", meaning(key, each), legal(each)]
+        [f"`{name}`", f"`{key}`", each["description"], legal(each)]
         for name, measurement in MEASUREMENTS.items()
         for key, each in measurement.settings.items()
     ]
@@ -117,11 +88,6 @@ def measurements() -> str:
 def kinds() -> str:
     """Returns the kinds of scales."""
     return table(("Kind", "Data and models"), [[f"`{name}`", each] for name, each in KINDS.items()])
-
-
-def meaning(name: str, schema: dict[str, Any]) -> str:
-    """Returns what a key means: as the schema says, or as described here."""
-    return schema.get("description") or MEANINGS.get(name, "")
 
 
 def legal(schema: dict[str, Any]) -> str:

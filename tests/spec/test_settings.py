@@ -21,7 +21,7 @@ EACH = [(method, name) for method, entry in METHODS.items() for name in entry.se
 @pytest.mark.parametrize(("method", "name"), EACH)
 def test_a_default_is_legal_and_every_setting_says_what_it_means(method, name):
     setting = METHODS[method].settings[name]
-    assert setting.meaning or name == "optimiser"
+    assert setting.meaning
     if setting.default is not REQUIRED:
         assert schema_check.complaint(setting.default, setting.legal, name) is None
 

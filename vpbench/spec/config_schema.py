@@ -17,6 +17,7 @@ from vpbench.spec.schema import (
     folder_schema,
     settings_schema,
 )
+from vpbench.spec.settings import said
 
 REQUIRED = (
     *("schema", "scale", "kind", "granularity", "data", "tasks", "backbones", "recipes"),
@@ -29,11 +30,6 @@ _PLAIN = {"type": "string", "pattern": PLAIN}
 def config_schema() -> Schema:
     """Returns the JSON schema of a configuration."""
     return closed_schema(about_machine() | about_data() | about_runs(), list(REQUIRED))
-
-
-def said(schema: Schema, meaning: str) -> Schema:
-    """Returns `schema` with what it means."""
-    return schema | {"description": meaning}
 
 
 def mapping(values: Schema) -> Schema:
@@ -109,24 +105,26 @@ def about_runs() -> Schema:
 def slice_() -> Schema:
     """Returns the keys of a slice of the runs; a key that is absent means all."""
     return {
-        "tasks": _NAMES | {"items": _PLAIN},
-        "backbones": _NAMES | {"items": {"enum": list(BACKBONES)}},
-        "methods": _NAMES | {"items": {"enum": list(METHODS)}},
-        "modality": {"enum": list(MODALITIES)},
-        "shift": {"type": "boolean"},
+        "tasks": said(_NAMES | {"items": _PLAIN}, "names of tasks"),
+        "backbones": said(_NAMES | {"items": {"enum": list(BACKBONES)}}, "names of backbones"),
+        "methods": said(_NAMES | {"items": {"enum": list(METHODS)}}, "names of methods"),
+        "modality": said({"enum": list(MODALITIES)}, "only backbones of this kind"),
+        "shift": said({"type": "boolean"}, "only tasks with a shift, or only those without"),
     }
 
 
 def reading() -> Schema:
     """Returns the keys of a slice that is read: also the blocks; absent: main."""
-    return slice_() | {"grid": _NAMES | {"items": _PLAIN}}
+    return slice_() | {"grid": said(_NAMES | {"items": _PLAIN}, "names of blocks; absent: main")}
 
 
 def block() -> Schema:
     """Returns the JSON schema of a block of the grid."""
     keys = slice_() | {
-        "variants": _NAMES | {"items": _PLAIN},
-        "seeds": _NAMES | {"items": {"type": "integer", "minimum": 0}},
+        "variants": said(
+            _NAMES | {"items": _PLAIN}, "names of variants; default is the recipe itself"
+        ),
+        "seeds": said(_NAMES | {"items": {"type": "integer", "minimum": 0}}, "a run for each"),
         "settings": said({"type": "object"}, "what the block changes in the recipes"),
         "data": said(data_schema(complete=False, of_run=True), "what it changes in the data"),
         "sweep": said(

@@ -59,8 +59,7 @@ def check_count(config: Config, block: Block, where: str) -> None:
 
 
 def check_settings(runs: list[Spec], where: str) -> None:
-    """Raises UserError unless every run of a block has legal settings and a method that its backbone
-    can do."""
+    """Raises UserError unless every run of a block has legal settings and a method that fits."""
     if not runs:
         refuse(f"{where}: it asks for no run; check its tasks, backbones, modality and shift")
     # Tasks and seeds share their settings.

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.settings import COUNT
+from vpbench.spec.settings import COUNT, said
 
 
 class Measurement(NamedTuple):
@@ -19,29 +19,44 @@ MEASUREMENTS = {
     "dataset_properties": Measurement(
         _MEASUREMENTS + "dataset_properties",
         {
-            "extractor": {"enum": [*BACKBONES, "inception_v3"]},  # of the Frechet distance
-            "diversity": {"enum": ["features", "lpips_alex", "lpips_vgg"]},
-            "weights": {"type": ["string", "null"]},  # a file for inception_v3 or lpips
-            "images": COUNT,
-            # A folder of photographs like those that the extractor was pretrained on, e.g. of
-            # ImageNet; null: the lab's world
-            "reference": {"type": ["string", "null"]},
-            "reference_images": COUNT,
-            "pairs": COUNT,
-            "seed": {"type": "integer", "minimum": 0},
+            "extractor": said(
+                {"enum": [*BACKBONES, "inception_v3"]},
+                "network whose features give the Frechet distance",
+            ),
+            "diversity": said(
+                {"enum": ["features", "lpips_alex", "lpips_vgg"]},
+                "what measures how much images differ",
+            ),
+            "weights": said(
+                {"type": ["string", "null"]},
+                "weight file of inception_v3 or LPIPS; null: none is needed",
+            ),
+            "images": said(COUNT, "images of each task"),
+            "reference": said(
+                {"type": ["string", "null"]},
+                "folder of photographs like those that the extractor was pretrained on; null: the "
+                "lab's world",
+            ),
+            "reference_images": said(COUNT, "images of the reference"),
+            "pairs": said(COUNT, "pairs of images whose difference is averaged"),
+            "seed": said({"type": "integer", "minimum": 0}, "draws images and pairs"),
         },
         reads_prompts=False,
     ),
     "deployability": Measurement(
         _MEASUREMENTS + "deployability",
         {
-            "images": COUNT,
-            "jpeg_qualities": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": 95},
-            },
+            "images": said(COUNT, "images of each task"),
+            "jpeg_qualities": said(
+                {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 95}},
+                "qualities of the JPEGs",
+            ),
         },
         reads_prompts=True,
     ),
-    "transfer": Measurement(_MEASUREMENTS + "transfer", {"images": COUNT}, reads_prompts=True),
+    "transfer": Measurement(
+        _MEASUREMENTS + "transfer",
+        {"images": said(COUNT, "images of each task")},
+        reads_prompts=True,
+    ),
 }

@@ -6,7 +6,7 @@ from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.methods import METHODS
 from vpbench.spec.scales import KINDS
-from vpbench.spec.settings import COUNT, ENGINE, legal
+from vpbench.spec.settings import COUNT, ENGINE, legal, said
 from vpbench.spec.tasks import SPLITS
 
 Schema = dict[str, Any]
@@ -57,10 +57,11 @@ def data_schema(complete: bool = True, of_run: bool = False) -> Schema:
     size as they are on disk, and the backbone's device resizes them. That of a run may also have
     `shots`: so many training images of each class are used, drawn by its seed.
     """
-    counts: Schema = dict.fromkeys(SPLITS, {"type": ["integer", "null"], "minimum": 1})
-    keys: Schema = counts | {"resolution": {"enum": ["backbone", "native"]}}
+    count = {"type": ["integer", "null"], "minimum": 1}
+    keys: Schema = {split: said(count, f"{split} images; null: all") for split in SPLITS}
+    keys["resolution"] = said({"enum": ["backbone", "native"]}, "the backbone's, or as on disk")
     if of_run:
-        keys["shots"] = COUNT
+        keys["shots"] = said(COUNT, "training images of each class, drawn by the seed of a run")
     return closed_schema(keys, list(SPLITS) if complete else False)
 
 
@@ -71,10 +72,14 @@ def engine_schema(complete: bool = True) -> Schema:
 
 def folder_schema() -> Schema:
     """Returns the JSON schema of a folder of images: where it is and how it is read."""
+    meanings = {
+        "path": "where the folder is",
+        "split_file": "JSON with lists of [path, label, class name] for train, val and test",
+        "class_names": "text file with a name per line",
+        "template": "text prompt, {} for the name of the class",
+    }
     text = {"type": "string"}
-    return closed_schema(
-        {"path": text, "split_file": text, "class_names": text, "template": text}, ["path"]
-    )
+    return closed_schema({key: said(text, words) for key, words in meanings.items()}, ["path"])
 
 
 def measurement_schema() -> Schema:

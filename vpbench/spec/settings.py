@@ -42,6 +42,11 @@ def one_of(*values: str) -> dict[str, Any]:
     return {"enum": list(values)}
 
 
+def said(schema: dict[str, Any], meaning: str) -> dict[str, Any]:
+    """Returns `schema` with what it means, which the pages of the documentation print."""
+    return schema | {"description": meaning}
+
+
 def changed(settings: dict[str, Setting], **defaults: Any) -> dict[str, Setting]:
     """Returns `settings` with other defaults."""
     return settings | {
@@ -110,7 +115,9 @@ PROMPT = (  # of every method that learns a prompt in the image
             "pixels that the image is shrunk to, in the middle of black; null: it is not",
         ),
         "augmentation": AUGMENTATION,
-        "optimiser": Setting(one_of("sgd", "nesterov", "adam"), "sgd", "", "code"),
+        "optimiser": Setting(
+            one_of("sgd", "nesterov", "adam"), "sgd", "what takes the steps", "code"
+        ),
         "momentum": MOMENTUM,
         "gradient": Setting(
             one_of("plain", "unit", "unit_image"),
