@@ -107,7 +107,7 @@ def assigned(config: Config, blocks: dict[str, dict[str, Spec]]) -> Grid:
 
 
 def canonical_order(config: Config, run: Spec) -> tuple[Any, ...]:
-    """Returns the place of a spec among all there are, so that the order of the grid is no matter."""
+    """Returns where a spec comes among all there are, whatever the order of the grid."""
     places = [
         list(names).index(run[key])
         for key, names in (
