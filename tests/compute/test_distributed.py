@@ -71,7 +71,7 @@ def test_all_processes_have_the_same_bits(name, shared):
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "batch_norm"])
 def test_two_processes_find_what_one_finds_but_for_rounding(name, shared):
     found, (record, fit) = shared(name)[0], alone(SPECS[name])
-    expected = fit.selection["last"][2]["test"].logits
+    expected = fit.selection["last"].evaluations["test"].logits
     assert found["logits"].shape == expected.shape == (150, 10)
     torch.testing.assert_close(found["logits"], expected, atol=0.02, rtol=1e-3)
     assert len(found["history"]) == len(record["history"])
@@ -79,7 +79,7 @@ def test_two_processes_find_what_one_finds_but_for_rounding(name, shared):
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4)
         assert line["train_accuracy"] == pytest.approx(other["train_accuracy"], abs=0.01)
     if name in ("padding", "random_patch", "passes"):
-        for key, value in fit.selection["last"][1].items():
+        for key, value in fit.selection["last"].state.items():
             torch.testing.assert_close(found["states"]["last"][key], value, atol=1e-4, rtol=1e-3)
 
 

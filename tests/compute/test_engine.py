@@ -31,7 +31,7 @@ def few():
 def last_state(method, backbone, task, settings, engine):
     """Returns the last state of a training with this engine."""
     with computing(backbone, engine):
-        return method.fit(backbone, task, settings, 0).selection["last"][1]
+        return method.fit(backbone, task, settings, 0).selection["last"].state
 
 
 def small_memory(function, limit):
@@ -94,12 +94,14 @@ def test_every_method_runs_in_bf16_with_other_numbers_than_in_fp32(method, clip,
         run.run(one | {"engine": ENGINE | {"precision": precision}}, few, clip)
         for precision in ("fp32", "bf16")
     )
-    logits, others = (fit.selection["last"][2]["test"].logits for _, _, fit in (plain, rough))
+    logits, others = (
+        fit.selection["last"].evaluations["test"].logits for _, _, fit in (plain, rough)
+    )
     assert logits.dtype == others.dtype == torch.float32
     assert not torch.equal(logits, others)
     torch.testing.assert_close(logits, others, atol=0.5, rtol=0.2)
     assert rough[0]["measured"]["precision"] == "bf16"
-    state = rough[2].selection["last"][1] or {}  # weights stay as precise as they were
+    state = rough[2].selection["last"].state or {}  # weights stay as precise as they were
     assert {value.dtype for value in state.values()} <= {torch.float32}
 
 
@@ -187,10 +189,10 @@ def test_too_little_memory_halves_the_images_of_a_pass_and_changes_nothing_else(
     limit_memory(monkeypatch, limit)
     halved = visual_prompt.fit(clip, task, settings, 0)
     assert (whole.micro_batch, halved.micro_batch) == (10, found)
-    close(halved.selection["last"][1], whole.selection["last"][1])
+    close(halved.selection["last"].state, whole.selection["last"].state)
     assert halved.history[0]["train_accuracy"] == whole.history[0]["train_accuracy"]
     assert halved.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=1e-5)
-    logits, expected = (f.selection["last"][2]["test"].logits for f in (halved, whole))
+    logits, expected = (f.selection["last"].evaluations["test"].logits for f in (halved, whole))
     torch.testing.assert_close(logits, expected, atol=1e-3, rtol=1e-3)
 
 

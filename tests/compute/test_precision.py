@@ -68,5 +68,5 @@ def test_a_run_whose_precision_is_the_machines_says_which_and_why(
     assert record["measured"]["speeds"] == {"fp32": 10.0, "bf16": 20.0}
     plain = run.run(spec("text_prompt"), task, clip)
     assert plain[0]["measured"]["speeds"] is None
-    logits, others = (each.selection["last"][2]["test"].logits for each in (fit, plain[2]))
+    logits, others = (each.selection["last"].evaluations["test"].logits for each in (fit, plain[2]))
     assert not torch.equal(logits, others)

@@ -20,8 +20,8 @@ CARDS = {name: json.loads((micro_backbones.WEIGHTS / f"{name}.json").read_text()
 def zero_shot(clip, name):
     """Returns the zero-shot accuracy in percent on 200 validation pictures of a twin."""
     task = load.load_task(name, {"train": 10, "validation": 200, "test": 10})
-    _, _, evaluations = text_prompt.fit(clip, task, READING, 0).selection["last"]
-    return evaluations["validation"].metrics["accuracy"]
+    selected = text_prompt.fit(clip, task, READING, 0).selection["last"]
+    return selected.evaluations["validation"].metrics["accuracy"]
 
 
 def test_all_weights_together_have_less_than_10_mb():

@@ -177,7 +177,7 @@ def test_its_features_are_what_the_classifiers_last_layer_reads(worded):
     assert [stage.shape[-1] for stage in stages] == [64, 32, 16, 8, 4]
 
 
-def test_its_facts_are_those_of_the_catalogue(worded):
+def test_its_facts_are_those_that_are_listed(worded):
     entry = BACKBONES["lite0_minilm"]
     assert worded.modality == entry.modality == "vision_language"
     assert sum(p.numel() for p in worded.model.parameters()) == entry.parameters
@@ -192,7 +192,9 @@ def test_it_takes_a_text_prompt_a_visual_prompt_and_fine_tuning(worded):
         visual_prompt.fit(worded, task, PADDING | {"epochs": 1}, 0),
         fine_tune.fit(worded, task, TUNE | {"epochs": 1, "batch_size": 6}, 0),
     ]
-    assert all(fit.selection["last"][2]["test"].logits.shape == (6, 3) for fit in fits)
+    assert all(fit.selection["last"].evaluations["test"].logits.shape == (6, 3) for fit in fits)
     assert fits[1].trained_parameters == 6 * 7 * (2 * 128 - 2 * 7)
-    again = text_prompt.fit(worded, task, READING, 0).selection["last"][2]["test"].logits
-    assert torch.equal(again, fits[0].selection["last"][2]["test"].logits)  # nothing was changed
+    again = text_prompt.fit(worded, task, READING, 0).selection["last"].evaluations["test"].logits
+    assert torch.equal(
+        again, fits[0].selection["last"].evaluations["test"].logits
+    )  # nothing was changed

@@ -20,11 +20,11 @@ from tests.helpers.tiny import spec
 from vpbench.common.errors import UserError
 from vpbench.data.task import Split, Task
 from vpbench.experiment import run as run_module
-from vpbench.methods.visual_prompt import head
 from vpbench.models import hub_backbones
 from vpbench.models.backbone import load_backbone
 from vpbench.models.vision_transformer import SelfAttention, streamline
-from vpbench.prompts.pixel import build_prompt, part
+from vpbench.prompts.build import build_prompt, part
+from vpbench.prompts.label_maps import label_map
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import Preprocessing, preprocess
 
@@ -141,7 +141,7 @@ def test_the_weights_of_instagram_are_not_for_commerce():
 
 
 @pytest.mark.parametrize("name", ORIGINAL)
-def test_the_facts_of_the_catalogue_are_those_of_the_model(name, meta):
+def test_the_listed_facts_are_those_of_the_model(name, meta):
     model, entry = meta(name), BACKBONES[name]
     assert sum(p.numel() for p in model.parameters()) == entry.parameters
     if name in hub_backbones.CLASSIFIERS:
@@ -156,7 +156,7 @@ def test_the_facts_of_the_catalogue_are_those_of_the_model(name, meta):
 
 
 @pytest.mark.parametrize("name", ORIGINAL)
-def test_an_image_costs_the_operations_the_catalogue_says(name, meta):
+def test_an_image_costs_the_operations_that_are_listed(name, meta):
     from torch.utils.flop_counter import FlopCounterMode
 
     model = meta(name).eval().requires_grad_(False)
@@ -247,7 +247,7 @@ def test_an_architecture_of_figure_9_learns_a_prompt_from_weights_in_a_file(
     assert record["hashes"]["weights"] == backbone.weights_hash
     assert record["trained_parameters"] == 69_840
     assert math.isfinite(record["history"][0]["loss"])
-    assert moved(part(fit.selection["last"][1], "prompt"))
+    assert moved(part(fit.selection["last"].state, "prompt"))
 
 
 @pytest.mark.parametrize("backbone", slow(["clip_vit_l14"]), indirect=True)
@@ -306,11 +306,11 @@ def test_source_classes_of_bit_m_go_by_name(backbone, small_task):
     names = ["Siamese cat", "Chihuahua"]
     settings = spec(**settings_of(backbone.name), source_classes=names)["settings"]
     x = torch.randn(1, 3, 224, 224)
-    found = head(backbone, small_task, settings)(x)
+    found = label_map(backbone, small_task, settings)(x)
     numbers = [backbone.source_classes.index(name) for name in names]
     torch.testing.assert_close(found, backbone.logits(x)[:, numbers])
     misspelt = settings | {"source_classes": ["Siamese cat", "Chihuahu"]}
-    message = refused(UserError, head, backbone, small_task, misspelt)
+    message = refused(UserError, label_map, backbone, small_task, misspelt)
     assert "has no class 'Chihuahu'" in message and "Chihuahua" in message and len(message) < 400
 
 
@@ -320,8 +320,7 @@ def test_the_zeroed_head_of_the_official_script_gives_a_prompt_no_gradient(backb
     changes = settings_of(backbone.name) | {"lr": 40.0, "epochs": 2}
     record, fit = run("visual_prompt", backbone.name, backbone, small_task, **changes)
     assert [line["loss"] for line in record["history"]] == pytest.approx([math.log(2)] * 2)
-    _, state, _ = fit.selection["last"]
-    assert not moved(part(state, "prompt"))
+    assert not moved(part(fit.selection["last"].state, "prompt"))
     x = torch.randn(1, 3, 224, 224, requires_grad=True)
     logits = backbone.logits(x)
     torch.nn.functional.cross_entropy(logits[:, :100], torch.tensor([3])).backward()

@@ -35,9 +35,8 @@ from vpbench.common import atomic_files, paths
 from vpbench.common.errors import RecordError
 from vpbench.data import cache
 from vpbench.data.dataset import load_dataset
-from vpbench.prompts import files as files_module
-from vpbench.prompts.files import CARD, prompt_card, save_prompt
-from vpbench.prompts.pixel import build_prompt
+from vpbench.prompts.build import build_prompt
+from vpbench.prompts.files import CARD, prompt_card, read_prompt, write_prompt
 from vpbench.records import reading
 from vpbench.records.paths import manifest, record_path
 from vpbench.spec.dataset_facts import FACTS
@@ -213,20 +212,20 @@ def saved(tmp_path_factory, clip, task):
     """Returns (path, bytes, card) of a prompt that nobody trained."""
     prompt = build_prompt("padding", clip.image_size, 7)
     card = prompt_card(PADDING, clip, task, {"test": 50.0})
-    path = save_prompt(tmp_path_factory.mktemp("prompt") / "prompt", prompt, card)
+    path = write_prompt(tmp_path_factory.mktemp("prompt") / "prompt", prompt, {}, card)
     return path, path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
 
 
 def load_prompt(saved, clip, data=None, card=None):
     """Returns the prompt once the bytes and the card are at its place, or None after a line."""
-    path, content, own = saved
+    path, content, its_card = saved
     path.write_bytes(content if data is None else data)
-    path.with_suffix(".json").write_bytes(as_json(own) if card is None else card)
-    found = value_or_line(lambda: files_module.load_prompt(path, clip), path.with_suffix(""))
-    if found is not None:
-        assert found[0].canvas().shape == (1, 3, clip.image_size, clip.image_size)
-        assert set(CARD) <= set(found[1])
-    return found
+    path.with_suffix(".json").write_bytes(as_json(its_card) if card is None else card)
+    stored = value_or_line(lambda: read_prompt(path, clip), path.with_suffix(""))
+    if stored is not None:
+        assert stored.prompt.canvas().shape == (1, 3, clip.image_size, clip.image_size)
+        assert set(CARD) <= set(stored.card)
+    return stored
 
 
 def test_a_prompt_that_was_left_alone_is_read(saved, clip):
