@@ -16,8 +16,10 @@ from tests.helpers.fake_measurements import measurement
 from tests.helpers.fake_records import record
 from tests.helpers.tiny import DATA, EVP, spec
 from vpbench.common.errors import RecordError
+from vpbench.data.task import Task
 from vpbench.experiment import run, side_files
 from vpbench.experiment.measurements import deployability as measured
+from vpbench.methods.prompted_classifier import PromptedClassifier
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.twins import eurosat
@@ -28,20 +30,35 @@ WORDS = {"class_names": sorted(eurosat.CLASS_NAMES, reverse=True)}  # so most te
 
 def gray():
     """Returns a backbone with mean 0.5 and standard deviation 0.25 that is not there."""
+
+    def scale_pixels(images):
+        return images.permute(0, 3, 1, 2).float() / 255
+
+    def normalize(pixels):
+        return (pixels - 0.5) / 0.25
+
     return SimpleNamespace(
         device=torch.device("cpu"),
         mean=torch.tensor(0.5),
         std=torch.tensor(0.25),
-        scale_pixels=lambda images: images.permute(0, 3, 1, 2).float() / 255,
-        normalize=lambda pixels: (pixels - 0.5) / 0.25,
+        scale_pixels=scale_pixels,
+        normalize=normalize,
+        prepare=lambda images: normalize(scale_pixels(images)),
     )
 
 
-def first_values(level, prompt, prompt_space, qualities=()):
+def classifier(prompt, prompt_space="normalized"):
+    """Returns a classifier whose logits are what its backbone sees of a prompted image."""
+    nothing = Task("none", "None", ("a", "b"), "{}", {})
+    words = {"text_prompt": None, "class_names": None}
+    settings = {"prompt_space": prompt_space, "image_side": None} | words
+    return PromptedClassifier(prompt, torch.nn.Flatten(), gray(), nothing, settings)
+
+
+def first_values(level, prompt, prompt_space="normalized"):
     """Returns condition -> the first value that the model sees of a picture of one grey level."""
     images = torch.full((1, 8, 8, 3), level, dtype=torch.uint8)
-    how = prompt_space, None, qualities
-    conditions = measured.seen(images, prompt, gray(), torch.nn.Flatten(), *how)
+    conditions = measured.seen(images, classifier(prompt, prompt_space), [])
     return {condition: values[0, 0].item() for condition, _, values in conditions}
 
 
@@ -56,11 +73,11 @@ def prompted(tmp_path_factory, clip, task):
 
 def test_a_picture_is_clamped_and_rounded_and_the_prompt_is_not_added_again():
     # 204 of 255 is 0.8, so 1.2 normalised; half a unit more is 0.925 or 235.875 of 255.
-    values = first_values(204, lambda x: x + 0.5, "normalized")
+    values = first_values(204, lambda x: x + 0.5)
     assert values["unprompted"] == pytest.approx(1.2, abs=1e-6)
     assert values["unbounded"] == values["clamped"] == pytest.approx(1.7, abs=1e-6)
     assert values["8_bit"] == pytest.approx((236 / 255 - 0.5) / 0.25, abs=1e-6)
-    values = first_values(204, lambda x: x + 3, "normalized")
+    values = first_values(204, lambda x: x + 3)
     assert values["unbounded"] == pytest.approx(4.2, abs=1e-6)
     assert values["clamped"] == values["8_bit"] == pytest.approx(2.0, abs=1e-6)
 
@@ -72,15 +89,13 @@ def test_a_prompt_before_normalisation_is_in_pixel_units():
 
 
 def test_every_quality_is_tried_with_and_without_the_prompt():
-    images, qualities = NOISE, [95, 50]
-    prompt, head = (lambda x: x + 0.1), torch.nn.Flatten()
-    how = "normalized", None, qualities
-    seen = list(measured.seen(images, prompt, gray(), head, *how))
+    qualities = [95, 50]
+    seen = list(measured.seen(NOISE, classifier(lambda x: x + 0.1), qualities))
     assert [condition for condition, *_ in seen[4:]] == [
         *("jpeg_95", "unprompted_jpeg_95", "jpeg_50", "unprompted_jpeg_50")
     ]
     values = {condition: logits for condition, _, logits in seen}
-    plain = gray().normalize(gray().scale_pixels(measured.jpeg(images, 50)))
+    plain = gray().prepare(measured.jpeg(NOISE, 50))
     torch.testing.assert_close(values["unprompted_jpeg_50"], plain.flatten(1))
     errors = [(values[f"jpeg_{q}"] - values["8_bit"]).abs().mean().item() for q in qualities]
     assert 0 < errors[0] < errors[1]
@@ -101,7 +116,7 @@ def test_a_random_patch_stays_where_it_is_from_one_condition_to_the_next():
     def restless(x):
         return x + 0.01 * torch.randn((), generator=generator)
 
-    values = first_values(128, restless, "normalized")
+    values = first_values(128, restless)
     assert values["unbounded"] == pytest.approx(values["clamped"], abs=1e-6)
 
 

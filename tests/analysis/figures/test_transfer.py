@@ -12,8 +12,8 @@ from tests.helpers.tiny import DATA, PADDING, spec
 from vpbench.data.load import load_task
 from vpbench.experiment import run, side_files
 from vpbench.experiment.measurements import transfer as measured
-from vpbench.methods import visual_prompt
-from vpbench.prompts.files import load_prompt
+from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.prompts.label_maps import label_map
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec.tasks import TASKS
@@ -52,6 +52,11 @@ def accuracy(record):
     return record["selection"][record["rule"]]["test"]["accuracy"]
 
 
+def prompt_file(record):
+    """Returns where the prompt of a run lies, without its suffix."""
+    return record["file"].replace(".json", ".prompt")
+
+
 def test_a_prompt_at_home_has_the_accuracy_of_its_run(prompted, found):
     for record in prompted:
         backbone = record["spec"]["backbone"]
@@ -67,9 +72,9 @@ def test_a_prompt_is_moved_in_pixel_units_and_read_as_the_target_reads(
 ):
     test = task.splits["test"]
     pixels = test.images.permute(0, 3, 1, 2).float() / 255
-    canvas = load_prompt(prompted[0]["file"].replace(".json", ".prompt"), clip)[0].canvas()
+    canvas = PromptedClassifier.load(prompt_file(prompted[0]), clip).prompt.canvas()
     moved = pixels + (canvas * clip.std).detach()
-    logits = visual_prompt.head(resnet, task, PADDING | VISION)
+    logits = label_map(resnet, task, PADDING | VISION)
     with torch.no_grad():
         predictions = logits((moved - resnet.mean) / resnet.std).argmax(1)
     row, correct, _ = found["clip_micro", "rn50_micro"]
@@ -78,8 +83,8 @@ def test_a_prompt_is_moved_in_pixel_units_and_read_as_the_target_reads(
 
 
 def test_a_prompt_in_pixel_units_is_moved_as_it_is(prompted, resnet):
-    prompt, _ = load_prompt(prompted[1]["file"].replace(".json", ".prompt"), resnet)
-    torch.testing.assert_close(measured.pixel_canvas(prompted[1], CPU), prompt.canvas().detach())
+    classifier = PromptedClassifier.load(prompt_file(prompted[1]), resnet)
+    torch.testing.assert_close(classifier.pixel_canvas(), classifier.prompt.canvas().detach())
 
 
 def test_a_prompt_that_shrinks_the_image_cannot_be_moved_and_is_refused_by_its_file(prompted, task):
