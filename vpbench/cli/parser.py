@@ -1,6 +1,6 @@
 """The verbs and options of the command line."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Callable
 
 from vpbench.cli.check import plan, verify
@@ -9,6 +9,7 @@ from vpbench.cli.prompt import evaluate, export, fit, import_prompt
 from vpbench.cli.run import measure, run, run_task
 from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
+from vpbench.common import strict_json
 
 Verbs = _SubParsersAction  # what verbs are added to; argparse has no public name for it
 DESCRIPTION = "Learn and evaluate visual prompts; run, check and show the benchmark."
@@ -59,7 +60,7 @@ def add_prompt_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--backbone", required=True)
     command.add_argument("--task", required=True, help="a task by name, or a folder of images")
     command.add_argument("--config", default="config/lab.yaml", help="where the recipe is")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=seed, default=0)
     add_settings(command, "settings that differ, as JSON")
     command.add_argument("--out", required=True)
     add_folder_options(command)
@@ -147,7 +148,7 @@ def add_data_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command = add_verb(actions, "split", data_split, text, device=False)
     command.add_argument("--data-dir", help=DATA_DIR)
     command.add_argument("name")
-    command.add_argument("--seed", type=int, required=True)
+    command.add_argument("--seed", type=seed, required=True)
 
 
 def add_weight_verbs(verbs: "Verbs[ArgumentParser]") -> None:
@@ -203,6 +204,14 @@ def add_folder_options(command: ArgumentParser) -> None:
     command.add_argument("--split-file", help="JSON of train, val, test lists")
     command.add_argument("--class-names", help="text file, one name per class")
     command.add_argument("--template", help="text prompt with {} for the class name")
+
+
+def seed(text: str) -> int:
+    """Returns the seed in `text`; torch and numpy take no negative and no larger one."""
+    number = int(text)
+    if not 0 <= number < strict_json.LARGEST:
+        raise ArgumentTypeError(f"{number} is no seed; choose 0 or more, below 2**63")
+    return number
 
 
 def add_settings(command: ArgumentParser, text: str) -> None:

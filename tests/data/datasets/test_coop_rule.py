@@ -5,6 +5,7 @@ import pytest
 
 from tests.helpers.fake_coop import folders_of_images, official, place
 from tests.helpers.refused import refused
+from vpbench.common.errors import UserError
 from vpbench.data.datasets import coop, coop_rule
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
 from vpbench.spec.class_names import read_manifest
@@ -119,3 +120,8 @@ def test_a_split_cannot_be_drawn_without_images_or_official_lists(tmp_path):
 def test_only_coops_splits_can_be_drawn_anew(tmp_path):
     with pytest.raises(ValueError, match="resisc45: no split can be drawn anew; only those of flo"):
         coop_rule.regenerate_split("resisc45", tmp_path, 1)
+
+
+def test_a_negative_seed_is_refused(tmp_path):
+    message = refused(UserError, coop_rule.regenerate_split, "dtd", tmp_path, -1)
+    assert message == "dtd: the seed -1 of a split is negative; choose 0 or more"
