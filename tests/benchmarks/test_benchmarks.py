@@ -13,8 +13,9 @@ from benchmarks import against_official, limit, official_step, our_step, report,
 from benchmarks.our_step import OurStep, official_recipe, random_task
 from tests.helpers.refused import refused
 from tests.helpers.tiny import PADDING
+from vpbench.common.errors import UserError
 from vpbench.lab import micro_backbones
-from vpbench.prompts.pixel import build_prompt
+from vpbench.prompts.build import build_prompt
 
 BOTH = ["fp32", "bf16"]
 MACHINE = {
@@ -134,7 +135,7 @@ def test_steps_of_a_race_see_different_images_and_learn_from_them(micro):
     images, labels = task.splits["train"].images, task.splits["train"].labels
     losses = [step(images, labels) for _ in range(4)]
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
-    assert step.taken == 4
+    assert step.trainer.taken == 4
     seen = []
     take = our_step.in_turn(lambda *batch: seen.append(batch), [(1, 2), (3, 4)])
     take(), take(), take()
@@ -364,7 +365,7 @@ def test_a_mistake_is_one_line(arguments, line, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("text", ["{", "[]", '{"official": 3}'])
 def test_a_file_that_is_not_ours_is_not_written_over(text, abacus, tmp_path, capsys):
     (tmp_path / "benchmarks.json").write_text(text)
-    line = refused(ValueError, report.read, tmp_path)
+    line = refused(UserError, report.read, tmp_path)
     assert "benchmarks.json is not a file of benchmarks: move it away" in line
     assert cli.main(["--threads", "1", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"benchmarks: {line}\n"

@@ -22,7 +22,9 @@ from vpbench.data.load import load_task
 from vpbench.data.task import Split, Task
 from vpbench.experiment import side_files
 from vpbench.spec.preprocessing import Preprocessing
-from vpbench.training.trainer import optimise
+from vpbench.spec.schema import SCHEMA
+from vpbench.training.learner import Learner
+from vpbench.training.trainer import Trainer
 
 SIZES = {"train": 300_000, "validation": 1_000, "test": 30_000}
 SIDE = 32
@@ -32,7 +34,7 @@ SETTINGS = {"batch_size": 500, "epochs": 1, "eval_epochs": 1, "lr": 0.1}
 SETTINGS |= {"schedule": "constant", "warm_up_steps": 0}
 
 
-class Corner(nn.Module):
+class Corner(Learner):
     """What learns here: a linear classifier of a corner of an image, so that data is all it costs.
 
     Like a backbone it takes uint8 images; the gather before it copies all of their pixels.
@@ -62,7 +64,7 @@ def write_sparse_cache():
             cache_files.labels_path(part.path), {"labels": labels, "ids": ids}
         )
         card = {
-            "schema": 1,
+            "schema": SCHEMA,
             "dataset": fake_dataset.NAME,
             "split": part.split,
             "images": part.images,
@@ -86,11 +88,11 @@ def private_memory():
 
 
 def fit(task):
-    """Returns (history, selection) of a training and its looks at validation and test."""
+    """Returns the progress of a training and its looks at validation and test, at its end."""
     module = Corner()
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     generator = torch.Generator().manual_seed(0)
-    return optimise(module, module, optimiser, task, SETTINGS, generator, "sparse")[:2]
+    return Trainer(module, optimiser, task, SETTINGS, generator, "sparse").run()
 
 
 def learn_with_little_memory(root):
@@ -106,8 +108,9 @@ def learn_with_little_memory(root):
     limit = private_memory() + BOUND  # now that torch has made its threads and buffers
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
     task = load_task(fake_dataset.NAME, preprocessing=Preprocessing(SIDE, SIDE))
-    history, selection = fit(task)
-    kept = side_files.predictions(selection["last"][2]["test"], task.splits["test"])
+    progress = fit(task)
+    evaluation = progress.selection["last"].evaluations["test"]
+    kept = side_files.predictions(evaluation, task.splits["test"])
     atomic_files.write_arrays(Path(root, "predictions.npz"), kept)
     try:
         task.splits["train"].images.clone()
@@ -115,7 +118,8 @@ def learn_with_little_memory(root):
     except RuntimeError as error:
         refused = str(error)
     labels = Counter(kept["label"].tolist())
-    done = {"history": history, "hash": task.data_hash, "labels": labels, "refused": refused}
+    done = {"history": progress.history, "hash": task.data_hash}
+    done |= {"labels": labels, "refused": refused}
     Path(root, "done.json").write_text(json.dumps(done))
 
 

@@ -17,7 +17,7 @@ MODULE = '''
 
 import numpy as np
 
-from vpbench.measurements import Measured
+from vpbench.experiment.measurements.measured import Measured
 
 
 def measure(load, settings, runs, device):

@@ -19,7 +19,7 @@ from vpbench.common import paths
 from vpbench.compute import gpu
 from vpbench.experiment import plan, throughput
 from vpbench.spec import costs
-from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.backbones import BACKBONES, Backbone
 from vpbench.spec.grid import expand
 
 # timm, results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv: training steps of these models in
@@ -137,8 +137,9 @@ def test_a_measured_speed_is_that_of_steps_of_a_prompt():
 def test_the_shares_are_those_of_the_published_speeds():
     for name, per_second in TIMM.items():
         flops = per_second * 3 * BACKBONES[name].gflops * 1e9 * A100_PER_3090
-        assert costs.SHARES[name] == pytest.approx(flops / 312e12, abs=0.0101), name
-    assert costs.SHARES.keys() == TIMM.keys()
+        assert BACKBONES[name].gpu_share == pytest.approx(flops / 312e12, abs=0.0101), name
+    usual = Backbone._field_defaults["gpu_share"]
+    assert {name for name in BACKBONES if BACKBONES[name].gpu_share != usual} <= TIMM.keys()
 
 
 def test_jobs_are_counted_as_snakemake_counts_them(small, tmp_path):

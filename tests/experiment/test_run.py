@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from vpbench import api
 from vpbench.data import load
 from vpbench.experiment import run, side_files
 from vpbench.models.backbone import load_backbone
-from vpbench.prompts.files import load_prompt
 from vpbench.records import reading
 from vpbench.records.paths import record_path
+from vpbench.spec.schema import SCHEMA
 
 RESTLESS = {"template": "random_patch", "size": 9, "test_position": "random"}
 VISION = {"label_map": "hard_coded"}
@@ -74,7 +75,7 @@ def test_another_seed_gives_another_record(tmp_path):
 def test_a_record_says_what_was_run_on_what(prompted):
     record = prompted[1]
     task, backbone = record["task"], record["backbone"]
-    assert record["schema"] == 1 and record["spec"]["task"] == "camelyon17_twin"
+    assert record["schema"] == SCHEMA and record["spec"]["task"] == "camelyon17_twin"
     assert (task["display"], task["published"]) == ("Camelyon17 twin", "camelyon17")
     assert (task["classes"], task["chance"], task["sizes"]) == (2, 50.0, SIZES)
     assert task["class_names"] == ["not containing", "containing"]
@@ -137,12 +138,12 @@ def test_the_side_file_of_a_task_without_groups_has_empty_ones(tmp_path):
 
 def test_the_saved_prompt_has_the_accuracy_of_the_record(prompted, clip):
     folder, record = prompted
-    prompt, card = load_prompt(side_file(folder, record, ".prompt"), clip)
+    classifier = api.load_prompt(side_file(folder, record, ".prompt"), clip)
     task = load.load_task("camelyon17_twin", DATA)
     shown = record["selection"][record["rule"]]
     for split in ("validation", "test"):
-        assert card["accuracy"][split] == shown[split]["accuracy"]
-        assert api.evaluate_prompt(clip, task, prompt, card, split=split) == shown[split]
+        assert classifier.accuracy[split] == shown[split]["accuracy"]
+        assert classifier.evaluate(task, split) == shown[split]
 
 
 def test_only_prompts_are_saved(tmp_path):
@@ -157,7 +158,7 @@ def test_only_prompts_are_saved(tmp_path):
     [
         ({"seeds": 1}, "spec: unknown key 'seeds'; the legal keys are: backbone, data, engine"),
         ({"backbone": "vit"}, "spec at backbone: 'vit' is not legal; choose one of: clip_micro"),
-        ({"scale": "moon"}, "spec at scale: 'moon' is not legal; choose one of: lab, "),
+        ({"kind": "moon"}, "spec at kind: 'moon' is not legal; choose one of: "),
         ({"seed": -1}, "spec at seed: -1 is less than the minimum of 0"),
         ({"settings": PADDING | {"colour": 3}}, "spec at settings: unknown key 'colour'; the le"),
         ({"settings": PADDING | {"lr": 0}}, "spec at settings.lr: 0 is less than or equal to"),
@@ -245,14 +246,14 @@ def test_a_full_disk_leaves_no_record_and_nothing_half_written(
     failing, tmp_path, monkeypatch, clip, task
 ):
     result = run.run(spec(epochs=1), task, clip)
-    original = reading.os.replace
+    original = os.replace
 
     def replace(source, target):
         if Path(target).name == failing:
             raise OSError(28, "No space left on device")
         original(source, target)
 
-    monkeypatch.setattr(reading.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(ValueError, match=f"{failing}: not written, the disk is full"):
         side_files.write_run(tmp_path / "seed0.json", *result, task, clip)
     names = [path.name for path in tmp_path.iterdir()]

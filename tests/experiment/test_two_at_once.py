@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from tests.experiment.test_disasters import (
+from tests.helpers import fake_dataset
+from tests.helpers.checkout import command, environment, snakemake
+from tests.helpers.command_runs import (
     configuration,
     files,
     made,
@@ -19,8 +21,6 @@ from tests.experiment.test_disasters import (
     suite,
     wait_for,
 )
-from tests.helpers import fake_dataset
-from tests.helpers.checkout import command, environment, snakemake
 from tests.helpers.fake_dataset import NAME, times_opened
 from tests.helpers.processes import command as vpbench
 from tests.helpers.processes import start

@@ -71,16 +71,18 @@ def command_in_little_memory(megabytes, arguments):
     import resource
     from pathlib import Path
 
-    from vpbench.data.load import load_task
+    from vpbench.data import load
+
+    load_task = load.load_task
 
     def load_and_limit(*each):
-        task = load(*each)
+        task = load_task(*each)
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + megabytes * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         return task
 
-    load, load_task = load_task, load_and_limit
+    load.load_task = load_and_limit
     command(arguments)
 
 

@@ -52,8 +52,9 @@ def speeds(wanted, stated):
 
     They are measured if this machine has a GPU, unless `stated` asks for those of an A100.
     """
-    precision = wanted.config["engine"]["precision"]
-    names = sorted({spec["backbone"] for spec in wanted.specs.values()})
+    specs = wanted.specs.values()
+    names = sorted({spec["backbone"] for spec in specs})
+    precision = next(iter(specs))["engine"]["precision"]  # that of all
     if not stated and gpu.visible():
         import torch
 

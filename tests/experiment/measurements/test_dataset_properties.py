@@ -261,7 +261,12 @@ def measured(values, **settings):
             "diversity_high": diversity + 0.02,
         }
         row |= {key: SETTINGS[key] for key in ("images", "reference_images", "pairs", "seed")}
-        spec = {"scale": "lab", "kind": "twins", "measurement": "dataset_properties", "task": f"{task}_twin"}
+        spec = {
+            "scale": "lab",
+            "kind": "twins",
+            "measurement": "dataset_properties",
+            "task": f"{task}_twin",
+        }
         spec |= {"data": SIZES, "settings": SETTINGS | settings, "runs": []}
         made.append(
             {

@@ -1,0 +1,90 @@
+"""Jobs of the workflow that fail, and a workflow that is killed."""
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.helpers.checkout import (
+    ROOT,
+    command,
+    environment,
+    plan,
+    planned_jobs,
+    snakemake,
+)
+from tests.helpers.command_runs import (
+    configuration,
+    made,
+    one_line,
+    suite,
+    wait_for,
+    written,
+)
+
+GIVEN = ("--cores", "2", "--configfile", "given.yaml", "--", "all")
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "profiles").iterdir()), ids=lambda p: p.name)
+def test_with_every_profile_the_other_jobs_go_on_when_one_fails(profile):
+    assert yaml.safe_load((profile / "config.yaml").read_text())["keep-going"] is True
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_leaves_the_others_going_on_and_only_it_is_done_again(tmp_path, pets):
+    own = {"pets": {"path": str(pets)}}
+    config = configuration(tasks=["pets", "eurosat_twin"], folders=own)
+    folder, victim = suite(tmp_path / "suite", config), pets / "cat" / "0.png"
+    content = victim.read_bytes()
+    victim.write_bytes(content[:100])
+    output = snakemake(folder, *GIVEN, succeeds=False)
+    failed = folder / "results" / "logs" / "smoke" / "pets" / "vision_language.main.log"
+    assert f"{victim}: the image cannot be read" in one_line(failed.read_text())
+    assert f"{victim}: the image cannot be read" in output  # show-failed-logs
+    before = written(folder)
+    manifests = [path.parent.name for path in before if path.name.endswith(".manifest.json")]
+    assert manifests == ["eurosat_twin"]  # though it is the last one
+    assert not (folder / "results" / "accuracy.csv").exists()
+
+    victim.write_bytes(content)
+    waiting = ("run_task", "accuracy", "claims", "report", "all")  # tables.tex needs none of them
+    assert planned_jobs(plan(folder, *GIVEN)) == dict.fromkeys(waiting, 1)
+    snakemake(folder, *GIVEN)
+    assert written(folder).items() >= before.items()
+    assert "pets" in (folder / "results" / "accuracy.csv").read_text()
+    assert Counter(path.suffix for path in folder.rglob(".*.part")) == {}
+
+
+@pytest.mark.slow
+def test_snakemake_may_be_killed_while_its_jobs_live_on(tmp_path):
+    whole = suite(tmp_path / "whole", configuration())
+    snakemake(whole, *GIVEN)
+    folder = suite(tmp_path / "disturbed", configuration())
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(
+            command(*GIVEN), cwd=folder, env=environment(), stdout=log, stderr=log
+        )
+    jobs = wait_for(lambda: working(process.pid))
+    process.kill()
+    process.wait()
+    assert all(job.is_running() for job in jobs)
+    assert "--unlock" in snakemake(folder, *GIVEN, succeeds=False)
+    snakemake(folder, "--unlock")
+    snakemake(folder, *GIVEN)
+    assert psutil.wait_procs(jobs, 300)[1] == []
+    assert made(folder) == made(whole)
+    table = Path("results", "accuracy.csv")
+    assert (folder / table).read_bytes() == (whole / table).read_bytes()
+    assert "Nothing to be done" in snakemake(folder, *GIVEN)
+
+
+def working(pid):
+    """Returns the processes below `pid` that run jobs."""
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+        return [each for each in family if "run-task" in each.cmdline()]
+    except psutil.NoSuchProcess:
+        return []
