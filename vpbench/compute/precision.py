@@ -30,7 +30,7 @@ IMITATED = 5  # times as slow as in the first candidate, or more: not computed b
 SECONDS = 1.0  # that a precision is measured for, at least
 
 
-class Prompted(Computing, Protocol):
+class TimedBackbone(Computing, Protocol):
     """A backbone, as far as its speed is concerned."""
 
     name: str
@@ -42,7 +42,7 @@ class Prompted(Computing, Protocol):
 
 
 def fastest_precision(
-    backbone: Prompted, folder: Path | None = None
+    backbone: TimedBackbone, folder: Path | None = None
 ) -> tuple[str, dict[str, float]]:
     """Returns (precision, candidate -> images per second of a prompt's steps).
 
@@ -92,7 +92,7 @@ def product_seconds(engine: Engine, device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def speed(backbone: Prompted, precision: str) -> float:
+def speed(backbone: TimedBackbone, precision: str) -> float:
     """Returns the images per second of steps that go back to the input of `backbone`."""
     batch = BATCH[backbone.device.type]
     with computing(backbone, Engine(precision)):

@@ -3,7 +3,7 @@
 In `cache/<dataset>/<transform>/` under the data folder, for each split: `<split>.npy` (the pixels
 [N, S, S, 3]), `<split>.labels.npz` (labels, ids, groups) and `<split>.json`, the card, which is
 written last: without it the rest counts as not there. A part of a split has its number of images
-in these names. No torch here before a task is loaded.
+in these names. No torch here: `dataset` makes a task of it.
 
 A run that reads a cache needs no memory for its pixels: what the system holds of the file, it gives
 back when memory is short. What does grow with the number of images is about 0.1 KB for the label

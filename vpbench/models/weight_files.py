@@ -31,15 +31,15 @@ def find(name: str) -> Path:
 
 def find_here(name: str) -> Path | None:
     """Returns the path of the weights of `name` on this machine, or None."""
-    # The hub's client takes a while to load, and weights put here by hand need none of it.
-    from huggingface_hub import try_to_load_from_cache
-
     files = [path for path in local_names(name) if path.is_file()]
     if len(files) > 1:
         listed = " and ".join(map(str, files))
         raise UserError(f"{name}: {listed} are both there; keep the one to use")
     if files:
         return files[0]
+    # Late: the hub's client takes a while to load, and weights put here by hand need none of it.
+    from huggingface_hub import try_to_load_from_cache
+
     cached = try_to_load_from_cache(*on_hub(name))
     return Path(cached) if isinstance(cached, str) else None
 
@@ -67,8 +67,7 @@ def on_hub(name: str) -> tuple[str, str]:
 
 def fetch(name: str) -> Path:
     """Returns the path of the weights of `name` in the hub's cache, once they are there."""
-    # late as in `find_here`
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url  # late as above
 
     repository, file = on_hub(name)
     try:
@@ -90,7 +89,7 @@ def read(path: Path) -> "dict[str, Tensor]":
 
 
 def _read_safetensors(path: Path) -> "dict[str, Tensor]":
-    from safetensors.torch import load_file  # loads torch
+    from safetensors.torch import load_file  # late: it loads torch, see the top
 
     try:
         return load_file(path)
@@ -111,7 +110,7 @@ def _read_pickle(path: Path) -> "dict[str, Tensor]":
 
 def is_state(state: object) -> bool:
     """Returns whether `state` is a dict of names and tensors that are arrays in memory."""
-    import torch
+    import torch  # late, see the top
 
     return isinstance(state, dict) and all(
         isinstance(name, str)
@@ -125,7 +124,7 @@ def is_state(state: object) -> bool:
 
 def load_plain(path: Path) -> Any:
     """Returns what torch.save wrote into a file: tensors, numbers and texts, nothing executed."""
-    import torch
+    import torch  # late, see the top
 
     try:
         if not is_torchscript(path):
