@@ -72,6 +72,12 @@ def rates_of(designs: Groups, fixed: float | None) -> dict[Design, dict[str, flo
     return rates
 
 
+def look_of(template: str) -> tuple[str, str, str, str]:
+    """Returns name, colour, marker and line of a template, grey if it is not the paper's."""
+    name = template.replace("_", " ").capitalize()
+    return TEMPLATES.get(template, (name, style.GREY, "P", ":"))
+
+
 def place(design: Design) -> tuple[int, int]:
     """Returns the place of (template, size) in the figure."""
     template, size = design
@@ -129,7 +135,8 @@ def listed(numbers: Iterable[float]) -> str:
 
 def draw_panel(axes: "Axes", frame: pandas.DataFrame, rate: str) -> "Axes":
     """Returns `axes` with one line per template; error bars are the intervals over the seeds."""
-    for number, (template, (name, colour, marker, line)) in enumerate(TEMPLATES.items()):
+    for number, template in enumerate(dict.fromkeys([*TEMPLATES, *frame.template])):
+        name, colour, marker, line = look_of(template)
         rows = frame[(frame.template == template) & (frame.rate == rate)]
         if rows.empty:
             continue
@@ -216,6 +223,8 @@ def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -
         else:
             gaps.explain(axes, "Not run.")
         axes.set_title(text, pad=27 if axes is panels[0] else 4)
+    if frame.parameters.nunique() == 1:  # a logarithmic axis of one value has no width
+        panels[0].set_xlim(frame.parameters.min() / 2, frame.parameters.max() * 2)
     name_sizes(panels[0], frame)
     panels[1].set_xlabel(f"Trainable parameters ({training(frame)})")
     handles: dict[str, Artist] = {}

@@ -11,7 +11,7 @@ from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
 from analysis.common.scales import Scale, scale_of
-from analysis.figures.ablation_prompt_size import TEMPLATES, listed, prompt_runs, rates_of
+from analysis.figures.ablation_prompt_size import TEMPLATES, listed, look_of, prompt_runs, rates_of
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 
@@ -115,7 +115,7 @@ def draw_gains(axes: "Axes", frame: pandas.DataFrame, plain: float) -> "Axes":
     """Returns `axes` with one gain per template and rate, and the paper's as a line."""
     names = {"fixed": "rate of the recipe", "validated": "rate chosen on validation"}
     for position, row in enumerate(frame.itertuples()):
-        _, colour, marker, _ = TEMPLATES[row.template]
+        _, colour, marker, _ = look_of(row.template)
         axes.errorbar(
             row.gain, position, xerr=[[row.gain - row.gain_low], [row.gain_high - row.gain]],
             color=colour, marker=marker, markersize=6, capsize=2, lw=1,
@@ -135,8 +135,7 @@ def draw_gains(axes: "Axes", frame: pandas.DataFrame, plain: float) -> "Axes":
         textcoords="offset points", fontsize=7.5,
     )  # fmt: skip
     labels = [
-        f"{TEMPLATES[row.template][0]},\n{names[row.rate]} ({row.lr:g})"
-        for row in frame.itertuples()
+        f"{look_of(row.template)[0]},\n{names[row.rate]} ({row.lr:g})" for row in frame.itertuples()
     ]
     axes.set_yticks(range(len(frame)), labels)
     axes.set_ylim(len(frame) - 0.5, -0.7)
