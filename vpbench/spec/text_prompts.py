@@ -13,9 +13,18 @@ class Worded(Protocol):
     """A task: a dataclass with classes that have names."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-    name: str
-    class_names: tuple[str, ...]
-    template: str
+
+    @property
+    def name(self) -> str:
+        """What the task is called."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of its classes, by label."""
+
+    @property
+    def template(self) -> str:
+        """Its text prompt."""
 
 
 T = TypeVar("T", bound=Worded)
