@@ -32,8 +32,8 @@ BACKBONE = '''
 import torch
 from torch import nn
 
-from vpbench.backbones import VisionBackbone
-from vpbench.preprocessing import Preprocessing
+from vpbench.models.backbone import VisionBackbone
+from vpbench.spec.preprocessing import Preprocessing
 
 
 class Fields(nn.Module):
@@ -71,16 +71,16 @@ METHOD = '''
 
 import torch
 
-from vpbench.evaluate import predict
-from vpbench.methods import Fit, unselected
-from vpbench.training import evaluate_splits
+from vpbench.methods.fit import Fit
+from vpbench.training.evaluate import evaluate_splits, predict
+from vpbench.training.selection import unselected
 
 
 def fit(backbone, task, settings, seed):
     """Returns the `Fit` of the means."""
 
     def features(images):
-        return backbone.features(backbone.normalize(backbone.scale_pixels(images)))
+        return backbone.features(backbone.prepare(images))
 
     train, classes = task.splits["train"], len(task.class_names)
     known = predict(features, train.images)
@@ -89,7 +89,7 @@ def fit(backbone, task, settings, seed):
     def classifier(images):
         return -settings["sharpness"] * torch.cdist(features(images), means)
 
-    return Fit(unselected(evaluate_splits(classifier, task, classes)), means.numel())
+    return Fit(unselected(evaluate_splits(classifier, task)), means.numel())
 '''
 
 

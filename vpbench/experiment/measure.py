@@ -2,7 +2,12 @@
 
 import importlib
 import time
+from collections.abc import Iterator
 from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
 
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError, UserError
@@ -16,7 +21,12 @@ from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.schema import SCHEMA, measurement_schema
 
 
-def measure_all(specs, runs, measurements, device):
+def measure_all(
+    specs: list[dict[str, Any]],
+    runs: str | Path,
+    measurements: str | Path,
+    device: torch.device,
+) -> Iterator[Path]:
     """Yields the path of each measurement record of `specs`; equal ones are not measured again.
 
     The runs that a spec names must be done: their records are under the folder `runs`. Raises
@@ -56,12 +66,12 @@ def measure_all(specs, runs, measurements, device):
         yield atomic_files.write(path, record)
 
 
-def read_run(spec, runs):
+def read_run(spec: dict[str, Any], runs: str | Path) -> dict[str, Any]:
     """Returns the record of exactly this run, with its `file`."""
     path = record_path(spec, runs)
     record = reading.read(path)
     differing = difference(record["spec"], spec)
     if differing:
-        key, found, wanted = differing
-        raise RecordError(f"{path}: {key} is {found!r}, but {wanted!r} is asked for; run it again")
+        key, said, wanted = differing
+        raise RecordError(f"{path}: {key} is {said!r}, but {wanted!r} is asked for; run it again")
     return record | {"file": str(path)}

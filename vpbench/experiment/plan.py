@@ -4,8 +4,10 @@ GPU-hours come from costs: measured where this machine has a GPU, else from stat
 """
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from vpbench.common.hashing import canonical
 from vpbench.common.paths import data_dir, use
@@ -16,16 +18,19 @@ from vpbench.spec import costs
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.grid import expand, measurement_files, measurement_specs
+from vpbench.spec.grid import Grid, expand, measurement_files, measurement_specs
 from vpbench.spec.methods import METHODS
 from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.products import PAGES, rule_name
 
 GPUS = (1, 8, 64)  # how long it takes on so many
 HOUR = 3600
+Spec = dict[str, Any]  # of a run
+Speeds = dict[str, float | None]  # backbone -> passes per second
+Hours = dict[str, float | None]  # path of the record -> GPU-hours
 
 
-def jobs(wanted):
+def jobs(wanted: Grid) -> dict[str, int]:
     """Returns rule -> number of jobs of a `Grid`, as `snakemake --dry-run ... all` counts them."""
     per_task = wanted.config["granularity"] == "per_task"
     measured = sum(len(measurement_files(wanted, name)) for name in measurements(wanted.config))
@@ -35,7 +40,7 @@ def jobs(wanted):
     return found | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
 
 
-def hours(wanted, per_second):
+def hours(wanted: Grid, per_second: Speeds) -> Hours:
     """Returns path of the record -> GPU-hours of the run, None where they cannot be told.
 
     `per_second` maps a backbone to its passes per second, or to None.
@@ -47,7 +52,7 @@ def hours(wanted, per_second):
     return found
 
 
-def speeds(wanted, stated):
+def speeds(wanted: Grid, stated: bool) -> tuple[Speeds, str]:
     """Returns (backbone -> passes per second, what they were taken from, in words).
 
     They are measured if this machine has a GPU, unless `stated` asks for those of an A100.
@@ -61,15 +66,15 @@ def speeds(wanted, stated):
         if torch.cuda.is_available():
             device = torch.device("cuda")
             real = [name for name in names if BACKBONES[name].hub]
-            own = "bf16" if precision == "auto" else precision
-            found = {name: throughput.measured(name, own, device) for name in real}
+            fast = "bf16" if precision == "auto" else precision
+            measured = {name: throughput.measured(name, fast, device) for name in real}
             what = f"measured on this machine's {torch.cuda.get_device_name(device)}"
-            return dict.fromkeys(names) | found, what
+            return dict.fromkeys(names) | measured, what
     what = "an A100, from stated FLOPs and shares of its peak (vpbench/spec/costs.py), not measured"
     return {name: costs.stated(name, precision) for name in names}, what
 
 
-def table(rows):
+def table(rows: list[list[str]]) -> list[str]:
     """Returns rows of texts as aligned lines, the first column to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -81,25 +86,25 @@ def table(rows):
     ]
 
 
-def number(value):
+def number(value: float | None) -> str:
     """Returns hours or gigabytes for people: 0.04, 3.2, 1,234."""
     if value is None:
         return "?"
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
-def total(values):
+def total(values: Iterable[float | None]) -> float | None:
     """Returns the sum of hours, None if none of them is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
-def by(wanted, spent, group):
+def by(wanted: Grid, spent: Hours, group: Callable[[str, Spec], str]) -> list[str]:
     """Returns the lines of a table: a row per group, runs of each method and hours of all.
 
     `group` maps (path of the record, spec) to the name of a row.
     """
-    groups = {}
+    groups: dict[str, list[str]] = {}
     for path, spec in wanted.specs.items():
         groups.setdefault(group(path, spec), []).append(path)
     methods = [m for m in METHODS if m in wanted.config["recipes"]]
@@ -111,16 +116,16 @@ def by(wanted, spent, group):
     return table(rows)
 
 
-def block_of(wanted):
+def block_of(wanted: Grid) -> dict[str, str]:
     """Returns path of the record -> the first block of the grid that asks for it."""
-    found = {}
+    blocks: dict[str, str] = {}
     for name, runs in wanted.blocks.items():
         for path in runs:
-            found.setdefault(path, name)
-    return found
+            blocks.setdefault(path, name)
+    return blocks
 
 
-def report_jobs(wanted, where):
+def report_jobs(wanted: Grid, where: str) -> list[str]:
     """Returns the lines about jobs."""
     found = jobs(wanted)
     unit = "run_task" if "run_task" in found else "run"
@@ -133,7 +138,7 @@ def report_jobs(wanted, where):
     ]
 
 
-def report_hours(wanted, spent, what):
+def report_hours(wanted: Grid, spent: Hours, what: str) -> list[str]:
     """Returns the lines about GPU-hours."""
     blocks, lines = block_of(wanted), [f"GPU-hours: {what}"]
     lines += by(wanted, spent, lambda path, spec: METHODS[spec["method"]].display)
@@ -147,7 +152,7 @@ def report_hours(wanted, spent, what):
         )
     if not known:
         return lines
-    longest = max(known, key=known.get)
+    longest = max(known, key=known.__getitem__)
     spec, everything = wanted.specs[longest], sum(known.values())
     days = ", ".join(
         f"{count}: {number(max(everything / count, known[longest]) / 24)}" for count in GPUS
@@ -164,39 +169,40 @@ def report_hours(wanted, spent, what):
     return lines
 
 
-def cached_parts(wanted):
+def cached_parts(wanted: Grid) -> dict[Path, cache.Part]:
     """Returns path -> `Part` of every cache that runs and measurements of real datasets read."""
     specs = [(spec, spec["backbone"]) for spec in wanted.specs.values()]
     for name in measurements(wanted.config):
         for spec in measurement_specs(wanted, name):
             specs += [(spec, run["backbone"]) for run in spec["runs"]]
-    found, seen = {}, set()
+    by_path: dict[Path, cache.Part] = {}
+    seen = set()
     for spec, backbone in specs:
         transform = BACKBONES[backbone].preprocessing
         key = spec["task"], transform, canonical(spec["data"])
         if spec["task"] in FACTS and key not in seen:
             seen.add(key)
             parts = cache.parts(spec["task"], spec["data"], Preprocessing(*transform))
-            found |= {part.path: part for part in parts}
-    return found
+            by_path |= {part.path: part for part in parts}
+    return by_path
 
 
-def report_space(wanted):
+def report_space(wanted: Grid) -> list[str]:
     """Returns the lines about disk and memory."""
     tasks = list(dict.fromkeys(spec["task"] for spec in wanted.specs.values()))
     parts = cached_parts(wanted)
     if not parts:
         return ["disk: next to nothing, no dataset is read from disk"]
     downloads = sum(FACTS[task].gigabytes for task in tasks if task in FACTS)
-    caches = Counter()
+    caches: dict[Path, float] = defaultdict(float)
     for path, part in parts.items():
         caches[path.parent] += part.bytes / 1e9
     weights = {
-        BACKBONES[spec["backbone"]].hub: BACKBONES[spec["backbone"]].parameters
+        BACKBONES[spec["backbone"]].hub: BACKBONES[spec["backbone"]].parameters or 0
         for spec in wanted.specs.values()
         if BACKBONES[spec["backbone"]].hub
     }
-    largest = max(caches, key=caches.get)
+    largest = max(caches, key=caches.__getitem__)
     files = sum(weights.values()) * 4 / 1e9
     return [
         f"disk: datasets {number(downloads)} GB, caches {number(sum(caches.values()))} GB in "
@@ -207,7 +213,7 @@ def report_space(wanted):
     ]
 
 
-def free_space(folder):
+def free_space(folder: Path) -> float:
     """Returns the gigabytes that are free where `folder` is or will be."""
     folder = folder.absolute()
     while not folder.exists():
@@ -215,7 +221,7 @@ def free_space(folder):
     return shutil.disk_usage(folder).free / 1e9
 
 
-def report_missing(wanted):
+def report_missing(wanted: Grid) -> list[str]:
     """Returns the lines about what has to be there before a GPU-hour is spent."""
     found = [*missing_datasets(wanted), *missing_weights(wanted), *missing_references(wanted)]
     if not found:
@@ -223,7 +229,7 @@ def report_missing(wanted):
     return [f"missing, {len(found)} in all:", *(f"  {line}" for line in found)]
 
 
-def missing_datasets(wanted):
+def missing_datasets(wanted: Grid) -> list[str]:
     """Returns a line per dataset that is not there as it should be."""
     from vpbench.data import status
 
@@ -236,7 +242,7 @@ def missing_datasets(wanted):
     ]
 
 
-def missing_weights(wanted):
+def missing_weights(wanted: Grid) -> list[str]:
     """Returns a line per weight file that is not on this machine."""
     from vpbench.models import weight_files
 
@@ -252,7 +258,7 @@ def missing_weights(wanted):
     return list(lines.values())
 
 
-def missing_references(wanted):
+def missing_references(wanted: Grid) -> list[str]:
     """Returns a line per network or folder of photographs that a measurement lacks."""
     asked = measurements(wanted.config).get("dataset_properties")
     if asked is None:
@@ -274,7 +280,7 @@ def missing_references(wanted):
     return lines
 
 
-def sections(config, where, stated=False):
+def sections(config: dict[str, Any], where: str, stated: bool = False) -> Iterator[list[str]]:
     """Yields the parts of the plan as lists of lines, those that take longer to find out last."""
     wanted = expand(config, where)
     use(config.get("data_dir"), config.get("weights_dir"))

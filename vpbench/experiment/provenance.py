@@ -7,15 +7,18 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from vpbench.data.task import Task
+from vpbench.models.backbone import Backbone
 from vpbench.spec.backbones import BACKBONES
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
 
 
-def hashes(task, backbone):
+def hashes(task: Task, backbone: Backbone) -> dict[str, Any]:
     """Returns the SHA-256 of what a run reads: weights, images and labels, pretraining world."""
     return {
         "weights": backbone.weights_hash,
@@ -24,10 +27,10 @@ def hashes(task, backbone):
     } | ({"splits": task.source_hashes} if task.source_hashes else {})
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that make the numbers."""
-    found = {package: metadata.version(package) for package in PACKAGES}
-    return {"python": platform.python_version()} | found
+    packages = {package: metadata.version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | packages
 
 
 def processor() -> str:
@@ -49,7 +52,7 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def describe_task(task):
+def describe_task(task: Task) -> dict[str, Any]:
     """Returns the facts of a task that a record keeps."""
     return {
         "display": task.display,
@@ -66,7 +69,7 @@ def describe_task(task):
     }
 
 
-def describe_backbone(backbone):
+def describe_backbone(backbone: Backbone) -> dict[str, Any]:
     """Returns the facts of a backbone that a record keeps."""
     entry = BACKBONES[backbone.name]
     return {
@@ -77,14 +80,14 @@ def describe_backbone(backbone):
     }
 
 
-def device_name(device):
+def device_name(device: torch.device) -> str:
     """Returns what a device calls itself, e.g. NVIDIA H100 80GB HBM3."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return platform.processor() or platform.machine()
 
 
-def peak_memory(device):
+def peak_memory(device: torch.device) -> float:
     """Returns the peak memory in MB: of the GPU where one is used, else of this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20

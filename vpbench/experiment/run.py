@@ -1,7 +1,10 @@
 """A run: spec in, record out. The same function serves one run, a whole task, and every scale."""
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -12,7 +15,7 @@ from vpbench.compute import distributed
 from vpbench.compute.engine import Engine, computing
 from vpbench.compute.precision import fastest_precision
 from vpbench.data.load import load_task
-from vpbench.data.task import few_shot
+from vpbench.data.task import Task, few_shot
 from vpbench.experiment.provenance import (
     describe_backbone,
     describe_task,
@@ -22,24 +25,30 @@ from vpbench.experiment.provenance import (
     versions,
 )
 from vpbench.experiment.side_files import predictions, write_run
-from vpbench.models.backbone import load_backbone
+from vpbench.methods.fit import Fit
+from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec import schema_check
 from vpbench.spec.methods import METHODS, misfit, selection_rule
+from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.schema import SCHEMA, spec_schema
 from vpbench.training.checkpoint import Checkpoint
 
+Spec = dict[str, Any]  # of a run
 
-def check_spec(spec):
-    """Returns None if `spec` is legal; raises UserError with one line if it is not."""
+
+def check_spec(spec: Spec) -> None:
+    """Raises UserError, with one line, unless `spec` is legal."""
     complaint = schema_check.complaint(spec, spec_schema(), "spec")
     complaint = complaint or misfit(spec["method"], spec["backbone"])
     if complaint:
         raise UserError(complaint)
 
 
-def run(spec, task, backbone, checkpoint=None):
+def run(
+    spec: Spec, task: Task, backbone: Backbone, checkpoint: Checkpoint | None = None
+) -> tuple[dict[str, Any], dict[str, Any], Fit]:
     """Returns (record, predictions, fit) of one run on a loaded task and backbone.
 
     A method that is trained by steps goes on from its `checkpoint`, if there is one.
@@ -84,15 +93,16 @@ def run(spec, task, backbone, checkpoint=None):
             "device_name": device_name(backbone.device),
         },
     }
-    return record, predictions(fit.selection[rule][2]["test"], task.splits["test"]), fit
+    evaluation = fit.selected(rule).evaluations["test"]
+    return record, predictions(evaluation, task.splits["test"]), fit
 
 
-def method_of(spec):
+def method_of(spec: Spec) -> ModuleType:
     """Returns the module of the method of a spec."""
     return importlib.import_module(METHODS[spec["method"]].module)
 
 
-def settled(engine, backbone):
+def settled(engine: dict[str, Any], backbone: Backbone) -> tuple[Engine, dict[str, float] | None]:
     """Returns (the Engine of a spec's `engine`, images per second of the precisions it is among).
 
     The latter is None unless the spec leaves the choice to the machine.
@@ -103,7 +113,15 @@ def settled(engine, backbone):
     return Engine(**engine | {"precision": precision}), speeds
 
 
-def complete(path, spec, task, backbone, checkpoints=None, every=300, steps=None):
+def complete(
+    path: str | Path,
+    spec: Spec,
+    task: Task,
+    backbone: Backbone,
+    checkpoints: str | Path | None = None,
+    every: float = 300,
+    steps: int | None = None,
+) -> str | Path:
     """Returns `path` once the record of `spec` is there.
 
     Meanwhile its state is kept under the folder `checkpoints`, if one is given, `every` seconds and
@@ -120,12 +138,19 @@ def complete(path, spec, task, backbone, checkpoints=None, every=300, steps=None
     return path
 
 
-def checkpoint_path(spec, checkpoints):
+def checkpoint_path(spec: Spec, checkpoints: str | Path | None) -> Path | None:
     """Returns where the state of a run is kept: as its record, in another folder; or None."""
-    return checkpoints and record_path(spec, checkpoints).with_suffix(".pt")
+    return record_path(spec, checkpoints).with_suffix(".pt") if checkpoints else None
 
 
-def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
+def run_all(
+    specs: list[Spec],
+    runs: str | Path,
+    device: torch.device | str = "cpu",
+    checkpoints: str | Path | None = None,
+    every: float = 300,
+    steps: int | None = None,
+) -> Iterator[str | Path]:
     """Yields the path of each record of `specs`; equal ones are not run again.
 
     The images of a task are held until a run has another task, so its runs should come together.
@@ -134,7 +159,8 @@ def run_all(specs, runs, device="cpu", checkpoints=None, every=300, steps=None):
     """
     for spec in specs:
         check_spec(spec)
-    tasks, backbones = {}, {}
+    tasks: dict[tuple[str, str, Preprocessing], Task] = {}
+    backbones: dict[str, Backbone] = {}
     for number, spec in enumerate(specs, start=1):
         path = record_path(spec, runs)
         which = spec["method"] + (f" {spec['variant']}" if spec["variant"] != "default" else "")

@@ -2,13 +2,16 @@
 
 import importlib
 from functools import partial
+from typing import Any
 
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.costs import BATCH
 from vpbench.spec.methods import METHODS
 
 
-def measured(backbone, precision, device, seconds=2.0, batch=BATCH):
+def measured(
+    backbone: str, precision: str, device: Any, seconds: float = 2.0, batch: int = BATCH
+) -> float:
     """Returns the passes per second of training steps of a prompt, measured on `device`.
 
     The model has random weights; if memory is short the batch is halved.

@@ -40,6 +40,8 @@ class Fit:
 class Adapted(Learner):
     """A learner through a frozen backbone, which is no part of its state."""
 
+    backbone: Backbone
+
     def __init__(self, backbone: Backbone):
         super().__init__()
         self.__dict__["backbone"] = backbone  # not a submodule: it is neither trained nor saved

@@ -36,7 +36,7 @@ def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
     y = {name: split.labels.numpy() for name, split in task.splits.items()}
     if len(settings["C"]) > 1 and "validation" not in x:
         raise UserError(f"{task.name} has no validation split to choose C on: give a single C")
-    best = None
+    best: tuple[float, float, bool, Any] = -1.0, 0.0, False, None
     for c in sorted(settings["C"]):
         probe = LogisticRegression(C=c, max_iter=settings["max_iter"], random_state=seed)
         if settings["standardize"]:
@@ -46,10 +46,10 @@ def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
             probe.fit(x["train"], y["train"])
         converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
         score = probe.score(x["validation"], y["validation"]) if len(settings["C"]) > 1 else 0
-        if best is None or score > best[0]:
+        if score > best[0]:
             best = score, c, converged, probe
     _, c, converged, probe = best
-    evaluations = {
+    evaluations: dict[str, Evaluation] = {
         name: _evaluation(probe, x[name], task.splits[name], len(task.class_names))
         for name in ("validation", "test")
         if name in x

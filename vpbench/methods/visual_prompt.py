@@ -15,6 +15,7 @@ from vpbench.methods.fit import Fit, fit_of
 from vpbench.methods.prompted_classifier import PromptedClassifier, untrained
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.gradients import unit, unit_image
+from vpbench.prompts.pixel import Whole
 from vpbench.spec.settings import Settings
 from vpbench.training.checkpoint import Checkpoint
 from vpbench.training.evaluate import evaluate_splits
@@ -71,10 +72,11 @@ def build_optimiser(classifier: PromptedClassifier, settings: Settings) -> torch
 
         def change(*_: object) -> None:
             for member in classifier.prompt.members:
-                if settings["gradient"] == "unit":
-                    unit([parameter.grad for parameter in member.parameters()])
+                gradients = [each.grad for each in member.parameters() if each.grad is not None]
+                if isinstance(member, Whole):
+                    unit_image(gradients[0], member.mask)
                 else:
-                    unit_image(member.picture.grad, member.mask)
+                    unit(gradients)
 
         optimiser.register_step_pre_hook(change)
     return optimiser

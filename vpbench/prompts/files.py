@@ -125,7 +125,7 @@ def read_prompt(path: str | Path, backbone: Backbone | BackboneFacts) -> StoredP
         of_prompt = {key: tensors[key] for key in tensors if not key.startswith(f"{OF_MAP}.")}
         prompt = restore_prompt(card["settings"], card["image_size"], of_prompt)
     except Exception as error:  # of what is no safetensors file, or holds other tensors
-        reason = first_line((str(error).strip().splitlines() or [error])[-1])
+        reason = first_line((str(error).strip() or type(error).__name__).splitlines()[-1])
         raise UserError(f"{path} does not hold the prompt of its card: {reason}") from None
     return StoredPrompt(prompt, of_map, card)
 
@@ -158,9 +158,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not the card of a prompt: it lacks {missing[0]!r}")
     if card["schema"] != SCHEMA:
         raise UserError(f"{path}: schema is {brief(card['schema'])}, this version reads {SCHEMA}")
-    complaint = schema_check.complaint(card, LEGAL, path)
-    if complaint:
-        raise UserError(complaint)
+    schema_check.check(card, LEGAL, str(path))
     return card
 
 

@@ -6,32 +6,41 @@ Shapes: N images, K classes, S source classes, D features.
 """
 
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation
+from vpbench.data.task import Task
 from vpbench.models.backbone import load_backbone
 from vpbench.prompts.pair_counts import count_pairs, mixture, one_to_one
 from vpbench.spec.label_maps import LABEL_MAPS
+from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
 
 MANY = 1000  # source classes that a complaint does not list
+Fitting = Any  # a backbone of the modality that a map is for, which has what it needs
 TOP_SHARE = 0.15  # of the classes of a task: how many source classes of an image BLM+ counts
 
 
 class LabelMap(nn.Module):
     """What all maps share: a frozen backbone, which is no part of their state."""
 
-    refresh = None  # when the map is counted: "once", before the training, or every "epoch"
+    backbone: Fitting
+    refresh: str | None = None  # when it is counted: "once", before the training, or every "epoch"
 
-    def __init__(self, backbone):
+    def __init__(self, backbone: Fitting):
         super().__init__()
         self.__dict__["backbone"] = backbone  # not a submodule: it is not trained, nor saved
 
-    def source(self, x):
+    def update(self, source_logits: Tensor, labels: Tensor) -> None:
+        """Counts the map anew from the logits [N, S] and labels [N]; see `refresh`."""
+        raise NotImplementedError
+
+    def source(self, x: Tensor) -> Tensor:
         """Returns what the backbone says of normalised images: source logits [N, S]."""
         return self.backbone.logits(x)
 
@@ -39,38 +48,41 @@ class LabelMap(nn.Module):
 class Text(LabelMap):
     """Scaled cosines to the texts of the classes; computed once, nothing learns them."""
 
-    def __init__(self, backbone, texts):
+    weights: Tensor
+
+    def __init__(self, backbone: Fitting, texts: list[list[str]]):
         super().__init__(backbone)
         self.register_buffer("weights", class_weights(backbone, texts), persistent=False)
         self.scale = backbone.logit_scale.item()  # a number goes wherever the module goes
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.scale * F.normalize(self.backbone.features(x), dim=-1) @ self.weights
 
 
 class LearnedClassifier(LabelMap):
     """A linear probe that is trained together with the prompt: on unit features, from the texts."""
 
-    def __init__(self, backbone, texts):
+    def __init__(self, backbone: Fitting, texts: list[list[str]]):
         super().__init__(backbone)
         weights = class_weights(backbone, texts) * backbone.logit_scale
         self.weights = nn.Parameter(weights)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.normalize(self.backbone.features(x), dim=-1) @ self.weights
 
 
 class Chosen(LabelMap):
     """One source class stands for each class."""
 
+    numbers: Tensor
     kept = False  # is the map part of the state, because nothing else tells it?
 
-    def __init__(self, backbone, numbers):
+    def __init__(self, backbone: Fitting, numbers: Tensor | list[int]):
         super().__init__(backbone)
-        numbers = torch.as_tensor(numbers, device=backbone.device)
-        self.register_buffer("numbers", numbers, persistent=self.kept)
+        places = torch.as_tensor(numbers, device=backbone.device)
+        self.register_buffer("numbers", places, persistent=self.kept)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.source(x)[:, self.numbers]
 
 
@@ -85,8 +97,8 @@ class Frequency(Chosen):
 
     kept, refresh = True, "once"
 
-    def update(self, source_logits, labels):
-        """Returns None; the map is counted anew from the logits [N, S] and labels [N]."""
+    def update(self, source_logits: Tensor, labels: Tensor) -> None:
+        """Counts the map anew from the logits [N, S] and labels [N]."""
         counts = count_pairs(source_logits, labels, len(self.numbers))
         self.numbers.copy_(one_to_one(counts))
 
@@ -100,30 +112,31 @@ class Iterative(Frequency):
 class Bayesian(LabelMap):
     """BLM: every class is a mixture of source classes, whose logits it averages."""
 
+    mixture: Tensor
     refresh = "epoch"
 
-    def __init__(self, backbone, classes):
+    def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
         source = backbone.model.num_classes
         start = torch.full((source, classes), 1 / source, device=backbone.device)
         self.register_buffer("mixture", start)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.source(x) @ self.mixture
 
-    def counts(self, source_logits, labels):
+    def counts(self, source_logits: Tensor, labels: Tensor) -> Tensor:
         """Returns how often the source classes go with the classes [S, K]: the likeliest counts."""
         return count_pairs(source_logits, labels, self.mixture.shape[1])
 
-    def update(self, source_logits, labels):
-        """Returns None; the map is counted anew from the logits [N, S] and labels [N]."""
+    def update(self, source_logits: Tensor, labels: Tensor) -> None:
+        """Counts the map anew from the logits [N, S] and labels [N]."""
         self.mixture.copy_(mixture(self.counts(source_logits, labels)))
 
 
 class BayesianPlus(Bayesian):
     """BLM+: the probabilities of an image's likeliest source classes count, not one class."""
 
-    def counts(self, source_logits, labels):
+    def counts(self, source_logits: Tensor, labels: Tensor) -> Tensor:
         classes = self.mixture.shape[1]
         top = max(1, int(TOP_SHARE * classes))  # the peers' code rounds to none for few classes
         values, indices = source_logits.softmax(1).topk(min(top, source_logits.shape[1]))
@@ -134,17 +147,17 @@ class BayesianPlus(Bayesian):
 class Linear(LabelMap):
     """A full linear map on the source logits; it starts as the hard-coded one."""
 
-    def __init__(self, backbone, classes):
+    def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
         start = torch.eye(backbone.model.num_classes, classes, device=backbone.device)
         self.weights = nn.Parameter(start)
         self.bias = nn.Parameter(torch.zeros(classes, device=backbone.device))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.source(x) @ self.weights + self.bias
 
 
-def class_weights(backbone, texts):
+def class_weights(backbone: Fitting, texts: list[list[str]]) -> Tensor:
     """Returns unit text features [D, K]; of several texts of a class, the direction of their mean.
 
     `texts` has a list of K texts per template.
@@ -153,7 +166,7 @@ def class_weights(backbone, texts):
     return F.normalize(features, dim=-1).t().contiguous()
 
 
-def templates_read(backbone, task):
+def templates_read(backbone: Fitting, task: Task) -> list[list[str]]:
     """Returns the texts of CLIP's 80 templates for ImageNet, as far as the backbone reads them."""
     from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
@@ -170,19 +183,19 @@ def templates_read(backbone, task):
     return readable
 
 
-def first(backbone, task):
+def first(backbone: Fitting, task: Task) -> list[int]:
     """Returns the numbers of the first source classes, which is arbitrary, as in the paper."""
     return list(range(enough(backbone, task)))
 
 
-def drawn(backbone, task, seed):
+def drawn(backbone: Fitting, task: Task, seed: int) -> Tensor:
     """Returns the numbers of source classes drawn at random, none twice."""
     generator = torch.Generator().manual_seed(seed)
     source = backbone.model.num_classes
     return torch.randperm(source, generator=generator)[: enough(backbone, task)]
 
 
-def nearest(backbone, task, text_encoder):
+def nearest(backbone: Fitting, task: Task, text_encoder: str) -> Tensor:
     """Returns the numbers of the source classes whose names are nearest in meaning.
 
     `text_encoder` is the name of a vision-language backbone: its text features are compared.
@@ -190,12 +203,13 @@ def nearest(backbone, task, text_encoder):
     if not backbone.source_classes:
         raise UserError(f"the label map semantic: {backbone.name} has no names of its classes")
     enough(backbone, task)
-    texts = load_backbone(text_encoder, backbone.device).text_features
+    reader: Fitting = load_backbone(text_encoder, backbone.device)
+    texts = reader.text_features
     sources = texts(text_prompts(task.template, backbone.source_classes))
     return one_to_one(sources @ texts(text_prompts(task.template, task.class_names)).t())
 
 
-def enough(backbone, task):
+def enough(backbone: Fitting, task: Task) -> int:
     """Returns the number of classes of a task; raises UserError if the backbone has fewer."""
     classes, source = len(task.class_names), backbone.model.num_classes
     if classes > source:
@@ -206,7 +220,7 @@ def enough(backbone, task):
     return classes
 
 
-def source_numbers(backbone, task, source_classes):
+def source_numbers(backbone: Fitting, task: Task, source_classes: list[str]) -> list[int]:
     """Returns the numbers of the source classes with these names."""
     known = backbone.source_classes
     unknown = [name for name in source_classes if name not in known]
@@ -233,84 +247,84 @@ def source_numbers(backbone, task, source_classes):
 # settings of a prompt and a seed.
 
 
-def text(backbone, task, settings, seed):
+def text(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to the task's texts."""
     return Text(backbone, [texts_of(task)])
 
 
-def names(backbone, task, settings, seed):
+def names(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to the bare names of the classes."""
     return Text(backbone, [text_prompts("{}", task.class_names)])
 
 
-def ensemble(backbone, task, settings, seed):
+def ensemble(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to the names in all of ImageNet's templates that the backbone reads."""
     return Text(backbone, templates_read(backbone, task))
 
 
-def learned_classifier(backbone, task, settings, seed):
+def learned_classifier(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns a linear classifier that starts as the task's texts."""
     return LearnedClassifier(backbone, [texts_of(task)])
 
 
-def hard_coded(backbone, task, settings, seed):
+def hard_coded(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to the named source classes, or to the first ones."""
     return Chosen(backbone, named_or_first(backbone, task, settings["source_classes"]))
 
 
-def random(backbone, task, settings, seed):
+def random(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to source classes that `seed` draws."""
     return Drawn(backbone, drawn(backbone, task, seed))
 
 
-def semantic(backbone, task, settings, seed):
+def semantic(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map to the source classes whose names are nearest."""
     return Chosen(backbone, nearest(backbone, task, settings["text_encoder"]))
 
 
-def frequency(backbone, task, settings, seed):
+def frequency(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map that is counted once (FLM)."""
     return Frequency(backbone, first(backbone, task))
 
 
-def iterative(backbone, task, settings, seed):
+def iterative(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map that is counted in every epoch (ILM)."""
     return Iterative(backbone, first(backbone, task))
 
 
-def bayesian(backbone, task, settings, seed):
+def bayesian(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the map of class weights by Bayes' rule (BLM)."""
     return Bayesian(backbone, classes_of(task))
 
 
-def bayesian_plus(backbone, task, settings, seed):
+def bayesian_plus(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns the same from probabilities (BLM+)."""
     return BayesianPlus(backbone, classes_of(task))
 
 
-def linear(backbone, task, settings, seed):
+def linear(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
     """Returns a linear map of the source logits, which is trained."""
     return Linear(backbone, classes_of(task))
 
 
-def texts_of(task):
+def texts_of(task: Task) -> list[str]:
     """Returns the task's text of each class."""
     return text_prompts(task.template, task.class_names)
 
 
-def classes_of(task):
+def classes_of(task: Task) -> int:
     """Returns the number of classes of a task."""
     return len(task.class_names)
 
 
-def named_or_first(backbone, task, source_classes):
+def named_or_first(backbone: Fitting, task: Task, source_classes: list[str] | None) -> list[int]:
     """Returns the numbers of the source classes with these names, or of the first ones."""
     if source_classes:
         return source_numbers(backbone, task, source_classes)
     return first(backbone, task)
 
 
-def label_map(backbone, task, settings, seed=0):
+def label_map(backbone: Fitting, task: Task, settings: Settings, seed: int = 0) -> LabelMap:
     """Returns the label map of the settings of a prompt, on the backbone's device.
 
     `settings` has label_map, its name; source_classes, those of a hard-coded map; and text_encoder,

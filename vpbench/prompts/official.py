@@ -49,21 +49,17 @@ def load_checkpoint(
     if not path.is_file():
         raise UserError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
     document = weight_files.load_plain(path)
-    state = document.get("state_dict") if isinstance(document, dict) else None
+    state: Any = document.get("state_dict") if isinstance(document, dict) else None
     if not weight_files.is_state(state) or not all(v.is_floating_point() for v in state.values()):
         raise UserError(f"{path} is not a checkpoint of the official code: it has no state_dict")
     template, size = shape_of(state, path, backbone, changes.pop("template", None))
     settings = RECIPE | BY_MODALITY[backbone.modality] | changes
     settings |= {"template": template, "size": size}
-    complaint = schema_check.complaint(
-        settings, settings_schema("visual_prompt", complete=True), "settings"
-    )
-    if complaint:
-        raise UserError(complaint)
+    schema_check.check(settings, settings_schema("visual_prompt", complete=True), "settings")
     state = {name: value.float() for name, value in state.items()}
     prompt = restore_prompt(settings, backbone.image_size, state)
     # The accuracy is the official code's own, of its best test epoch; nothing was measured here.
-    origin = {"file": path.name, "sha256": sha256(path)}
+    origin: dict[str, Any] = {"file": path.name, "sha256": sha256(path)}
     origin |= {"epoch": plain(document.get("epoch")), "test": plain(document.get("best_acc1"))}
     card = prompt_card(settings, backbone, task, {}) | {"imported": origin}
     return StoredPrompt(prompt, {}, card)

@@ -5,7 +5,7 @@ Shapes: N images, C = 3 channels, S = H = W pixels, p prompt size. A prompt maps
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -214,7 +214,7 @@ class Conditional(Prompt):
         for number, width in enumerate(self.WIDTHS):
             convolution = nn.Conv2d(before, width, 3, padding=1)
             bound = 1 / math.sqrt(9 * before)  # PyTorch's own start, from our generator
-            for parameter in (convolution.weight, convolution.bias):
+            for parameter in convolution.parameters():
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
             layers.append(convolution)
             if number < len(self.WIDTHS) - 1:
@@ -238,6 +238,7 @@ class Nothing(Prompt):
 
     def __init__(self, image_size: int, size: int, init: str, generator: Draws, **form: str):
         super().__init__(**form)
+        self.empty: Tensor
         self.register_buffer("empty", torch.zeros(1, 3, image_size, image_size), persistent=False)
 
     def canvas(self) -> Tensor:
@@ -266,6 +267,7 @@ class Whole(Prompt):
         self.picture = nn.Parameter(prompt.canvas().detach().clone())
         for parameter in prompt.parameters():
             parameter.data.fill_(1)
+        self.mask: Tensor
         self.register_buffer("mask", prompt.canvas().detach(), persistent=False)
 
     @property
@@ -283,7 +285,8 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: list[Prompt]):
         super().__init__()
-        self.members, self.copies = nn.ModuleList(members), len(members)
+        self.members: Iterable[Prompt] = nn.ModuleList(members)  # type: ignore[assignment]  # only prompts
+        self.copies = len(members)
 
     @property
     def trained(self) -> int:

@@ -12,8 +12,11 @@ import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP
 from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.data.task import Task
+from vpbench.models.backbone import VisionLanguageBackbone
 from vpbench.spec.text_prompts import refine_class_name
 
 STD = 0.02  # of a context that starts at random, in CoOp
@@ -29,7 +32,9 @@ class ClassTexts:
     `middle` or at its `front`. As attention is causal, nothing is computed after the longest text.
     """
 
-    def __init__(self, backbone, task, count, name_at="end"):
+    def __init__(
+        self, backbone: VisionLanguageBackbone, task: Task, count: int, name_at: str = "end"
+    ):
         model = text_tower(backbone)
         names = [refine_class_name(name) for name in task.class_names]
         lengths = backbone.tokenize(names).argmax(1) - 1  # as far as they fit
@@ -46,7 +51,7 @@ class ClassTexts:
         with torch.no_grad():
             self.embeddings = model.token_embedding(self.tokens)  # [K, L, W]
 
-    def features(self, context):
+    def features(self, context: Tensor) -> Tensor:
         """Returns unit features [K, D] of a context [M, W], or [K, M, W] of each class's own.
 
         Of contexts [N, 1, M, W] they are [N, K, D].
@@ -57,7 +62,7 @@ class ClassTexts:
         filled = embeddings.scatter(-2, places, context.expand(places.shape))
         return F.normalize(self.engine.forward(self.encode, filled), dim=-1)
 
-    def encode(self, embeddings):
+    def encode(self, embeddings: Tensor) -> Tensor:
         """Returns the features [..., K, D] of embedded texts [..., K, L, W]."""
         model, length = self.model, embeddings.shape[-2]
         x = embeddings + model.positional_embedding[:length]
@@ -67,12 +72,12 @@ class ClassTexts:
         return model.ln_final(x) @ model.text_projection
 
 
-def layout(name, before, after):
+def layout(name: str, before: int, after: int) -> str:
     """Returns a text with the class `name` and fillers where the context tokens will be."""
     return " ".join([FILLER] * before + [name] + [FILLER] * after) + "."
 
 
-def text_tower(backbone):
+def text_tower(backbone: VisionLanguageBackbone) -> CLIP:
     """Returns the model whose text tower takes learned tokens; UserError if it is none."""
     model = backbone.model
     if not (isinstance(model, CLIP) and model.text_pool_type == "argmax"):
@@ -83,8 +88,10 @@ def text_tower(backbone):
     return model
 
 
-def check_room(backbone, task, names, lengths, count):
-    """Returns None if the longest class name and `count` tokens fit what the tower reads."""
+def check_room(
+    backbone: VisionLanguageBackbone, task: Task, names: list[str], lengths: Tensor, count: int
+) -> None:
+    """Raises UserError unless the longest name and `count` tokens fit what the tower reads."""
     stop = len(worded_tokens(backbone, "a.")) - 1
     longest = int(lengths.argmax())
     room = backbone.model.context_length - 2 - stop - int(lengths[longest])  # less start and end
@@ -97,13 +104,15 @@ def check_room(backbone, task, names, lengths, count):
         )
 
 
-def worded_tokens(backbone, text):
+def worded_tokens(backbone: VisionLanguageBackbone, text: str) -> Tensor:
     """Returns the tokens of `text` alone, without start and end."""
     (tokens,) = backbone.tokenize([text])
     return tokens[1 : tokens.argmax()]
 
 
-def initial_context(backbone, count, words, copies=None):
+def initial_context(
+    backbone: VisionLanguageBackbone, count: int, words: str | None, copies: int | None = None
+) -> Tensor:
     """Returns context tokens [M, W], or [copies, M, W]: those of `words`, or else random ones.
 
     Raises UserError if the words are not `count` tokens.
@@ -129,16 +138,17 @@ class PromptedTower:
     tokens for later layers, these take the places of what the layer before has made of its own.
     """
 
-    def __init__(self, backbone):
+    def __init__(self, backbone: VisionLanguageBackbone):
         tower = image_tower(backbone)
         # A copy to which something can be attached; it shares the weights.
         shared = [*tower.parameters(), *tower.buffers()]
         self.tower = copy.deepcopy(tower, {id(each): each for each in shared})
-        self.engine, self.tokens = backbone.engine, None
+        self.engine = backbone.engine
+        self.tokens: Tensor  # that `features` was given last
         for number, block in enumerate(self.tower.transformer.resblocks):
             block.register_forward_pre_hook(partial(self.insert, number))
 
-    def insert(self, number, block, arguments):
+    def insert(self, number: int, block: nn.Module, arguments: tuple[Tensor]) -> Tensor | None:
         """Returns the arguments of layer `number`, with its tokens if there are any for it."""
         (x,) = arguments
         if number >= self.tokens.shape[-3]:
@@ -147,7 +157,7 @@ class PromptedTower:
         rest = 1 if number == 0 else 1 + tokens.shape[1]
         return torch.cat([x[:, :1], tokens, x[:, rest:]], 1)
 
-    def features(self, x, tokens):
+    def features(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Returns the features [N, D], not normalised, of normalised images.
 
         `tokens` are those of the first layers [depth, T, W], or [N, depth, T, W] of each image.
@@ -156,7 +166,7 @@ class PromptedTower:
         return self.engine.forward(self.tower, x)
 
 
-def image_tower(backbone):
+def image_tower(backbone: VisionLanguageBackbone) -> VisionTransformer:
     """Returns the transformer that takes learned tokens; UserError if it is none."""
     tower = backbone.frozen
     if not (isinstance(tower, VisionTransformer) and tower.pool_type == "tok"):
@@ -167,7 +177,9 @@ def image_tower(backbone):
     return tower
 
 
-def initial_tokens(backbone, count, depth, init="uniform"):
+def initial_tokens(
+    backbone: VisionLanguageBackbone, count: int, depth: int | None, init: str = "uniform"
+) -> Tensor:
     """Returns untrained tokens [depth, T, W] of an image; a `depth` of None means every layer.
 
     They are uniform in plus or minus sqrt(6 / (3 P^2 + W)), P being the side of a patch, as in VPT,

@@ -123,10 +123,10 @@ class Trainer:
         images = changed(images, self.augmentation, distributed.share(draws))
         with self.learner.one_draw():
             loss, correct = self.pass_through(images, labels, total)
-        loss, correct, stop, due = distributed.sum_numbers(
+        loss, hits, stop, due = distributed.sum_numbers(
             loss, correct, self.checkpoint.stop, self.checkpoint.due(self.taken + 1)
         )
-        step = Step(loss, int(correct), bool(stop), bool(due))
+        step = Step(loss, int(hits), bool(stop), bool(due))
         self.check_finite(step.loss, "training")
         distributed.sum_gradients(self.learner)
         self.scaler.step(self.optimiser)

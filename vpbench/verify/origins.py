@@ -3,17 +3,22 @@
 import hashlib
 import json
 from functools import cache, lru_cache
+from typing import Any
+
+import torch
 
 from vpbench.common.hashing import canonical, sha256
 from vpbench.compute.engine import Engine, computing
 from vpbench.data.load import load_task
+from vpbench.data.task import Task
 from vpbench.experiment.side_files import run_prompt
 from vpbench.methods import text_prompt
 from vpbench.models import weight_files
 from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
-from vpbench.verify.contents import ROUNDING, close, same
+from vpbench.spec.preprocessing import Preprocessing
+from vpbench.verify.contents import ROUNDING, Record, close, same
 
 AGAIN = 0.002  # share of images that another machine's rounding may classify otherwise
 
@@ -21,27 +26,27 @@ backbone_of = cache(load_backbone)
 
 
 @cache
-def known_weights(backbone):
+def known_weights(backbone: str) -> str | None:
     """Returns the SHA-256 of the weights of `backbone` on this machine, None if there are none."""
     if BACKBONES[backbone].hub:
         path = weight_files.find_here(backbone)  # never from the hub: gigabytes
-        return path and sha256(path)
+        return sha256(path) if path else None
     try:
         return backbone_of(backbone, "cpu").weights_hash
     except ValueError:  # its package is not installed
         return None
 
 
-def check_weights(record):
+def check_weights(record: Record) -> bool:
     """Returns whether the weights are here; raises UserError if the run had others."""
-    spec, found = record["spec"], record["hashes"]["weights"]
+    spec, said = record["spec"], record["hashes"]["weights"]
     expected = known_weights(spec["backbone"])
     if expected is not None:
-        same(record, "hashes.weights", found, expected, f"the file of {spec['backbone']} has")
+        same(record, "hashes.weights", said, expected, f"the file of {spec['backbone']} has")
     return expected is not None
 
 
-def origins(record):
+def origins(record: Record) -> dict[tuple[str, str], str]:
     """Returns what must be one and the same: (kind, which) -> hash of this record.
 
     All runs on a backbone have its weights; those of a task, cut to the same size, its images.
@@ -60,12 +65,12 @@ def origins(record):
 
 
 @lru_cache(maxsize=2)  # the runs come task by task
-def task_of(name, data, preprocessing, folder):
+def task_of(name: str, data: str, preprocessing: Preprocessing, folder: str) -> Task:
     """Returns a task; `data` and `folder` are JSON."""
     return load_task(name, json.loads(data), preprocessing, json.loads(folder))
 
 
-def check_again(record, device):
+def check_again(record: Record, device: torch.device | str) -> bool:
     """Returns whether the run could be evaluated again, on `device`, and gave the same accuracy.
 
     Its task is loaded and its data hash compared; then a visual or text prompt is put through the
@@ -81,18 +86,18 @@ def check_again(record, device):
         return False
     if settings.get("template") == "random_patch" and settings["test_position"] == "random":
         return False
-    own = spec["engine"] | {"precision": record["measured"]["precision"]}  # what `auto` became
-    with computing(backbone, Engine(**own)):
+    engine = spec["engine"] | {"precision": record["measured"]["precision"]}  # not `auto`
+    with computing(backbone, Engine(**engine)):
         accuracy = evaluated(record, backbone, task)
-    found = record["selection"][record["rule"]]["test"]["accuracy"]
+    said = record["selection"][record["rule"]]["test"]["accuracy"]
     images = len(task.splits["test"])
     tolerance = ROUNDING + 100 * max(1, int(AGAIN * images)) / images
     where = f"selection.{record['rule']}.test.accuracy"
-    close(record, where, found, accuracy, "evaluation on this machine", tolerance)
+    close(record, where, said, accuracy, "evaluation on this machine", tolerance)
     return True
 
 
-def evaluated(record, backbone, task):
+def evaluated(record: Record, backbone: Any, task: Task) -> float:
     """Returns the test accuracy of a visual or text prompt."""
     settings = record["spec"]["settings"]
     if record["spec"]["method"] == "text_prompt":

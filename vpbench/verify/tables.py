@@ -5,24 +5,28 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vpbench.common.messages import first_line
+from vpbench.spec.grid import Grid
 from vpbench.spec.products import analysis_arguments, claims_arguments, document_arguments, products
 
 DECIMAL = 0.00101  # the last decimal that a table has may be rounded otherwise elsewhere
 
 
-def check_tables(wanted, results, made, names):
+def check_tables(
+    wanted: Grid, results: str | Path, made: str, names: list[str]
+) -> Iterator[tuple[str, str | None]]:
     """Yields (path, complaint or None) of every text that analyses make, for the analyses `names`.
 
     They are made again in the folder `made` from the records of the folder `results`, and, where
     `names` are all analyses of the `Grid` wanted, the scorecard and the LaTeX document from those.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        arguments = [analysis_arguments(wanted, name, results, made) for name in names]
-        failures = list(pool.map(call, names, arguments))
+        commands = [analysis_arguments(wanted, name, results, made) for name in names]
+        failures = list(pool.map(call, names, commands))
     for name, failure in zip(names, failures, strict=True):
         yield compare_all(products(name, results), products(name, made), failure)
     if not names or any(failures) or len(names) < len(wanted.config["analyses"]):
@@ -37,7 +41,7 @@ def check_tables(wanted, results, made, names):
         yield compare_all(stored, again, failure)
 
 
-def call(name, arguments):
+def call(name: str, arguments: list[str]) -> str | None:
     """Returns None once `python -m analysis name` has run well, else its last line."""
     done = subprocess.run(
         [sys.executable, "-m", "analysis", name, *arguments],
@@ -51,7 +55,9 @@ def call(name, arguments):
     return lines[-1] if done.returncode else None
 
 
-def compare_all(stored, made, failure):
+def compare_all(
+    stored: dict[str, str], made: dict[str, str], failure: str | None
+) -> tuple[str, str | None]:
     """Returns (path, complaint) of the first of the files `stored` that is wrong, or None for it.
 
     `stored` and `made` map the same keys to paths; figures need only be there.
@@ -69,7 +75,7 @@ def compare_all(stored, made, failure):
     return path, None
 
 
-def compare(stored, made):
+def compare(stored: str, made: str) -> str | None:
     """Returns in which place a text differs from the one made again, None if it does not."""
     read = read_rows if Path(stored).suffix == ".csv" else read_lines
     try:
@@ -88,18 +94,18 @@ def compare(stored, made):
     return None
 
 
-def read_rows(path):
+def read_rows(path: str) -> list[list[str]]:
     """Returns the rows of a CSV file."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
 
 
-def read_lines(path):
+def read_lines(path: str) -> list[list[str]]:
     """Returns the lines of a text, each as a row of one cell."""
     return [[line] for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
-def alike(cell, other):
+def alike(cell: str, other: str) -> bool:
     """Returns whether two cells have the same text, or numbers that rounding can explain."""
     if cell == other:
         return True

@@ -2,9 +2,11 @@
 
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from tqdm import tqdm
 
 from vpbench.common import atomic_files
@@ -14,15 +16,16 @@ from vpbench.records import reading
 from vpbench.records.paths import MANIFEST, record_path
 from vpbench.records.schema import difference
 from vpbench.spec.blocks import measurements
-from vpbench.spec.grid import job_files, measurement_files, measurement_specs, sliced
+from vpbench.spec.grid import Grid, job_files, measurement_files, measurement_specs, sliced
 from vpbench.spec.products import within
 from vpbench.spec.result_files import RECORD
-from vpbench.verify.contents import check_measurement, check_run, read
+from vpbench.verify.contents import Record, check_measurement, check_run, read
 from vpbench.verify.origins import check_again, check_weights, origins
 from vpbench.verify.tables import check_tables
 
 CARD = ".prompt.json"  # how the name of a prompt's card ends
 FOLDERS = ("runs", "measurements")  # where records are
+Records = dict[Path, Record]
 
 
 class Problem(NamedTuple):
@@ -40,17 +43,23 @@ class Report(NamedTuple):
     notes: list[str]  # what is no problem, a line each
     counts: Counter  # what was checked
 
-    def add(self, path, line, kind="wrong"):
-        """Returns None; there is a problem more."""
+    def add(self, path: str | Path, line: str, kind: str = "wrong") -> None:
+        """Adds a problem."""
         self.problems.append(Problem(kind, str(path), one_line(line)))
 
-    def sound(self, found):
-        """Returns those of `found`, path -> record, of which nothing bad is known."""
+    def sound(self, records: Records) -> Records:
+        """Returns those of `records` of which nothing bad is known."""
         bad = {problem.path for problem in self.problems}
-        return {path: record for path, record in found.items() if str(path) not in bad}
+        return {path: record for path, record in records.items() if str(path) not in bad}
 
 
-def verify(results, wanted, where, deep=False, device="cpu"):
+def verify(
+    results: str | Path,
+    wanted: Grid,
+    where: str,
+    deep: bool = False,
+    device: torch.device | str = "cpu",
+) -> Report:
     """Returns the `Report` on the folder `results`, of which the `Grid` wanted asks.
 
     `where` names the configuration. Every record is compared with the spec that is asked for, with
@@ -68,18 +77,18 @@ def verify(results, wanted, where, deep=False, device="cpu"):
     if wanted.config["analyses"] and not Path("analysis").is_dir():
         raise UserError("analysis: not there; call verify in the folder of the suite")
     report, asked = Report([], [], Counter()), specs_by_path(wanted, results)
-    found = read_records(report, results)
-    compare_specs(report, found, asked, results, where)
-    check_contents(report, found)
-    check_origins(report, found, deep, device)
-    check_jobs(report, found, wanted, results, where)
+    records = read_records(report, results)
+    compare_specs(report, records, asked, results, where)
+    check_contents(report, records)
+    check_origins(report, records, deep, device)
+    check_jobs(report, records, wanted, results, where)
     for path in sorted(results.rglob(f"*{atomic_files.PART}")):
         report.add(path, f"{path}: was never finished; delete it, unless a job is writing it")
     recompute_tables(report, wanted, results)
     return report
 
 
-def specs_by_path(wanted, results):
+def specs_by_path(wanted: Grid, results: Path) -> dict[Path, dict[str, Any]]:
     """Returns the specs that a `Grid` asks for, by the path of their record."""
     specs = {Path(within(path, results)): spec for path, spec in wanted.specs.items()}
     for name in measurements(wanted.config):
@@ -88,9 +97,9 @@ def specs_by_path(wanted, results):
     return specs
 
 
-def read_records(report, results):
+def read_records(report: Report, results: Path) -> Records:
     """Returns path -> record of all records that can be read, with their `file`."""
-    found = {}
+    records = {}
     for folder in FOLDERS:
         for path in sorted((results / folder).rglob("*.json")):
             if path.name.endswith((MANIFEST, CARD)):
@@ -100,11 +109,11 @@ def read_records(report, results):
             if line:
                 report.add(path, line)
             else:
-                found[path] = record
-    return found
+                records[path] = record
+    return records
 
 
-def attempt(path, check, *arguments):
+def attempt(path: Path, check: Callable[..., Any], *arguments: Any) -> tuple[Any, str | None]:
     """Returns (what `check` returns, None), or (None, one line) where it refuses."""
     try:
         return check(*arguments), None
@@ -115,13 +124,19 @@ def attempt(path, check, *arguments):
         return None, f"{path}: not understood, {type(error).__name__}: {first_line(error)}"
 
 
-def compare_specs(report, found, asked, results, where):
-    """Returns None; records that are elsewhere or made from another spec are in the report.
+def compare_specs(
+    report: Report,
+    records: Records,
+    asked: dict[Path, dict[str, Any]],
+    results: Path,
+    where: str,
+) -> None:
+    """Reports records that are elsewhere or made from another spec.
 
-    Those that nothing asks for are counted in its notes.
+    Those that nothing asks for are counted in the notes.
     """
-    others = Counter()
-    for path, record in found.items():
+    others: Counter[tuple[str, ...]] = Counter()
+    for path, record in records.items():
         home = home_of(path, record, results)
         differing = difference(record["spec"], asked.get(path, record["spec"]))
         if home != path:
@@ -138,24 +153,24 @@ def compare_specs(report, found, asked, results, where):
         report.counts["not asked for"] = others.total()
 
 
-def home_of(path, record, results):
+def home_of(path: Path, record: Record, results: Path) -> Path:
     """Returns where a record belongs that was found at `path`."""
     return record_path(record["spec"], results / path.relative_to(results).parts[0])
 
 
-def check_contents(report, found):
-    """Returns None; records that do not agree with their side files are in the report."""
-    for path, record in report.sound(found).items():
+def check_contents(report: Report, records: Records) -> None:
+    """Reports records that do not agree with their side files."""
+    for path, record in report.sound(records).items():
         check = check_measurement if "measurement" in record["spec"] else check_run
         _, line = attempt(path, check, record)
         if line:
             report.add(path, line)
 
 
-def check_origins(report, found, deep, device):
-    """Returns None; runs with other weights or images than they should have are in the report."""
-    runs = {path: run for path, run in found.items() if "measurement" not in run["spec"]}
-    unknown = Counter()
+def check_origins(report: Report, records: Records, deep: bool, device: torch.device | str) -> None:
+    """Reports runs with other weights or images than they should have."""
+    runs = {path: run for path, run in records.items() if "measurement" not in run["spec"]}
+    unknown: Counter[str] = Counter()
     for path, run in report.sound(runs).items():
         known, line = attempt(path, check_weights, run)
         if line:
@@ -177,9 +192,9 @@ def check_origins(report, found, deep, device):
         report.counts["evaluated again"] += bool(again)
 
 
-def disagreeing(runs):
+def disagreeing(runs: Records) -> Iterator[tuple[Path, str]]:
     """Yields (path, line) of the runs with other weights or images than most of their kind."""
-    groups = defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[str, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for path, run in runs.items():
         for key, value in origins(run).items():
             groups[key][value].append(path)
@@ -194,9 +209,9 @@ def disagreeing(runs):
                     yield path, f"{path}: {kind} is {value[:12]}, but {usual[:12]} {others}"
 
 
-def check_jobs(report, found, wanted, results, where):
-    """Returns None; jobs that are not done or have a wrong manifest are in the report."""
-    homes = {home_of(path, record, results) for path, record in found.items()}
+def check_jobs(report: Report, records: Records, wanted: Grid, results: Path, where: str) -> None:
+    """Reports jobs that are not done or have a wrong manifest."""
+    homes = {home_of(path, record, results) for path, record in records.items()}
     asked = set()
     for file, specs in jobs_of(wanted).items():
         job = Path(within(file, results))
@@ -211,9 +226,9 @@ def check_jobs(report, found, wanted, results, where):
             line = f"{job}: is missing, and {len(gone)} of its {len(specs)} records are"
             report.add(job, line, "missing")
         else:
-            _, line = attempt(job, check_manifest, job, specs, where)
-            if line:
-                report.add(job, line)
+            _, wrong = attempt(job, check_manifest, job, specs, where)
+            if wrong:
+                report.add(job, wrong)
             for path in gone:
                 report.add(path, f"{path}: is missing, though {job} lists it", "missing")
     for path in sorted(results.rglob(f"*{MANIFEST}")):
@@ -222,14 +237,14 @@ def check_jobs(report, found, wanted, results, where):
             report.notes.append(f"{path}: {where} does not ask for this job")
 
 
-def jobs_of(wanted):
+def jobs_of(wanted: Grid) -> dict[str, list[dict[str, Any]]]:
     """Returns the specs of all jobs of a `Grid`, by the file that the job makes."""
     measured = [measurement_files(wanted, name) for name in measurements(wanted.config)]
     return wanted.jobs | {file: specs for files in measured for file, specs in files.items()}
 
 
-def check_manifest(path, specs, where):
-    """Returns None if a manifest lists exactly these specs, each where its record is."""
+def check_manifest(path: Path, specs: list[dict[str, Any]], where: str) -> None:
+    """Raises UserError unless a manifest lists exactly these specs, each where its record is."""
     listed = reading.read_manifest(path)["records"]
     if len(listed) != len(specs):
         raise UserError(f"{path}: lists {len(listed)} records, {where} asks for {len(specs)}")
@@ -237,16 +252,16 @@ def check_manifest(path, specs, where):
         place = record_path(spec, "").as_posix()
         differing = difference(entry["spec"], spec)
         if differing:
-            key, found, expected = differing
+            key, said, expected = differing
             raise UserError(
-                f"{path}: {key} of {place} is {brief(found)}, but {brief(expected)} in {where}"
+                f"{path}: {key} of {place} is {brief(said)}, but {brief(expected)} in {where}"
             )
         if not str(entry["path"]).endswith(place):
             raise UserError(f"{path}: gives {brief(entry['path'])} as the path of {place}")
 
 
-def recompute_tables(report, wanted, results):
-    """Returns None; tables that are not what the records give are in the report.
+def recompute_tables(report: Report, wanted: Grid, results: Path) -> None:
+    """Reports tables that are not what the records give.
 
     Those that read something wrong or missing are left out: they could only repeat it.
     """
@@ -265,7 +280,7 @@ def recompute_tables(report, wanted, results):
                 report.add(path, f"{path}: {line}", "wrong" if Path(path).exists() else "missing")
 
 
-def read_by(wanted, name, results):
+def read_by(wanted: Grid, name: str, results: Path) -> set[str]:
     """Returns the paths of all records and manifests that an analysis reads."""
     slice_, measured = wanted.config["analyses"][name], measurement_files(wanted, name)
     files = [RECORD.format(**spec) for spec in sliced(wanted, slice_)]
@@ -276,7 +291,7 @@ def read_by(wanted, name, results):
     return paths | {record_path(spec, folder).as_posix() for spec in specs}
 
 
-def lines(report, results, where):
+def lines(report: Report, results: str | Path, where: str) -> list[str]:
     """Returns the report for people: a line per problem, then the notes, then what was checked."""
     shown = [problem.line for problem in report.problems]
     shown += [f"note: {note}" for note in report.notes]
@@ -286,7 +301,7 @@ def lines(report, results, where):
     return [*shown, f"{results} against {where}: {counted}: {verdict}"]
 
 
-def document(report, results, where):
+def document(report: Report, results: str | Path, where: str) -> dict[str, Any]:
     """Returns the report for machines, as JSON takes it."""
     return {
         "results": str(results),

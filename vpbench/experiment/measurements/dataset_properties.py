@@ -5,23 +5,29 @@ Shapes: N images, H = W pixels, D features. Images are uint8 [N, H, W, 3] where 
 
 import functools
 import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.data.image_folder import EXTENSIONS, read_image
+from vpbench.data.task import Task
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.models import lpips_weights
 from vpbench.models.backbone import load_backbone
 from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.settings import Settings
 from vpbench.spec.tasks import is_twin
 from vpbench.training.evaluate import BATCH
 
+Pictures = Callable[[slice], Tensor]
+Between = Callable[[Tensor, Tensor], Tensor]  # two batches of images -> distances [N]
 WORLD = "labelled"  # the version of the lab's world that is the lab's ImageNet
 DRAWS = 3  # samples of the reference that the bias of the distance is measured on
 NORMAL = 1.959963984540054  # 97.5 % quantile
@@ -34,7 +40,12 @@ PHOTOGRAPH = Preprocessing(224, 224)  # for networks that are no backbone: the p
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
-def measure(load, settings, runs, device):
+def measure(
+    load: Callable[[Preprocessing], Task],
+    settings: Settings,
+    runs: list[dict[str, Any]],
+    device: torch.device,
+) -> Measured:
     """Returns one row: how far the training images of `task` are from the reference, how diverse.
 
     The names of the networks are part of the keys. Raises UserError where weights are missing or
@@ -56,13 +67,15 @@ def measure(load, settings, runs, device):
     return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
 
 
-def drawn(images, count, seed):
+def drawn(images: Tensor, count: int, seed: int) -> Tensor:
     """Returns `count` of the images, or all if there are fewer, in an order that `seed` gives."""
     order = np.random.default_rng([seed, 0]).permutation(len(images))[:count]
     return images[torch.from_numpy(order)]  # no others: they may be a file mapped into memory
 
 
-def distance(images, settings, preprocessing, device):
+def distance(
+    images: Tensor, settings: Settings, preprocessing: Preprocessing, device: torch.device
+) -> dict[str, Any]:
     """Returns the Frechet distance of `images` from the reference, with what limits it.
 
     Its bias is that of further samples of the reference, of as many images: the true distance of
@@ -86,7 +99,7 @@ def distance(images, settings, preprocessing, device):
     }
 
 
-def diversity(images, settings, device):
+def diversity(images: Tensor, settings: Settings, device: torch.device) -> dict[str, Any]:
     """Returns the mean distance between the two images of a pair, with its 95 % interval."""
     name = settings["diversity"]
     if name == "features" and settings["extractor"] in FILES:
@@ -113,7 +126,7 @@ def diversity(images, settings, device):
     }
 
 
-def random_pairs(images, pairs, seed):
+def random_pairs(images: int, pairs: int, seed: int) -> tuple[Tensor, Tensor]:
     """Returns two tensors [pairs] of image numbers: pairs of different images."""
     generator = np.random.default_rng([seed, 1])
     first = generator.integers(images, size=pairs)
@@ -121,7 +134,9 @@ def random_pairs(images, pairs, seed):
     return torch.from_numpy(first), torch.from_numpy(second)
 
 
-def mean_of_pairs(distances, first, second):
+def mean_of_pairs(
+    distances: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[float, float]:
     """Returns the mean of `distances` and its standard error.
 
     Pairs that share an image are not independent. So the products of their residuals count as
@@ -136,7 +151,7 @@ def mean_of_pairs(distances, first, second):
     return float(distances.mean()), float(np.sqrt(variance))
 
 
-def weights_file(network, weights):
+def weights_file(network: str, weights: str | None) -> str | None:
     """Returns the path (str) of the weights of `network`, None if it is a backbone of ours."""
     if network not in FILES:
         return None
@@ -154,7 +169,15 @@ def weights_file(network, weights):
 
 
 @functools.cache
-def load_reference(extractor, weights, folder, preprocessing, reference_images, images, device):
+def load_reference(
+    extractor: str,
+    weights: str | None,
+    folder: str | None,
+    preprocessing: Preprocessing,
+    reference_images: int,
+    images: int,
+    device: torch.device,
+) -> tuple[Any, list[float]]:
     """Returns (metric, biases): the Frechet distance to the reference, the reference in place.
 
     The reference is the first `reference_images` pictures of a folder of photographs, in a random
@@ -171,7 +194,7 @@ def load_reference(extractor, weights, folder, preprocessing, reference_images, 
     return metric, [frechet_distance(metric, pictures(draw))[0] for draw in draws]
 
 
-def world(count):
+def world(count: int) -> Pictures:
     """Returns a function from a slice to those of the first `count` pictures of the lab's world."""
     from vpbench.twins.world_pictures import paint_world
 
@@ -179,7 +202,7 @@ def world(count):
     return lambda part: painted[part]
 
 
-def photographs(folder, count, preprocessing):
+def photographs(folder: Path, count: int, preprocessing: Preprocessing) -> Pictures:
     """Returns a function from a slice to those of `count` photographs, in an order that is fixed.
 
     They are read when they are asked for. Raises UserError if there are fewer in the folder.
@@ -198,7 +221,7 @@ def photographs(folder, count, preprocessing):
     )
 
 
-def load_metric(extractor, weights, size):
+def load_metric(extractor: str, weights: str | None, size: int) -> Any:
     """Returns torchmetrics' Frechet distance on the features of `extractor`."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -210,10 +233,11 @@ def load_metric(extractor, weights, size):
         )
     if find_spec("torch_fidelity") is None:
         raise UserError("inception_v3 needs the package torch-fidelity: pip install torch-fidelity")
-    found = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    if found != INCEPTION_SHA256:  # also because loading it could run what is in it
+    assert weights is not None  # see weights_file
+    digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    if digest != INCEPTION_SHA256:  # also because loading it could run what is in it
         raise UserError(
-            f"{weights} has the SHA-256 {found[:12]}..., {FILES[extractor]} has "
+            f"{weights} has the SHA-256 {digest[:12]}..., {FILES[extractor]} has "
             f"{INCEPTION_SHA256[:12]}...; give that file"
         )
     return FrechetInceptionDistance(
@@ -224,22 +248,22 @@ def load_metric(extractor, weights, size):
 class Features(nn.Module):
     """Penultimate features [N, D], in double precision, of uint8 images [N, 3, H, W]."""
 
-    def __init__(self, backbone):
+    def __init__(self, backbone: Any):
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         return self.backbone.features(self.backbone.prepare(images.permute(0, 2, 3, 1))).double()
 
 
 @torch.no_grad()
-def update(metric, images, real):
-    """Returns None; adds `images` to one side of the distance."""
+def update(metric: Any, images: Tensor, real: bool) -> None:
+    """Adds `images` to one side of the distance."""
     for batch in images.split(BATCH):
         metric.update(batch.permute(0, 3, 1, 2).to(metric.device), real=real)
 
 
-def frechet_distance(metric, images):
+def frechet_distance(metric: Any, images: Tensor) -> tuple[float, int]:
     """Returns (distance, rank): of `images` from the reference, and that of their covariance."""
     metric.reset()
     update(metric, images, real=False)
@@ -251,26 +275,26 @@ def frechet_distance(metric, images):
 
 
 @functools.cache
-def load_feature_distance(extractor, device):
+def load_feature_distance(extractor: str, device: torch.device) -> Between:
     """Returns a function from two batches of images to the feature distances [N] between them."""
     backbone = load_backbone(extractor, device)
 
     @torch.no_grad()
-    def between(a, b):
+    def between(a: Tensor, b: Tensor) -> Tensor:
         x = backbone.prepare(torch.cat([a, b]))
         return stage_distance([stage.chunk(2) for stage in stages(backbone, x)]).cpu()
 
     return between
 
 
-def stages(backbone, x):
+def stages(backbone: Any, x: Tensor) -> list[Tensor]:
     """Returns the activations [N, C, H, W] of normalised images after each stage of a backbone."""
     if backbone.modality == "vision_language":
         return backbone.image_tower().forward_intermediates(x)["image_intermediates"]
     return backbone.model.forward_intermediates(x, intermediates_only=True)
 
 
-def stage_distance(pairs):
+def stage_distance(pairs: Iterable[Sequence[Tensor]]) -> Tensor:
     """Returns the distances [N] of two batches from their activations (a, b) [N, C, H, W] by stage.
 
     Those of LPIPS without its learned heads: squared distance of the activations, which have unit
@@ -284,12 +308,12 @@ def stage_distance(pairs):
 
 
 @functools.cache
-def load_lpips(name, weights, device):
+def load_lpips(name: str, weights: str | None, device: torch.device) -> Between:
     """Returns a function from two batches of images to the LPIPS distances [N] between them."""
-    network = lpips_weights.load(weights, name.removeprefix("lpips_")).to(device)
+    network = lpips_weights.load(str(weights), name.removeprefix("lpips_")).to(device)
 
     @torch.no_grad()
-    def between(a, b):
+    def between(a: Tensor, b: Tensor) -> Tensor:
         a, b = (batch.to(device).permute(0, 3, 1, 2) / 127.5 - 1 for batch in (a, b))  # -1..1
         return network(a, b).flatten().cpu()
 
