@@ -49,7 +49,7 @@ def main(argv=None):
 
 
 def run(names, quick=False, threads=None, folder="results/speed"):
-    """Returns None; measures the benchmarks `names`, or all, and writes each when it is done."""
+    """Measures the benchmarks `names`, or all, and writes each when it is done."""
     for name in names:
         if name not in BENCHMARKS:
             raise UserError(f"no benchmark {name!r}; choose of: {', '.join(BENCHMARKS)}")

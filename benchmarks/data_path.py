@@ -130,7 +130,7 @@ def write_photograph(path, seed):
 
 
 def write_images(path, images):
-    """Returns None once the array `images` is on disk, not only on its way there."""
+    """Writes the array `images`, and waits until it is on disk, not only on its way there."""
     with open(path, "wb") as file:
         np.save(file, images)
         file.flush()
@@ -145,7 +145,7 @@ def mapped(path, count, side):
 
 
 def forget(path):
-    """Returns None; the system has to read the file from disk again, if it can be asked to."""
+    """Asks the system, where it can be asked, to read the file from disk again next time."""
     if hasattr(os, "posix_fadvise"):
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

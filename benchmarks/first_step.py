@@ -17,8 +17,8 @@ class FirstStep(BaseException):
     """The first step is done; nothing else of the run is wanted."""
 
 
-def main(begun, spec, folder):
-    """Returns None; prints stage -> seconds as JSON. What the run writes goes to `folder`."""
+def main(begun: str, spec: str, folder: str) -> None:
+    """Prints stage -> seconds as JSON. What the run writes goes to `folder`."""
     seconds, last = {"python": ENTERED - float(begun)}, ENTERED
 
     def over(stage):

@@ -101,7 +101,7 @@ def stacked(heads):
 
 @torch.no_grad()
 def compute(products):
-    """Returns None; computes the products, one after another."""
+    """Computes the products, one after another."""
     for product in products:
         product()
 

@@ -48,14 +48,14 @@ def read(folder):
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text())
+        results = json.loads(path.read_text())
     except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        results = None
+    if not isinstance(results, dict) or not all(isinstance(e, dict) for e in results.values()):
         raise UserError(
             f"{path} is not a file of benchmarks: move it away, or choose another --out"
         )
-    return found
+    return results
 
 
 def add(folder, name, result, text):

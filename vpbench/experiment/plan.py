@@ -34,10 +34,10 @@ def jobs(wanted: Grid) -> dict[str, int]:
     """Returns rule -> number of jobs of a `Grid`, as `snakemake --dry-run ... all` counts them."""
     per_task = wanted.config["granularity"] == "per_task"
     measured = sum(len(measurement_files(wanted, name)) for name in measurements(wanted.config))
-    found = {"run_task" if per_task else "run": len(wanted.jobs)}
-    found |= {"measure_all" if per_task else "measure": measured} if measured else {}
-    found |= dict.fromkeys(map(rule_name, wanted.config["analyses"]), 1)
-    return found | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
+    counts = {"run_task" if per_task else "run": len(wanted.jobs)}
+    counts |= {"measure_all" if per_task else "measure": measured} if measured else {}
+    counts |= dict.fromkeys(map(rule_name, wanted.config["analyses"]), 1)
+    return counts | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
 
 
 def hours(wanted: Grid, per_second: Speeds) -> Hours:
@@ -45,11 +45,11 @@ def hours(wanted: Grid, per_second: Speeds) -> Hours:
 
     `per_second` maps a backbone to its passes per second, or to None.
     """
-    found = {}
+    spent = {}
     for path, spec in wanted.specs.items():
         passes, speed = costs.passes_of(spec), per_second[spec["backbone"]]
-        found[path] = passes / speed / HOUR if passes is not None and speed else None
-    return found
+        spent[path] = passes / speed / HOUR if passes is not None and speed else None
+    return spent
 
 
 def speeds(wanted: Grid, stated: bool) -> tuple[Speeds, str]:
@@ -127,14 +127,14 @@ def block_of(wanted: Grid) -> dict[str, str]:
 
 def report_jobs(wanted: Grid, where: str) -> list[str]:
     """Returns the lines about jobs."""
-    found = jobs(wanted)
-    unit = "run_task" if "run_task" in found else "run"
-    measuring = found.get("measure", found.get("measure_all", 0))
-    others = sum(found.values()) - found[unit] - measuring
+    counts = jobs(wanted)
+    unit = "run_task" if "run_task" in counts else "run"
+    measuring = counts.get("measure", counts.get("measure_all", 0))
+    others = sum(counts.values()) - counts[unit] - measuring
     return [
         f"{where}: {len(wanted.specs)} runs at {wanted.config['scale']} scale",
-        f"jobs: {found[unit]} of training, {measuring} of measuring, {others} of tables, figures "
-        f"and pages; {sum(found.values())} in all, as `snakemake --dry-run` counts them",
+        f"jobs: {counts[unit]} of training, {measuring} of measuring, {others} of tables, figures "
+        f"and pages; {sum(counts.values())} in all, as `snakemake --dry-run` counts them",
     ]
 
 
@@ -223,10 +223,10 @@ def free_space(folder: Path) -> float:
 
 def report_missing(wanted: Grid) -> list[str]:
     """Returns the lines about what has to be there before a GPU-hour is spent."""
-    found = [*missing_datasets(wanted), *missing_weights(wanted), *missing_references(wanted)]
-    if not found:
+    missing = [*missing_datasets(wanted), *missing_weights(wanted), *missing_references(wanted)]
+    if not missing:
         return ["missing: nothing"]
-    return [f"missing, {len(found)} in all:", *(f"  {line}" for line in found)]
+    return [f"missing, {len(missing)} in all:", *(f"  {line}" for line in missing)]
 
 
 def missing_datasets(wanted: Grid) -> list[str]:
