@@ -1,6 +1,5 @@
 import json
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +9,8 @@ from torch import nn
 
 from benchmarks import __main__ as cli
 from benchmarks import against_official, limit, official_step, our_step, report, timing
-from benchmarks.our_step import OurStep, official_recipe, random_task
+from benchmarks.our_step import OurStep, official_recipe
+from tests.helpers.known_task import known_task
 from tests.helpers.refused import refused
 from tests.helpers.tiny import PADDING
 from vpbench.common.errors import UserError
@@ -23,11 +23,6 @@ MACHINE = {
     "load_before": 0.25, "system": "Sand 1", "python": "3.11", "torch": "2.14",
     "date": "2026-11-22T10:00:00+00:00",
 }  # fmt: skip
-
-
-def known_task(count):
-    """Returns random images of classes that the micro-CLIP has words for."""
-    return replace(random_task(56, count, 3), class_names=("cat", "dog", "bird"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 
 from benchmarks import saved_work
 from benchmarks.our_step import OurStep
-from tests.benchmarks.test_benchmarks import known_task
+from tests.helpers.known_task import known_task
 from tests.helpers.tiny import PADDING
 from vpbench.lab import micro_backbones
 
