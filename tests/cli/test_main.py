@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.messages import holds
 from tests.helpers.tiny import SIZES, spec
 from vpbench.cli.main import main
 from vpbench.common.errors import UserError
@@ -19,6 +20,7 @@ from vpbench.spec.tasks import TASKS
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / "config" / "smoke.yaml")
 FIT = ("--config", CONFIG, "--set", "epochs=1", "eval_epochs=[]", "batch_size=32")
+PROMPT = ("visual_prompt", "clip_micro")  # whose settings a fit has
 
 
 @pytest.fixture(scope="module")
@@ -138,33 +140,32 @@ def test_the_folder_options_reach_the_task(pets, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("name", "options", "facts"),
     [
-        ("imagenet", (), "'imagenet' is neither a folder of images nor one of the tasks: cifar100"),
-        ("imagenet", ("--template", "a {}"), "'imagenet' is neither a folder of images nor one"),
-        ("dtd_twin", ("--template", "a {}"), "--template is for folders of images, not for dtd"),
-        ("dtd_twin", ("--class-names", "a"), "--class-names is for folders of images, not for"),
-        (None, ("--set", "epochs"), "--set epochs: expected NAME=VALUE, for example size=3"),
-        (None, ("--set", "colour=3"), "visual_prompt on clip_micro: unknown key 'colour'; the leg"),
-        (None, ("--set", "lr=-1"), "visual_prompt on clip_micro at lr: -1 is less than or equal"),
-        (None, ("--set", "template=ring"), "visual_prompt on clip_micro at template: 'ring' is no"),
-        (None, ("--config", "no.yaml"), "no.yaml: configuration not read, No such file or direct"),
-        (None, ("--device", "abacus"), "--device abacus: not usable here ("),
-        (None, ("--device", "cuda:99"), "--device cuda:99: not usable here ("),
-        (None, ("--threads", "0"), "--threads 0: choose 1 or more"),
-        (None, ("--backbone", "vit"), "unknown backbone 'vit'; choose one of: clip_micro, "),
-        (None, ("--split-file", "no.json"), "no.json is not a split file (FileNotFoundError"),
-        (None, ("--template", "a photo"), "the text prompt 'a photo' must contain {} exactly once"),
-        (None, ("--set", "label_map=hard_coded"), "the label map 'hard_coded' does not fit clip_m"),
-        (None, ("--set", "size=29"), "padding of size 29 does not fit images of 56 pixels; choose"),
+        ("imagenet", (), ("'imagenet'", "folder of images", "tasks", "cifar100", "dtd_twin")),
+        ("imagenet", ("--template", "a {}"), ("'imagenet'", "folder of images", "cifar100")),
+        ("dtd_twin", ("--template", "a {}"), ("--template", "folders of images", "dtd_twin")),
+        ("dtd_twin", ("--class-names", "a"), ("--class-names", "folders of images", "dtd_twin")),
+        (None, ("--set", "epochs"), ("--set epochs", "NAME=VALUE", "size=3")),
+        (None, ("--set", "colour=3"), (*PROMPT, "unknown", "'colour'", "template", "lr")),
+        (None, ("--set", "lr=-1"), (*PROMPT, "lr", "-1", "less than or equal", "0")),
+        (None, ("--set", "template=ring"), (*PROMPT, "template", "'ring'", "choose", "padding")),
+        (None, ("--config", "no.yaml"), ("no.yaml", "not read", "No such file")),
+        (None, ("--device", "abacus"), ("--device abacus", "not usable")),
+        (None, ("--device", "cuda:99"), ("--device cuda:99", "not usable")),
+        (None, ("--threads", "0"), ("--threads 0", "1 or more")),
+        (None, ("--backbone", "vit"), ("unknown backbone", "'vit'", "choose", "clip_micro")),
+        (None, ("--split-file", "no.json"), ("no.json", "split file", "FileNotFoundError")),
+        (None, ("--template", "a photo"), ("text prompt", "'a photo'", "{}", "exactly once")),
+        (None, ("--set", "label_map=hard_coded"), ("'hard_coded'", "clip_micro", "not fit")),
+        (None, ("--set", "size=29"), ("padding", "size 29", "56 pixels", "choose")),
     ],
 )
 def test_a_mistake_in_fit_is_one_line_and_writes_nothing(
-    name, options, words, pets, tmp_path, capsys
+    name, options, facts, pets, tmp_path, capsys
 ):
     configuration = () if "--config" in options else ("--config", CONFIG)
-    line = mistake(capsys, *fit(name or pets, tmp_path / "a", *configuration, *options))
-    assert line.startswith(words)
+    holds(mistake(capsys, *fit(name or pets, tmp_path / "a", *configuration, *options)), *facts)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,7 +173,7 @@ def test_a_class_that_the_micro_clip_cannot_read_is_named(pets, tmp_path, capsys
     shutil.copytree(Path(pets), tmp_path / "zoo")
     (tmp_path / "zoo" / "cat").rename(tmp_path / "zoo" / "axolotl")
     line = mistake(capsys, *fit(tmp_path / "zoo", tmp_path / "a", *FIT))
-    assert "does not know the words: axolotl; its vocabulary is vpbench/lab/weights/" in line
+    holds(line, "words", "axolotl", "vocabulary", "vpbench/lab/weights/clip_micro.words.txt")
 
 
 def test_an_image_that_cannot_be_read_is_one_line_after_the_bar(pets, tmp_path, capsys):
@@ -180,84 +181,81 @@ def test_an_image_that_cannot_be_read_is_one_line_after_the_bar(pets, tmp_path, 
     for number in range(6):
         (tmp_path / "zoo" / "cat" / f"{number}.png").write_text("no image")
     line = mistake(capsys, *fit(tmp_path / "zoo", tmp_path / "a", *FIT))
-    assert line.startswith(f"{tmp_path}/zoo/cat/")
-    assert line.endswith("); replace or remove it")
+    holds(line, f"{tmp_path}/zoo/cat/", ".png", "cannot be read", "replace or remove")
 
 
 def test_a_loss_that_is_not_a_number_ends_with_one_line_after_the_bar(pets, tmp_path, capsys):
     arguments = fit(pets, str(tmp_path / "a"), "--config", CONFIG)
     assert main([*arguments, "--set", "lr=1e30", "batch_size=4", "epochs=2"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("vpbench: ") and last.endswith("; choose a smaller lr")
+    assert last.startswith("vpbench: ")
+    holds(last, "loss", "nan", "choose", "smaller lr")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "facts"),
     [
-        ("{", "the spec is not JSON: "),
-        ("[]", "spec: [] is not of type 'object'"),
-        ("{}", "spec: "),
-        (json.dumps(spec() | {"task": "imagenet"}), "'imagenet' is neither a folder of images nor"),
-        (json.dumps(spec() | {"variant": "../a"}), "spec at variant: '../a' does not match"),
+        ("{", ("spec", "not JSON")),
+        ("[]", ("spec", "[]", "'object'")),
+        ("{}", ("spec", "required")),
+        (json.dumps(spec() | {"task": "imagenet"}), ("'imagenet'", "folder of images", "cifar100")),
+        (json.dumps(spec() | {"variant": "../a"}), ("spec", "variant", "'../a'", "match")),
     ],
 )
-def test_a_mistake_in_a_spec_is_one_line(text, words, tmp_path, capsys):
-    assert mistake(capsys, "run", text, "--out", tmp_path / "a.json").startswith(words)
+def test_a_mistake_in_a_spec_is_one_line(text, facts, tmp_path, capsys):
+    holds(mistake(capsys, "run", text, "--out", tmp_path / "a.json"), *facts)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_run_task_wants_a_list_of_legal_specs(tmp_path, capsys):
     out = ("--runs", tmp_path / "runs", "--out", tmp_path / "a.json")
-    assert mistake(capsys, "run-task", "{}", *out) == "the specs must be a JSON list"
+    holds(mistake(capsys, "run-task", "{}", *out), "specs", "JSON list")
     wrong = json.dumps([spec(), spec() | {"a": 1}])
-    assert mistake(capsys, "run-task", wrong, *out).startswith("spec: unknown key 'a'")
+    holds(mistake(capsys, "run-task", wrong, *out), "spec", "unknown", "'a'")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_measure_wants_a_list_and_lpips_weights_the_published_file(tmp_path, capsys):
-    assert mistake(capsys, "measure", "{}") == "the specs must be a JSON list"
+    holds(mistake(capsys, "measure", "{}"), "specs", "JSON list")
     out = tmp_path / "lpips_alex.safetensors"
-    assert "no.tar.gz" in mistake(capsys, "lpips-weights", tmp_path / "no.tar.gz", "--out", out)
+    holds(mistake(capsys, "lpips-weights", tmp_path / "no.tar.gz", "--out", out), "no.tar.gz")
     other = tmp_path / "other.ckpt"
     other.write_bytes(b"something else")
-    assert "has the SHA-256" in mistake(capsys, "lpips-weights", other, "--out", out)
+    holds(mistake(capsys, "lpips-weights", other, "--out", out), other, "SHA-256")
     assert not out.exists()
 
 
 def test_a_mistake_about_a_prompt_is_one_line(fitted, pets, tmp_path, capsys):
     options = ("--task", pets, "--backbone")
     line = mistake(capsys, "evaluate", tmp_path / "no", *options, "clip_micro")
-    assert line == (
-        f"{tmp_path}/no.safetensors is missing: a prompt is a .safetensors file and its .json card"
-    )
+    holds(line, f"{tmp_path}/no.safetensors", "missing", ".safetensors file", ".json card")
     line = mistake(capsys, "evaluate", fitted, *options, "rn50_micro")
-    assert "was made for clip_micro" in line
+    holds(line, "made for clip_micro", "rn50_micro")
     line = mistake(capsys, "evaluate", fitted, *options, "clip_micro", "--split", "dev")
-    assert line == f"{pets} has no dev split; it has: train, validation, test"
+    holds(line, pets, "no dev split", "train, validation, test")
 
 
 def test_a_mistake_about_a_record_is_one_line(record, tmp_path, capsys):
     line = mistake(capsys, "show", tmp_path / "no.json")
-    assert line == f"{tmp_path}/no.json: not read, No such file or directory"
+    holds(line, f"{tmp_path}/no.json", "not read", "No such file")
     broken = tmp_path / "broken.json"
     broken.write_text(Path(record).read_text()[:200])
-    assert mistake(capsys, "show", broken).startswith(f"{broken}: broken JSON")
+    holds(mistake(capsys, "show", broken), broken, "broken JSON")
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
-    [(28, "not written, the disk is full"), (13, "not written, no permission to write here")],
+    ("number", "reason"), [(28, "disk is full"), (13, "no permission to write")]
 )
 def test_a_disk_that_refuses_is_one_line_and_leaves_nothing(
-    fitted, tmp_path, capsys, monkeypatch, number, words
+    fitted, tmp_path, capsys, monkeypatch, number, reason
 ):
     def refuse(*_):
         raise OSError(number, "in other words")
 
     monkeypatch.setattr("os.replace", refuse)
     line = mistake(capsys, "export", fitted, "--backbone", "clip_micro", "--out", tmp_path / "a")
-    assert line == f"{tmp_path}/a.npy: {words}"
+    holds(line, f"{tmp_path}/a.npy", "not written", reason)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -267,7 +265,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(pets, tmp_path, capsys, monkey
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     line = mistake(capsys, *fit(pets, tmp_path / "a", "--config", CONFIG))
-    assert line == f"{pets}: Permission denied"
+    holds(line, pets, "Permission denied")
 
 
 UNPARSABLE = [
@@ -333,15 +331,9 @@ def test_a_bug_in_numpy_shows_where_it_is():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and done.stderr.startswith("Traceback")
-    assert "could not be broadcast" in done.stderr and "vpbench: " not in done.stderr
+    assert "broadcast" in done.stderr and "vpbench: " not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("lab-weights", "--scale", "nan"), "--scale nan: choose a share above 0, at most 1"),
-        (("lab-weights", "--scale", "0"), "--scale 0.0: choose a share above 0, at most 1"),
-    ],
-)
-def test_numbers_that_a_library_would_refuse_are_one_line(arguments, words, capsys):
-    assert mistake(capsys, *arguments).startswith(words)
+@pytest.mark.parametrize(("given", "printed"), [("nan", "--scale nan"), ("0", "--scale 0.0")])
+def test_numbers_that_a_library_would_refuse_are_one_line(given, printed, capsys):
+    holds(mistake(capsys, "lab-weights", "--scale", given), printed, "above 0", "at most 1")
