@@ -29,6 +29,7 @@ from tests.helpers.hostile import (
     value_or_line,
     watched,
 )
+from tests.helpers.messages import complains, holds
 from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
 from vpbench.data import image_folder
@@ -222,9 +223,7 @@ def linked(root, link, target):
 def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(tmp_path, link, target):
     folder = linked(tmp_path, link, target)
     message = refused(UserError, image_folder.load_folder, folder, SMALL)
-    assert message == (
-        f"{folder}/{link} is a link that leads out of {folder}; put what it leads to in its place"
-    )
+    holds(message, folder / link, "link", f"out of {folder}", "in its place")
     assert load(folder) is None
 
 
@@ -236,7 +235,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path):
 def test_a_link_to_itself_is_a_missing_image(tmp_path):
     folder = linked(tmp_path, "train/ant/1.png", "1.png")
     message = refused(UserError, image_folder.load_folder, folder, SMALL)
-    assert message == f"{folder}/train/ant/1.png: the image is missing"
+    holds(message, folder / "train/ant/1.png", "missing")
 
 
 @pytest.mark.parametrize("name", ["a link out", "a loop"])
@@ -282,29 +281,29 @@ def png(width, height, rows=b""):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    ("content", "facts"),
     [
-        (png(2**31 - 1, 2**31 - 1), "exceeds limit"),
-        (png(30_000, 30_000), "exceeds limit"),
-        (png(0, 5), "cannot be read"),
-        (png(10_000, 1, b"\0" * 30_001), "the image is 10000 x 1; crop or remove it"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "cannot identify"),
-        (b"", "cannot identify"),
+        (png(2**31 - 1, 2**31 - 1), ("exceeds limit",)),
+        (png(30_000, 30_000), ("exceeds limit",)),
+        (png(0, 5), ("cannot be read",)),
+        (png(10_000, 1, b"\0" * 30_001), ("10000 x 1", "crop or remove")),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", ("cannot identify",)),
+        (b"", ("cannot identify",)),
     ],
 )
 def test_an_image_that_would_fill_the_memory_or_start_a_program_is_refused(
-    tmp_path, content, reason
+    tmp_path, content, facts
 ):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with watched():
         message = refused(UserError, open_image, path)
-    assert message.startswith(f"{path}: the image ") and reason in message
+    holds(message, path, "image", *facts)
 
 
 def test_a_pipe_with_the_name_of_an_image_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    assert refused(UserError, open_image, tmp_path / "a.png").endswith(": the image is missing")
+    holds(refused(UserError, open_image, tmp_path / "a.png"), tmp_path / "a.png", "missing")
 
 
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["../a", "/etc/passwd", "ant/0.png"])))
@@ -372,7 +371,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused_before_it_does(tmp_path,
             member = tarfile.TarInfo(name)
             member.size = 2**20
             file.addfile(member, io.BytesIO(bytes(2**20)))
-    with pytest.raises(tarfile.FilterError, match="more than 50 times larger"):
+    with complains(tarfile.FilterError, "50 times", "larger"):
         archives.unpack(tmp_path / "archive.tar.gz", tmp_path / "target")
     assert not list(tmp_path.rglob("target/*"))
 
@@ -384,6 +383,6 @@ def test_a_batch_of_cifar_with_code_in_it_is_refused_and_nothing_of_it_runs(
 ):
     marker = tmp_path / "ran"
     with watched():
-        with pytest.raises(CorruptDataset) as error, archives.refusing("cifar10", tmp_path):
+        with complains(CorruptDataset, "no data"), archives.refusing("cifar10", tmp_path):
             cifar.DataUnpickler(io.BytesIO(holding(way, marker, protocol))).load()
-    assert "which is no data" in str(error.value) and not marker.exists()
+    assert not marker.exists()

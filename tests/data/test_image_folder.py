@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from tests.helpers.messages import complains, holds
 from vpbench.data import image_folder, load
 from vpbench.spec.preprocessing import Preprocessing
 
@@ -50,7 +51,7 @@ def refusal(folder, **options):
     """Returns the one line with which `folder` is refused."""
     with pytest.raises(ValueError) as error:
         image_folder.load_folder(folder, SMALL, **options)
-    assert "\n" not in str(error.value)
+    holds(str(error.value))
     return str(error.value)
 
 
@@ -176,7 +177,7 @@ def test_a_disk_without_room_for_the_images_is_named(tmp_path, monkeypatch):
     data.write_text("no folder")
     monkeypatch.setenv("VPBENCH_DATA", str(data))
     monkeypatch.setattr(image_folder, "IN_MEMORY", 0)
-    with pytest.raises(ValueError, match="18 images, 0.0 MB, do not go there .*--data-dir"):
+    with complains(ValueError, data, "18 images", "0.0 MB", "--data-dir"):
         image_folder.load_folder(folder, SMALL)
 
 
@@ -229,38 +230,36 @@ def test_a_palette_image_is_read_as_rgb_with_or_without_transparency(tmp_path, o
 
 def test_sixteen_bits_are_refused_since_they_would_be_read_as_white(tmp_path):
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="a.png: the image has more than 8 bits a channel; conver"):
+    with complains(ValueError, "a.png", "more than 8 bits", "channel", "convert"):
         image_folder.read_image(tmp_path / "a.png", SMALL)
 
 
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path):
-    assert refusal(tmp_path / "nowhere") == f"{tmp_path}/nowhere is not a folder"
-    assert "is empty: expected one sub-folder of images per class" in refusal(tmp_path)
+    holds(refusal(tmp_path / "nowhere"), tmp_path / "nowhere", "not a folder")
+    holds(refusal(tmp_path), tmp_path, "empty", "expected", "sub-folder", "per class")
     (tmp_path / ".cache").mkdir()
-    assert "is empty" in refusal(tmp_path)
+    holds(refusal(tmp_path), tmp_path, "empty")
 
 
 def test_one_class_is_refused(tmp_path):
     for number in range(3):
         paint(tmp_path / "cat" / f"{number}.png")
-    assert "has 1 class; a task needs at least two sub-folders" in refusal(tmp_path)
+    holds(refusal(tmp_path), tmp_path, "1 class", "at least two", "sub-folders")
 
 
 def test_a_class_without_images_or_with_too_few_is_refused_by_name(tmp_path):
     fill(tmp_path)
     (tmp_path / "ant").mkdir()
     (tmp_path / "ant" / "notes.txt").write_text("no image")
-    assert f"{tmp_path}/ant has no images; expected files ending in .png" in refusal(tmp_path)
+    holds(refusal(tmp_path), tmp_path / "ant", "no images", "expected", ".png")
     paint(tmp_path / "ant" / "0.png")
-    assert "ant has 1 images; a split needs at least 3" in refusal(tmp_path)
+    holds(refusal(tmp_path), tmp_path / "ant", "1 images", "at least 3")
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n"])
 def test_a_file_that_is_no_image_is_refused_by_name(tmp_path, content):
     (fill(tmp_path) / "dog" / "04.png").write_bytes(content)
-    message = refusal(tmp_path)
-    assert message.startswith(f"{tmp_path}/dog/04.png: the image cannot be read (")
-    assert message.endswith("); replace or remove it")
+    holds(refusal(tmp_path), tmp_path / "dog/04.png", "cannot be read", "replace or remove")
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "gif", "bmp", "webp", "tif"])
@@ -269,7 +268,7 @@ def test_a_truncated_image_is_refused_by_name(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     Image.fromarray(pixels).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match=f"a.{kind}: the image cannot be read"):
+    with complains(ValueError, path, "cannot be read"):
         image_folder.read_image(path, USUAL)
 
 
@@ -279,25 +278,25 @@ def test_an_image_without_permission_is_refused_by_name(tmp_path, monkeypatch):
 
     fill(tmp_path)
     monkeypatch.setattr(Image, "open", refuse)
-    assert ".png: the image cannot be read ([Errno 13] Permission denied" in refusal(tmp_path)
+    holds(refusal(tmp_path), ".png", "cannot be read", "Permission denied")
 
 
 def test_an_image_that_claims_to_be_gigantic_is_refused(tmp_path, monkeypatch):
     paint(tmp_path / "a.png", size=(60, 60))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ValueError, match="a.png: the image cannot be read .*decompression bomb"):
+    with complains(ValueError, "a.png", "cannot be read", "decompression bomb"):
         image_folder.read_image(tmp_path / "a.png", SMALL)
 
 
 def test_splits_with_different_classes_are_refused_by_the_classes(tmp_path):
     fill(tmp_path / "train", 2), fill(tmp_path / "test", 2)
     paint(tmp_path / "test" / "yak" / "0.png")
-    assert refusal(tmp_path).endswith(": the splits have different classes: yak")
+    holds(refusal(tmp_path), tmp_path, "different classes", "yak")
 
 
 def test_a_missing_split_is_refused(tmp_path):
     fill(tmp_path / "train", 2)
-    assert refusal(tmp_path).endswith(": the test split has no images")
+    holds(refusal(tmp_path), tmp_path, "test split", "no images")
 
 
 @pytest.mark.parametrize("lines", ["cat\ndog\n", "cat\ndog\nowl\nyak\n", ""])
@@ -305,13 +304,12 @@ def test_a_class_list_of_another_length_is_refused_with_the_classes(tmp_path, li
     fill(tmp_path / "images", 3)
     (tmp_path / "names.txt").write_text(lines)
     message = refusal(tmp_path / "images", class_names=tmp_path / "names.txt")
-    assert f"names.txt lists {len(lines.split())} classes, the images have 3" in message
-    assert message.endswith("cat, dog, owl")
+    holds(message, "names.txt", f"{len(lines.split())} classes", 3, "cat, dog, owl")
 
 
 def test_a_class_list_that_is_not_there_is_refused(tmp_path):
     message = refusal(fill(tmp_path, 3), class_names=tmp_path / "names.txt")
-    assert message.endswith("names.txt: class names not read, No such file or directory")
+    holds(message, tmp_path / "names.txt", "class names", "not read", "No such file")
 
 
 @pytest.mark.parametrize(
@@ -331,19 +329,19 @@ def test_a_class_list_that_is_not_there_is_refused(tmp_path):
 def test_a_corrupt_split_file_is_refused_with_the_right_form(tmp_path, text):
     path = tmp_path / "split.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    message = refusal(tmp_path, split_file=path)
-    assert message.startswith(f"{path} is not a split file (") and "expected JSON: {" in message
+    holds(refusal(tmp_path, split_file=path), path, "not a split file", "expected JSON", "{")
 
 
 def test_a_split_file_that_is_not_there_is_refused(tmp_path):
-    assert "is not a split file (FileNotFoundError" in refusal(tmp_path, split_file=tmp_path / "a")
+    message = refusal(tmp_path, split_file=tmp_path / "a")
+    holds(message, tmp_path / "a", "not a split file", "FileNotFoundError")
 
 
 @pytest.mark.parametrize("label", [2, -1])
 def test_labels_with_gaps_are_refused(tmp_path, label):
     rows = [["a.png", 0, "cat"], ["b.png", label, "dog"]]
     split_file = written(tmp_path / "split.json", {"train": rows, "test": rows})
-    assert "the labels must be 0 to 1 without gaps" in refusal(tmp_path, split_file=split_file)
+    holds(refusal(tmp_path, split_file=split_file), "labels", "0 to 1", "without gaps")
 
 
 @pytest.mark.parametrize("escape", ["../secret.png", "/etc/passwd", "cat/../../secret.png"])
@@ -353,14 +351,14 @@ def test_a_split_file_cannot_lead_out_of_its_folder(tmp_path, escape):
     rows = [["cat/00.png", 0, "cat"], [escape, 1, "dog"]]
     split_file = written(tmp_path / "split.json", {"train": rows, "test": rows})
     message = refusal(tmp_path / "images", split_file=split_file)
-    assert message.endswith(f"leads out of {tmp_path}/images")
+    holds(message, escape, "leads out", tmp_path / "images")
 
 
 def test_a_split_file_that_names_a_missing_image_is_refused_by_that_name(tmp_path):
     rows = [["cat/00.png", 0, "cat"], ["dog/99.png", 1, "dog"]]
     split_file = written(tmp_path / "split.json", {"train": rows, "test": rows})
     message = refusal(fill(tmp_path, 3), split_file=split_file)
-    assert message == f"{tmp_path}/dog/99.png: the image is missing"
+    holds(message, tmp_path / "dog/99.png", "missing")
 
 
 def test_a_folder_of_a_configuration_goes_by_the_name_it_has_there(tmp_path):

@@ -1,10 +1,12 @@
 import json
+import os
 import shutil
 
 import pytest
 
 from tests.helpers import fake_dataset
 from tests.helpers.fake_dataset import NAME, SIZES
+from tests.helpers.messages import holds
 from vpbench.cli.main import main
 from vpbench.common import locks, paths
 from vpbench.data import cache, status
@@ -57,9 +59,9 @@ def test_on_a_machine_with_nothing_every_dataset_that_is_no_package_is_missing(t
     for name in set(FACTS) - packaged:
         below = lines[lines.index(rows[name]) + 1 :][:2]
         assert rows[name].removeprefix(name).split()[0] == "missing"
-        assert str(tmp_path / "nowhere") in below[0]
-        assert below[1].startswith("    to do: ") and FACTS[name].steps in below[1]
-    assert lines[-1].endswith(f"looked in {tmp_path}/nowhere")
+        holds(below[0], tmp_path / "nowhere")
+        holds(below[1], "to do", FACTS[name].steps)
+    holds(lines[-1], "looked in", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -75,39 +77,40 @@ def test_the_table_is_aligned_and_one_line_per_dataset(dots, capsys):
 def test_a_dataset_that_is_there_has_nothing_to_do(dots, capsys):
     header, row, deviation, total = said(capsys, NAME)
     assert row.split() == "dots present 12 / 3 / 6 0.001 GB CC0 -".split()
-    assert deviation == "    deviation: the split is made up"
-    assert total == f"1 of 1 present; looked in {dots.parent}"
+    holds(deviation, "deviation", "the split is made up")
+    holds(total, "1 of 1 present", dots.parent)
 
 
 def test_a_missing_dataset_says_where_it_was_looked_for_and_what_to_do(dots, capsys):
     shutil.rmtree(dots)
     _, row, problem, to_do, total = said(capsys, NAME)
     assert row.split()[:2] == ["dots", "missing"]
-    assert problem == f"    {dots} is missing"
-    assert to_do == "    to do: by hand: paint them"
-    assert total.startswith("0 of 1 present")
+    holds(problem, dots, "missing")
+    holds(to_do, "to do", "by hand", FACTS[NAME].steps)
+    holds(total, "0 of 1 present")
 
 
 def test_an_automatic_one_names_the_command(dots, monkeypatch):
     shutil.rmtree(dots)
     monkeypatch.setitem(FACTS, NAME, FACTS[NAME]._replace(download="automatic"))
-    assert only()["to_do"] == "vpbench data download dots: paint them"
+    holds(only()["to_do"], "vpbench data download dots", FACTS[NAME].steps)
 
 
 def test_a_split_of_another_size_is_named_with_both_numbers(dots, monkeypatch):
     fake_dataset.register(monkeypatch.setitem, SIZES | {"validation": 4})
     row = only()
     assert row["state"] == "wrong size"
-    assert row["problem"] == "dots: the validation split has 3 images, expected 4"
-    assert row["to_do"] == "remove its files, then by hand: paint them"
+    holds(row["problem"], NAME, "validation split", "3 images", "expected 4")
+    holds(row["to_do"], "remove", "by hand", FACTS[NAME].steps)
 
 
 def test_a_broken_list_or_first_image_is_corrupt(dots):
     (dots / "test0.png").write_bytes(b"no image")
     row = only()
-    assert row["state"] == "corrupt" and "test0.png: the image cannot be read" in row["problem"]
+    assert row["state"] == "corrupt"
+    holds(row["problem"], "test0.png", "cannot be read")
     (dots / "splits.json").write_text("{")
-    assert only()["problem"] == f"dots: {dots}/splits.json is broken"
+    holds(only()["problem"], NAME, f"{dots}/splits.json", "broken")
 
 
 @pytest.mark.parametrize("content", ["[]", "1", '{"train": [["a"]]}', '{"train": []}'])
@@ -139,11 +142,9 @@ def test_caches_are_listed_with_their_splits_and_size(dots, capsys):
         "verified": False,
     }
     line = said(capsys, NAME)[-2]
-    assert line == (
-        "    cache resize16_bicubic_crop8: test, train.part6, validation, "
-        f"{size / 1e6:.1f} MB, sound"
-    )
-    assert said(capsys, NAME, "--verify")[-2].endswith(", verified")
+    splits = "test, train.part6, validation"
+    holds(line, "cache", "resize16_bicubic_crop8", splits, f"{size / 1e6:.1f} MB", "sound")
+    holds(said(capsys, NAME, "--verify")[-2], "resize16_bicubic_crop8", "verified")
 
 
 def test_a_cache_without_its_dataset_is_listed_as_well(dots):
@@ -158,18 +159,18 @@ def test_a_damaged_cache_is_named_and_a_changed_pixel_is_found_by_verify(dots, c
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    assert said(capsys, NAME)[-2].endswith(", sound")
+    holds(said(capsys, NAME)[-2], "cache", "sound")
     line = said(capsys, NAME, "--verify")[-2]
-    assert "test.npy is broken (its SHA-256 is not that of its card); delete its folder" in line
+    holds(line, "test.npy", "broken", "SHA-256", "card", "delete its folder")
     path.write_bytes(content[:-1])
-    assert "test.npy is broken" in said(capsys, NAME)[-2]
+    holds(said(capsys, NAME)[-2], "test.npy", "broken")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": 1}', '{"schema": 1, "images": {}}'])
 def test_a_broken_card_is_one_line(dots, content):
     (make() / "test.json").write_text(content)
     (entry,) = only()["caches"]
-    assert "test.json: " in entry["problem"] and "\n" not in entry["problem"]
+    holds(entry["problem"], "test.json")
 
 
 def test_a_cache_of_other_split_files_is_named(dots):
@@ -177,7 +178,7 @@ def test_a_cache_of_other_split_files_is_named(dots):
     card = json.loads(path.read_text())
     path.write_text(json.dumps(card | {"splits": {"splits.json": "cd" * 32}}))
     (entry,) = only()["caches"]
-    assert entry["problem"].startswith(f"{path}: made from other split files than those there now")
+    holds(entry["problem"], path, "other split files", "now")
 
 
 def test_a_cache_that_is_being_made_says_by_whom(dots, capsys):
@@ -185,8 +186,7 @@ def test_a_cache_that_is_being_made_says_by_whom(dots, capsys):
     folder.mkdir(parents=True)
     with locks.hold(folder / cache.LOCK):
         line = said(capsys, NAME)[-2]
-    assert line.startswith(f"    cache {SMALL.key}: nothing, ")
-    assert ", being made by process " in line
+    holds(line, "cache", SMALL.key, "nothing", f"being made by process {os.getpid()}")
 
 
 def test_json_has_the_same_facts(dots, capsys):
@@ -199,8 +199,7 @@ def test_json_has_the_same_facts(dots, capsys):
 
 def test_a_name_that_is_no_dataset_is_one_line(capsys):
     assert main(["data", "status", "cifar10_twin"]) == 2
-    line = capsys.readouterr().err
-    assert line.startswith("vpbench: 'cifar10_twin' is not a real dataset; they are: cifar100")
+    holds(capsys.readouterr().err, "vpbench: ", "'cifar10_twin'", "real dataset", "cifar100")
 
 
 def test_split_draws_a_split_anew(monkeypatch, tmp_path, capsys):
