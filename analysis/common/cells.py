@@ -17,7 +17,7 @@ from analysis.common.scales import scale_in
 from vpbench.common.errors import RecordError
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES, ROLES
-from vpbench.spec.methods import METHODS, PAPER_METHODS, selection_rule
+from vpbench.spec.methods import METHODS, PAPER_METHODS
 from vpbench.spec.tasks import TASKS
 
 COLUMNS = (
@@ -127,17 +127,11 @@ def by_cell(records: list[Record], cell_of: Callable[[Record], Cell] = paper_cel
     return groups
 
 
-def rule_of(record: Record) -> str:
-    """Returns which epoch's accuracy the tables show for this record."""
-    task = record["task"]
-    return selection_rule(record["spec"]["method"], task["paper_validation"], task["shift"])
-
-
 def cell(records: list[Record]) -> Row:
     """Returns the measured part of a cell from the records of its seeds."""
     if not records:
         return EMPTY
-    rule = rule_of(records[0])
+    rule = records[0]["rule"]
     chosen = [record["selection"][rule] for record in records]
     best = [record["selection"]["best_test"] for record in records]
     values = [pick["test"]["accuracy"] for pick in chosen]

@@ -32,6 +32,7 @@ COLOURS = {  # of what is learned; from seaborn's colour-blind palette
     "tokens": "#de8f05",
     "head or all weights": "#029e73",
 }
+OTHER = "#949494"  # of anything else
 
 
 class Method(NamedTuple):
@@ -56,7 +57,7 @@ class Method(NamedTuple):
     @property
     def shown_colour(self) -> str:
         """The colour in figures."""
-        return self.colour or COLOURS[self.learns]
+        return self.colour or COLOURS.get(self.learns, OTHER)
 
 
 _HERE = "vpbench.methods."

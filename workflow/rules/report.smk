@@ -28,7 +28,9 @@ rule tables:
         library=library(PAGES["latex_document"]),
         captions=files("workflow/report", "table*.rst"),
         tables=[
-            files["latex"] for files in map(products.products, config["analyses"]) if "latex" in files
+            files["latex"]
+            for files in map(products.products, config["analyses"])
+            if "latex" in files
         ],
     output:
         "results/tables.tex",

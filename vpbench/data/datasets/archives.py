@@ -23,6 +23,8 @@ def fetch(name: str, url: str, path: str | Path, checksum: str | None) -> Path:
     None: its publisher states no checksum. What is there already is only checked. Nothing lies at
     `path` before it is complete. Raises MissingDataset if it cannot be fetched, or is another file.
     """
+    import pooch  # only a download needs it, and every run of a folder imports this module
+
     path, known = Path(path), checksum and f"sha256:{checksum}"
     try:
         pooch.retrieve(url, known, path.name, path.parent, progressbar=True)
