@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -5,7 +7,47 @@ from tests.helpers.tiny import DATA
 from vpbench.data import load
 from vpbench.models import backbone
 
+TESTS = Path(__file__).parent
+QUICK = (  # folders and files, below this one, whose tests take milliseconds each
+    "analysis/claims/",
+    "analysis/common/",
+    "analysis/tables/",
+    "common/test_paths",
+    "compute/test_engine",
+    "compute/test_precision",
+    "data/datasets/",
+    "data/test_augmentation",
+    "data/test_image_folder",
+    "data/test_subsets",
+    "data/test_task",
+    "methods/test_fit",
+    "models/test_backbone",
+    "models/test_folded_layers",
+    "models/test_vision_transformer",
+    "models/test_weight_files",
+    "prompts/",
+    "records/test_reading",
+    "spec/test_class_names",
+    "spec/test_dataset_facts",
+    "spec/test_preprocessing",
+    "spec/test_schedules",
+    "spec/test_settings",
+    "spec/test_text_prompts",
+    "test_architecture",
+    "training/test_metrics",
+    "training/test_trainer",
+    "twins/",
+)
+
 torch.set_num_threads(1)  # the models are so small that more threads only cost
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests of the tier for every save."""
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix()
+        if path.startswith(QUICK) and not item.get_closest_marker("slow"):
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")
