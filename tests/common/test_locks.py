@@ -6,9 +6,8 @@ import time
 
 import pytest
 
+from tests.helpers.messages import complains, holds
 from vpbench.common import locks
-
-LINE = "{path}: process 1 on elsewhere gives no sign of life; its stale lock is taken over"
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +74,9 @@ def test_the_lock_of_a_silent_machine_is_taken_over_only_after_a_long_silence(tm
     with locks.hold(path) as check:
         check()
         assert time.monotonic() - started > locks.SILENT
-    lines = capsys.readouterr().err.splitlines()
-    waiting = f"{path}: waiting for process 1 on elsewhere"
-    assert lines == [waiting, LINE.format(path=path)]
+    waiting, taking = capsys.readouterr().err.splitlines()
+    holds(waiting, path, "waiting", "process 1 on elsewhere")
+    holds(taking, path, "process 1 on elsewhere", "stale lock", "taken over")
 
 
 def test_the_lock_of_a_machine_with_signs_of_life_is_waited_for(tmp_path):
@@ -117,7 +116,7 @@ def test_a_new_lock_is_given_back_when_it_is_mistaken_for_the_stale_one(tmp_path
 
 def test_who_lost_the_lock_is_told_and_leaves_it_to_its_new_holder(tmp_path):
     path = tmp_path / "lock"
-    with pytest.raises(locks.LostLock, match="was silent and lost its lock"):
+    with complains(locks.LostLock, "silent", "lost its lock"):
         with locks.hold(path) as check:
             written(path)
             check()
