@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from tests.helpers.messages import complains, holds
 from vpbench.cli.device import check_device, limit_threads
 from vpbench.cli.main import main
 from vpbench.compute import gpu
@@ -48,7 +49,7 @@ def test_processes_get_gpus_of_their_own_and_a_killed_one_gives_its_back(machine
     ids = [each.stdout.readline().strip() for each in (first, second)]
     assert sorted(ids) == ["4", "7"]
     third = process()
-    assert third.stderr.readline() == "vpbench: waiting for 1 of 2 GPUs\n"
+    holds(third.stderr.readline(), "vpbench: ", "waiting", "1 of 2 GPUs")
     second.send_signal(signal.SIGKILL)
     assert third.stdout.readline().strip() == ids[1]
 
@@ -65,7 +66,7 @@ def test_several_gpus_are_claimed_together_or_not_at_all(machine, process):
     assert gpu.claim(2) == ["0", "1"]
     machine("0,1,2")
     pair = process(2)  # only one is free
-    assert pair.stderr.readline() == "vpbench: waiting for 2 of 3 GPUs\n"
+    holds(pair.stderr.readline(), "vpbench: ", "waiting", "2 of 3 GPUs")
     assert process(1).stdout.readline() == "2\n"  # the waiting one does not keep it
 
 
@@ -78,7 +79,7 @@ def test_without_a_choice_nothing_is_claimed(ids, count, machine, tmp_path):
 
 def test_more_gpus_than_there_are_is_one_line(machine):
     machine("0,1")
-    with pytest.raises(ValueError, match="^3 GPUs are wanted, 2 can be seen: 0, 1$"):
+    with complains(ValueError, "3 GPUs", "wanted", 2, "seen", "0, 1"):
         gpu.claim(3)
 
 
