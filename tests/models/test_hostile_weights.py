@@ -28,6 +28,7 @@ from tests.helpers.hostile import (
     value_or_line,
     watched,
 )
+from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
 from vpbench.models import lpips_weights, weight_files
@@ -140,13 +141,13 @@ def test_a_pickle_of_strange_tensors_is_read_or_refused_in_a_line(tmp_path, docu
 def test_weights_that_are_not_finite_are_refused_by_name():
     state = STATE | {"bias": torch.tensor([1.0, float("nan")])}
     message = refused(UserError, weight_files.fill, nn.Linear(3, 2), state, "file")
-    assert message == "file is damaged: bias holds values that are not finite"
+    holds(message, "file", "damaged", "bias", "not finite")
 
 
 def test_one_number_where_many_belong_is_refused_by_its_shape():
     state = STATE | {"bias": torch.ones(1)}
     message = refused(UserError, weight_files.fill, nn.Linear(3, 2), state, "file")
-    assert message == "file is of another model: bias is [1], expected [2]"
+    holds(message, "file", "another model", "bias", "[1]", "expected [2]")
 
 
 def official():
@@ -208,9 +209,7 @@ def test_code_among_the_networks_of_lpips_is_refused_and_nothing_of_it_runs(
 ):
     payload = holding(way, tmp_path / "ran", protocol)
     with watched():
-        assert "only numpy arrays are read" in refused(
-            UserError, lpips_weights.read_arrays, payload
-        )
+        holds(refused(UserError, lpips_weights.read_arrays, payload), "only numpy arrays")
     assert not (tmp_path / "ran").exists()
 
 
