@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from tests.helpers.messages import complains
 from vpbench.lab import micro_backbones, pretrain
 from vpbench.twins import world, world_pictures
 
@@ -93,13 +94,13 @@ def test_a_full_disk_leaves_no_weights_under_their_name(trained, tmp_path, monke
 
     model = micro_backbones.load_model("rn50_micro", trained[0])[0]
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(ValueError, match="rn50_micro.safetensors: not written, the disk is full"):
+    with complains(ValueError, "rn50_micro.safetensors", "not written", "disk is full"):
         pretrain._ship("rn50_micro", model, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path):
-    with pytest.raises(ValueError, match="the loss of toy.log is nan at step"):
+    with complains(ValueError, "loss", "toy.log", "nan", "step"):
         train_toy(tmp_path, normalization=((0.5,) * 3, (0.0,) * 3))
 
 
