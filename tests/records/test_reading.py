@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.fake_records import record, spec, write_all
+from tests.helpers.messages import complains, holds
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError, UserError
 from vpbench.records import reading
@@ -59,14 +60,14 @@ def test_numbers_of_numpy_are_stored_as_numbers_and_nan_as_null(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(28, "the disk is full"), (13, "no permission to write here")]
+    ("number", "reason"), [(28, "disk is full"), (13, "no permission to write")]
 )
-def test_a_failed_write_leaves_nothing_and_says_why(tmp_path, monkeypatch, number, words):
+def test_a_failed_write_leaves_nothing_and_says_why(tmp_path, monkeypatch, number, reason):
     def fail(*_):
         raise OSError(number, "in other words")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(UserError, match=f"seed0.json: not written, {words}"):
+    with complains(UserError, "seed0.json", "not written", reason):
         atomic_files.write(tmp_path / "seed0.json", RECORD)
     assert list(tmp_path.iterdir()) == []
 
@@ -88,24 +89,22 @@ def test_broken_json_is_refused_by_name(tmp_path):
     manifest = stored(tmp_path)
     broken = record_path(RECORD["spec"], tmp_path)
     broken.write_text(broken.read_text()[:100])
-    with pytest.raises(RecordError) as error:
+    with complains(RecordError, broken, "broken JSON"):
         reading.load(manifest)
-    assert str(error.value).startswith(f"{broken}: broken JSON")
-    assert "\n" not in str(error.value)
 
 
 def test_a_record_without_a_key_or_of_another_schema_is_refused_by_name(tmp_path):
     path = atomic_files.write(tmp_path / "a.json", RECORD | {"schema": SCHEMA + 1})
-    with pytest.raises(RecordError, match=f"a.json: schema is {SCHEMA + 1}, this .* {SCHEMA}$"):
+    with complains(RecordError, path, f"schema is {SCHEMA + 1}", SCHEMA):
         reading.read(path)
     atomic_files.write(path, {key: RECORD[key] for key in RECORD if key != "hashes"})
-    with pytest.raises(RecordError, match="a.json: lacks the key hashes"):
+    with complains(RecordError, path, "lacks", "hashes"):
         reading.read(path)
     atomic_files.write(path, RECORD | {"task": {"display": "?"}})
-    with pytest.raises(RecordError, match="a.json: lacks the key task.published"):
+    with complains(RecordError, path, "lacks", "task.published"):
         reading.read(path)
     atomic_files.write(path, [RECORD])
-    with pytest.raises(RecordError, match="a.json: the file is not a JSON object"):
+    with complains(RecordError, path, "not a JSON object"):
         reading.read(path)
 
 
@@ -118,13 +117,13 @@ def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
     }
     path = atomic_files.write(tmp_path / "seed0.json", RECORD | more)
     assert reading.read(path) == RECORD | more
-    for key, value, words in (
-        ("parts", [{"name": "mine.Vignette"}], "parts.sha256"),
-        ("convergence", 3, "convergence is 3"),
-        ("processor", 3, "processor is 3"),
+    for key, value, facts in (
+        ("parts", [{"name": "mine.Vignette"}], ["parts.sha256"]),
+        ("convergence", 3, ["convergence", 3]),
+        ("processor", 3, ["processor", 3]),
     ):
         atomic_files.write(path, RECORD | {key: value})
-        with pytest.raises(RecordError, match=words):
+        with complains(RecordError, path, *facts):
             reading.read(path)
 
 
@@ -140,20 +139,18 @@ def test_a_record_of_other_settings_than_its_manifest_is_refused_by_name(tmp_pat
     manifest = stored(tmp_path, made)
     file = record_path(made["spec"], tmp_path)
     atomic_files.write(file, made | {"spec": made["spec"] | {"settings": {"lr": 20.0}}})
-    with pytest.raises(RecordError) as error:
+    listed = "40.0 in vision_language.main.manifest.json"
+    with complains(RecordError, file, "settings.lr is 20.0", listed, "run it again"):
         reading.load(manifest)
-    listed = "vision_language.main.manifest.json"
-    text = f"{file}: settings.lr is 20.0, but 40.0 in {listed}; run it again"
-    assert str(error.value) == text
 
 
 def test_a_manifest_from_another_configuration_is_refused_by_name(tmp_path):
     (manifest,) = stored(tmp_path)
     right = reading.digest([RECORD["spec"]])
     assert load([manifest], digests={str(manifest): right}) == [RECORD]
-    with pytest.raises(RecordError, match=f"{manifest}: digest is {right[:12]}, but the"):
+    with complains(RecordError, manifest, "digest", right[:12]):
         reading.load([manifest], digests={str(manifest): "0" * 64})
-    with pytest.raises(RecordError, match=f"{manifest}: no digest was given"):
+    with complains(RecordError, manifest, "no digest"):
         reading.load([manifest], digests={})
 
 
@@ -161,7 +158,7 @@ def test_a_single_record_can_be_checked_by_the_digest_of_its_spec(tmp_path):
     path = atomic_files.write(tmp_path / "seed0.json", RECORD)
     digests = {str(path): reading.digest([RECORD["spec"]])}
     assert load([path], digests=digests) == [RECORD]
-    with pytest.raises(RecordError, match="seed0.json: digest is"):
+    with complains(RecordError, path, "digest"):
         reading.load([path], digests={str(path): "0" * 64})
 
 
@@ -170,7 +167,7 @@ def test_a_manifest_edited_by_hand_is_refused(tmp_path):
     document = json.loads(manifest.read_text())
     document["records"][0]["spec"]["seed"] = 1
     atomic_files.write(manifest, document)
-    with pytest.raises(RecordError, match="the specs listed in it"):
+    with complains(RecordError, manifest, "digest", "specs"):
         reading.load([manifest])
 
 
@@ -180,7 +177,7 @@ def test_a_missing_record_is_named_on_stderr_and_left_out(tmp_path, capsys):
     gone = record_path(RECORD["spec"], tmp_path)
     gone.unlink()
     assert load(manifest) == [other]
-    assert f"warning: {gone} is missing" in capsys.readouterr().err
+    holds(capsys.readouterr().err, "warning", gone, "missing")
 
 
 def test_a_moved_folder_reads_its_own_records(tmp_path):
@@ -220,5 +217,5 @@ def test_a_selection_keeps_its_slice(tmp_path, select, kept):
 
 
 def test_a_selection_with_an_unknown_key_is_refused_with_the_legal_ones(tmp_path):
-    with pytest.raises(RecordError, match="unknown key 'method'; choose from tasks"):
+    with complains(RecordError, "unknown", "'method'", "choose", "tasks", "methods"):
         reading.load(stored(tmp_path), {"method": ["visual_prompt"]})
