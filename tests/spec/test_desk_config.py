@@ -11,6 +11,7 @@ from tests.helpers.checkout import (
     snakemake,
     write_config,
 )
+from tests.helpers.messages import holds
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.modalities import MODALITIES
 from vpbench.spec.tasks import TASKS
@@ -74,7 +75,8 @@ def test_a_folder_may_not_have_the_name_of_a_dataset(suite):
         suite, "-n", "--configfile", "config/desk.yaml", "--config", "tasks=[eurosat]",
         "folders={eurosat: {path: /somewhere}}", "--", "all", succeeds=False,
     )  # fmt: skip
-    assert "'eurosat' is a dataset's name; rename it" in output
+    (line,) = (line for line in output.splitlines() if "'eurosat'" in line)
+    holds(line, "folders", "dataset's name", "rename it")
 
 
 def small(photos):

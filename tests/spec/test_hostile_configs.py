@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main as analysis_main
 from tests.helpers.checkout import ROOT
 from tests.helpers.hostile import as_json, changed, damaged, deep, examples, value_or_line, watched
+from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from tests.helpers.tiny import spec
 from vpbench.cli import arguments
@@ -101,30 +102,30 @@ def test_an_analysis_ends_with_0_or_with_2_and_a_line(tmp_path, capsys, select):
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "facts"),
     [
-        ("lr: 1\nlr: 2\n", "the key 'lr' is given twice, the second time in line 2"),
-        ("a: {b: 1, b: 2}", "the key 'b' is given twice"),
-        ("&a [*a]", "nested more than 50 levels deep"),
-        ("a: " + "[" * 100 + "]" * 100, "nested more than 50 levels deep"),
-        ("[" * 1_000, "nested too deeply"),
-        ("a: [\nb: 3", "not YAML, expected ',' or ']', but got '<stream end>' in line 2"),
-        ("1: a", "the key 1 is no text; put it in quotes"),
-        ("a: 2020-13-45", "month must be in 1..12"),
-        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("a: !!int ''", "not YAML"),
-        ("a: !!timestamp x", "not YAML"),
-        ('a: "\\ud800"', "is not Unicode"),
-        ("a: \0", "not YAML"),
-        (b"\xff\xfe\xff", "not YAML"),
+        ("lr: 1\nlr: 2\n", ("'lr'", "twice", "line 2")),
+        ("a: {b: 1, b: 2}", ("'b'", "twice")),
+        ("&a [*a]", ("nested", "more than 50 levels")),
+        ("a: " + "[" * 100 + "]" * 100, ("nested", "more than 50 levels")),
+        ("[" * 1_000, ("nested", "too deeply")),
+        ("a: [\nb: 3", ("not YAML", "',' or ']'", "'<stream end>'", "line 2")),
+        ("1: a", ("key 1", "no text", "quotes")),
+        ("a: 2020-13-45", ("month", "1..12")),
+        ("a: !!python/object/apply:os.system [ls]", ("constructor", "os.system")),
+        ("a: !!int ''", ("not YAML",)),
+        ("a: !!timestamp x", ("not YAML",)),
+        ('a: "\\ud800"', ("not Unicode",)),
+        ("a: \0", ("not YAML",)),
+        (b"\xff\xfe\xff", ("not YAML",)),
     ],
 )
-def test_yaml_that_would_mislead_or_overwhelm_is_refused_by_its_reason(tmp_path, text, reason):
+def test_yaml_that_would_mislead_or_overwhelm_is_refused_by_its_reason(tmp_path, text, facts):
     path = tmp_path / "config.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with watched():
         message = refused(UserError, strict_yaml.read_config, path)
-    assert message.startswith(f"{path}: ") and reason in message
+    holds(message, path, *facts)
 
 
 def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(tmp_path):
@@ -133,7 +134,7 @@ def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(tmp_pat
         lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
     path = tmp_path / "config.yaml"
     path.write_text("\n".join(lines))
-    assert "more than 1,000,000 values" in refused(UserError, strict_yaml.read_config, path)
+    holds(refused(UserError, strict_yaml.read_config, path), path, "more than 1,000,000 values")
 
 
 def test_aliases_and_merged_keys_are_no_mistake(tmp_path):
@@ -154,8 +155,8 @@ def test_a_number_that_cannot_be_computed_with_is_refused_by_its_place(value):
     config = json.loads(json.dumps(CONFIG))
     config["recipes"]["visual_prompt"]["every_backbone"]["lr"] = value
     message = refused(UserError, grid.expand, config, "config.yaml")
-    assert message.startswith("config.yaml at recipes.visual_prompt.every_backbone.lr: ")
-    assert message.endswith(" is too large a number, or none") and len(message) < 200
+    holds(message, "config.yaml", "recipes.visual_prompt.every_backbone.lr", "too large", "number")
+    assert len(message) < 200
 
 
 def test_a_name_that_ends_with_a_line_break_is_refused():
@@ -169,11 +170,9 @@ def test_a_sweep_that_nobody_could_list_is_refused_with_its_number():
     block |= {"seeds": [0], "sweep": dict.fromkeys(("lr", "size", "epochs", "batch_size"), values)}
     config = CONFIG | {"grid": CONFIG["grid"] | {"huge": block}}
     message = refused(UserError, grid.expand, config, "config.yaml")
-    assert message == (
-        "config.yaml at grid.huge: it asks for 100,000,000 runs; at most 100,000 can be listed"
-    )
+    holds(message, "config.yaml", "grid.huge", "100,000,000 runs", "at most 100,000")
 
 
 def test_lists_in_lists_without_end_are_no_spec():
     message = refused(UserError, arguments.read_specs, json.dumps(deep(60)))
-    assert message == "the spec is not JSON: it is nested more than 50 levels deep"
+    holds(message, "spec", "not JSON", "nested", "more than 50 levels")

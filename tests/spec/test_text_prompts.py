@@ -2,6 +2,7 @@ import importlib
 
 import pytest
 
+from tests.helpers.messages import complains
 from tests.helpers.tiny import TWINS, numbered_task
 from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer, collect_words, split_words
 from vpbench.spec.tasks import TASKS
@@ -19,7 +20,7 @@ def test_a_text_prompt_has_the_class_name_in_place_of_the_braces():
 
 @pytest.mark.parametrize("template", ["This is a photo", "a {} or a {}", ""])
 def test_a_text_prompt_needs_the_braces_exactly_once(template):
-    with pytest.raises(ValueError, match=r"must contain \{\} exactly once"):
+    with complains(ValueError, repr(template), "{}", "exactly once"):
         text_prompts(template, ("cat",))
 
 
@@ -34,17 +35,14 @@ def test_a_text_becomes_start_its_words_end_and_zeros():
 
 
 def test_words_out_of_the_vocabulary_are_listed_without_the_known_ones(clip):
-    with pytest.raises(ValueError) as error:
+    with complains(ValueError, "not know the words: quartz, zeppelin;", "clip_micro.words.txt"):
         clip.text_features(["This is a photo of a zeppelin", "a cat of Quartz", "a zeppelin"])
-    message = str(error.value)
-    assert "does not know the words: quartz, zeppelin; " in message
-    assert "clip_micro.words.txt" in message and "\n" not in message
 
 
 def test_a_text_of_too_many_words_is_refused():
     tokenize = Tokenizer(["a"])
     assert tokenize([" ".join("a" * (CONTEXT_LENGTH - 2))]).count_nonzero() == CONTEXT_LENGTH
-    with pytest.raises(ValueError, match="has 15 words; the micro-CLIP reads at most 14"):
+    with complains(ValueError, "15 words", "micro-CLIP", "at most 14"):
         tokenize([" ".join("a" * (CONTEXT_LENGTH - 1))])
 
 
@@ -72,5 +70,5 @@ def test_a_task_is_worded_as_the_settings_say():
 
 def test_class_names_of_another_number_are_refused():
     task = numbered_task({"train": 3})
-    with pytest.raises(ValueError, match="class_names: 2 names, but numbered has 3 classes"):
+    with complains(ValueError, "class_names", "2 names", "numbered", "3 classes"):
         worded(task, {"text_prompt": None, "class_names": ["x", "y"]})
