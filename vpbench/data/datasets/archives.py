@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pooch
 from PIL import Image
 
 from vpbench.common import messages
