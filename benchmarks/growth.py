@@ -33,11 +33,11 @@ from vpbench.twins.painting.canvas import SIZE
 
 ROOT = Path(__file__).parents[1]
 BACKBONE = "clip_micro"
-ORDINARY = {"classes": 10, "images": 160, "looked_at": 64, "epochs": 1, "size": 7}
+ORDINARY = {"classes": 10, "images": 160, "is_eval_epoch": 64, "epochs": 1, "size": 7}
 SWEEPS = {  # what grows -> its values; everything else is ORDINARY
     "classes": (10, 30, 100, 300, 1000, 3000),
     "images": (160, 320, 640, 1280, 2560),
-    "looked_at": (64, 256, 1024, 4096, 8192),
+    "is_eval_epoch": (64, 256, 1024, 4096, 8192),
     "epochs": (1, 2, 4, 8, 16),
     "size": (1, 3, 7, 14, 28),
 }
@@ -47,7 +47,7 @@ SEEDS = (1, 2, 4, 8, 16)  # of the lab's main block, a job for each run
 WORDS = {  # what grows -> in words
     "classes": "classes (a training of 10 steps)",
     "images": "training images (an epoch)",
-    "looked_at": "test images (a training of 10 steps and a look)",
+    "is_eval_epoch": "test images (a training of 10 steps and a look)",
     "epochs": "epochs (of 160 images)",
     "size": "width of the padding in pixels (a training of 10 steps)",
     "groups": f"groups (metrics of {GROUPED:,} images)",
@@ -106,10 +106,10 @@ def slope(values, seconds):
     return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
 
 
-def training(backbone, classes, images, looked_at, epochs, size):
+def training(backbone, classes, images, is_eval_epoch, epochs, size):
     """Returns a function that trains a prompt of that many of everything."""
     task = random_task(SIZE, images, 2)
-    test = random_task(SIZE, looked_at, 2).splits["train"]
+    test = random_task(SIZE, is_eval_epoch, 2).splits["train"]
     words = [word for word in read_words() if word.isalpha()]
     names = tuple(" ".join(pair) for pair in islice(permutations(words, 2), classes))
     task = Task("grown", "", names, "{}", task.splits | {"test": test})

@@ -190,10 +190,10 @@ def whole_runs(backbone, task, recipe):
 
     features = partial(linear_probe.features, backbone)
     probe = load_recipe(LAB, "linear_probe", backbone.name)
-    looked_at = ("validation", "test")
+    is_eval_epoch = ("validation", "test")
     return {
         (backbone.name, LOOKS): {True: lambda: trained(1), False: lambda: trained([])},
-        (backbone.name, FEATURES): {True: lambda: probed(looked_at), False: probed},
+        (backbone.name, FEATURES): {True: lambda: probed(is_eval_epoch), False: probed},
     }
 
 

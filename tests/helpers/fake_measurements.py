@@ -9,7 +9,14 @@ from vpbench.records.paths import record_path
 
 def measurement(name, task, rows, folder, **arrays):
     """Returns the path of the record of a measurement `name` of `task`, with its arrays."""
-    spec = {"scale": "lab", "kind": "twins", "measurement": name, "task": task, "settings": {}, "runs": []}
+    spec = {
+        "scale": "lab",
+        "kind": "twins",
+        "measurement": name,
+        "task": task,
+        "settings": {},
+        "runs": [],
+    }
     facts = record(task, "clip_micro", "visual_prompt", 50.0)
     spec["data"] = facts["spec"]["data"]
     document = {"schema": facts["schema"], "spec": spec, "task": facts["task"], "rows": rows}

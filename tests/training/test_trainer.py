@@ -82,15 +82,15 @@ def test_splits_are_looked_at_after_the_stated_epochs_and_always_after_the_last(
     learner, history = trainer.learner, trainer.progress.history
     assert [line["epoch"] for line in history] == [1, 2, 3]
     for split in ("validation", "test"):
-        looked_at = [line[f"{split}_accuracy"] is not None for line in history]
-        assert looked_at == [True, False, True]
+        is_eval_epoch = [line[f"{split}_accuracy"] is not None for line in history]
+        assert is_eval_epoch == [True, False, True]
     assert [len(numbers) for training, numbers in learner.seen if not training] == [6] * 4
 
 
 def test_splits_may_be_looked_at_after_each_nth_epoch_and_are_after_the_last():
     history = learn(SETTINGS | {"eval_epochs": 2, "epochs": 5}).progress.history
-    looked_at = [line["epoch"] for line in history if line["test_accuracy"] is not None]
-    assert looked_at == [2, 4, 5]
+    is_eval_epoch = [line["epoch"] for line in history if line["test_accuracy"] is not None]
+    assert is_eval_epoch == [2, 4, 5]
 
 
 def test_a_thousand_epochs_keep_three_evaluations():

@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | packages
 
 
+@cache
 def processor() -> str:
     """Returns the name of the processor: numbers of vision models differ between kinds of them."""
     try:
@@ -43,6 +45,7 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+@cache
 def commit() -> str | None:
     """Returns the commit of the repository that this code lies in, None for an installed wheel."""
     root = Path(__file__).parents[2]

@@ -17,11 +17,13 @@ from vpbench.compute.precision import fastest_precision
 from vpbench.data.load import load_task
 from vpbench.data.task import Task, few_shot
 from vpbench.experiment.provenance import (
+    commit,
     describe_backbone,
     describe_task,
     device_name,
     hashes,
     peak_memory,
+    processor,
     versions,
 )
 from vpbench.experiment.side_files import predictions, write_run
@@ -81,6 +83,8 @@ def run(
         "chosen": fit.chosen,
         "hashes": hashes(task, backbone),
         "versions": versions(),
+        "commit": commit(),
+        "processor": processor(),
         "device": str(backbone.device),
         "measured": {
             "seconds": seconds,

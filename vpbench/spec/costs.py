@@ -10,7 +10,7 @@ from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.methods import METHODS, nothing_to_train
-from vpbench.spec.schedules import looked_at
+from vpbench.spec.schedules import is_eval_epoch
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 
 # Passes of a text of 20 tokens: by FLOPs 0.17 of an image of CLIP's ViT-B/32, 0.04 of a ViT-B/16.
@@ -53,7 +53,7 @@ def passes_of(spec: Spec) -> float | None:
         # Its label map may be counted on the training images.
         return settings["ensemble_size"] * sum(images.values())
     if "epochs" in settings:
-        looks = sum(looked_at(epoch, settings) for epoch in range(1, epochs + 1))
+        looks = sum(is_eval_epoch(epoch, settings) for epoch in range(1, epochs + 1))
     held_out = sum(images.values()) - images["train"]
     there_and_back = texts_of(spec, settings.get("batch_size")) * 2
     per_image = METHODS[spec["method"]].passes + there_and_back

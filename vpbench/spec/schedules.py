@@ -42,7 +42,7 @@ def warm_up_length(settings: Settings, steps: int) -> int:
     return int(settings["warm_up"] * steps) if wanted is None else wanted
 
 
-def looked_at(epoch: int, settings: Settings) -> bool:
+def is_eval_epoch(epoch: int, settings: Settings) -> bool:
     """Returns whether `epoch` ends with an evaluation; the last always does."""
     wanted = settings["eval_epochs"]
     chosen = epoch % wanted == 0 if isinstance(wanted, int) else epoch in wanted

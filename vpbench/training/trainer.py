@@ -16,7 +16,7 @@ from vpbench.compute.engine import Engine, until_it_fits
 from vpbench.data.augmentation import changed, draw
 from vpbench.data.batches import batches, place
 from vpbench.data.task import Task
-from vpbench.spec.schedules import learning_rate, looked_at, warm_up_length
+from vpbench.spec.schedules import is_eval_epoch, learning_rate, warm_up_length
 from vpbench.training.checkpoint import Checkpoint, Stopped
 from vpbench.training.evaluate import Evaluation, evaluate_splits
 from vpbench.training.learner import Learner
@@ -186,7 +186,7 @@ class Trainer:
             "validation_accuracy": None,
             "test_accuracy": None,
         }
-        if looked_at(progress.epoch, self.settings):
+        if is_eval_epoch(progress.epoch, self.settings):
             evaluations = self.evaluate()
             latest = Selected(progress.epoch, copy_of(self.learner), evaluations)
             line |= {f"{name}_accuracy": latest.accuracy(name) for name in evaluations}
