@@ -62,6 +62,7 @@ def test_all_processes_have_the_same_bits(name, shared):
     first, second = shared(name)
     assert torch.equal(first["logits"], second["logits"])
     assert first["history"] == second["history"]
+    assert first["states"] and first["states"].keys() == second["states"].keys()
     for selection, state in first["states"].items():
         for key, value in (state or {}).items():
             assert torch.equal(value, second["states"][selection][key]), (selection, key)

@@ -105,6 +105,7 @@ def test_no_two_pictures_of_a_twin_are_equal_and_none_is_blank(name):
 @pytest.mark.parametrize("name", CLASSES)
 def test_more_pictures_never_change_the_first_ones(name):
     few = load.load_task(name, {"train": 25, "validation": 24, "test": 26})
+    assert list(few.splits) == ["train", "validation", "test"]
     for split, part in few.splits.items():
         more = twin(name).splits[split]
         count = len(part)

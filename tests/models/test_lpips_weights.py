@@ -228,6 +228,7 @@ def test_lpips_gives_the_distance_that_torchmetrics_documents(published):
 def test_the_packages_heads_are_those_of_lpips(published, network):
     entry = lpips_weights.NETWORKS[network]
     arrays = lpips_weights.read_arrays(lpips_weights.read_source(Path(PACKAGE), entry.file))
+    assert len(published[network].lins) == 5
     for number, head in enumerate(published[network].lins):
         kernel = torch.from_numpy(arrays[f"NetLinLayer_{number}"]["Conv_0"]["kernel"].copy())
         assert torch.equal(kernel.permute(3, 2, 0, 1), head.model[-1].weight)

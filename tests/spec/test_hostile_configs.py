@@ -146,7 +146,9 @@ def test_aliases_and_merged_keys_are_no_mistake(tmp_path):
 
 
 def test_every_configuration_of_the_suite_says_each_thing_once():
-    for path in sorted((ROOT / "config").glob("*.yaml")):
+    paths = sorted((ROOT / "config").rglob("*.yaml"))
+    assert PATH in paths and ROOT / "config/methods/lab.yaml" in paths
+    for path in paths:
         assert strict_yaml.read_config(path) == yaml.safe_load(path.read_text())
 
 

@@ -85,4 +85,5 @@ def test_a_configuration_names_its_scale_and_states_its_kind():
 def test_an_engine_that_is_given_in_part_is_completed():
     config = read_config("smoke") | {"engine": {"precision": "bf16"}}
     engines = [spec["engine"] for spec in grid.expand(config, "mine").specs.values()]
+    assert engines
     assert all(engine == defaults(ENGINE) | {"precision": "bf16"} for engine in engines)

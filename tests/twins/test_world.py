@@ -35,7 +35,7 @@ def test_a_picture_of_the_world_is_56_by_56_bytes(samples):
 
 def test_equal_seeds_give_equal_samples_and_others_give_others(samples):
     again = [world.sample(np.random.default_rng([1, index])) for index in range(20)]
-    for one, other in zip(samples, again, strict=False):
+    for one, other in zip(samples[:20], again, strict=True):
         assert np.array_equal(one.image, other.image) and one[1:] == other[1:]
     assert len({sample.image.tobytes() for sample in samples}) == len(samples)
 

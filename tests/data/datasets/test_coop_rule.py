@@ -65,7 +65,7 @@ def test_a_split_drawn_anew_depends_on_the_seed_and_says_so(tmp_path, few_classe
         source = coop.open_source("dtd", tmp_path)
         ids.append(source.splits["test"].ids)
         (deviation,) = source.deviations
-        assert f"the split of dtd was drawn anew by CoOp's rule with seed {seed}" in deviation
+        holds(deviation, "split of dtd", "drawn anew", "CoOp", f"seed {seed}")
         assert source.hashes == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
     assert ids[0] == ids[1] != ids[2]
     assert json.loads(path.read_text())["regenerated"] == {"seed": 2}
