@@ -25,8 +25,10 @@ def real(folder, **changes):
         "measurements": {},
         "analyses": {},
     }
-    config["recipes"] = {name: {"every_backbone": recipe["every_backbone"]}
-                         for name, recipe in config["recipes"].items()}  # fmt: skip
+    config["recipes"] = {
+        name: {"every_backbone": recipe.get("every_backbone", {})}
+        for name, recipe in config["recipes"].items()
+    }
     return write_config(folder, config | changes)
 
 
