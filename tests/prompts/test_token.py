@@ -106,7 +106,9 @@ def test_half_precision_gives_the_same_logits_and_directions(method, clip, task,
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch looks while it traces
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=() if m == "coop" else pytest.mark.slow) for m in METHODS]
+)
 def test_a_compiled_model_gives_the_same_logits(method, clip, task, pixels, monkeypatch):
     def changed(module):
         with torch.no_grad():

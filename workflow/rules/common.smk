@@ -21,8 +21,8 @@ def library(module):
 
     Their contents are tracked: an edit makes exactly the tables and figures again that use it.
     """
-    script = f"{module.replace('.', '/')}.py"
-    found, waiting = {script, "analysis/__main__.py"}, [script]
+    waiting = [f"{module.replace('.', '/')}.py", "analysis/__main__.py"]
+    found = set(waiting)
     while waiting:
         new = imported(waiting.pop()) - found
         found |= new
