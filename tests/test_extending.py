@@ -1,4 +1,4 @@
-"""A dataset, a backbone and a method of one's own: one module and one catalogue line each."""
+"""A dataset, a backbone and a method of one's own: one module and one description each."""
 
 import numpy as np
 import pytest

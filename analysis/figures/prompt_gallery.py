@@ -130,7 +130,7 @@ def draw(runs: dict[tuple[str, str], Record], scale: Scale, missing: list[str]) 
         return figure
     tasks = list(dict.fromkeys(task for task, _ in runs))
     backbones = [name for name in BACKBONES if any(name == other for _, other in runs)]
-    reader = backbones[0]  # CLIP, if it was run: the first of the catalogue
+    reader = backbones[0]  # CLIP, if it was run: the first that is described
     note = textwrap.wrap(SCALING, 118) + gaps.note(missing).splitlines()
     bottom = 0.2 + LINE * len(note)
     side, lefts, starts = lay_out(len(tasks), len(backbones), PAIRS, bottom)

@@ -54,7 +54,7 @@ LINE = 46  # characters of the names beside a row
 
 
 def audited(records: list[Record]) -> dict[Cell, Record]:
-    """Returns (task, backbone, variant) -> its run of the text prompt, in the catalogue's order."""
+    """Returns (task, backbone, variant) -> its run of the text prompt, in the suite's order."""
     first_of: dict[Cell, Record] = {}
     for record in sorted(variants.of_method(records, "text_prompt"), key=place):
         spec = record["spec"]
@@ -70,7 +70,7 @@ def audited(records: list[Record]) -> dict[Cell, Record]:
 
 
 def place(record: Record) -> Cell:
-    """Returns the place of a run: by the catalogue, folders of images after it."""
+    """Returns the place of a run: datasets as they are described, folders of images after them."""
     spec, tasks = record["spec"], list(TASKS)
     task = tasks.index(spec["task"]) if spec["task"] in TASKS else len(tasks)
     backbone, variant = style.place(spec["backbone"], BACKBONES), spec["variant"]

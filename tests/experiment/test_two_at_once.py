@@ -175,15 +175,15 @@ def with_dots(folder, data):
     )
     suite(folder, config)
     shutil.copy(fake_dataset.__file__, folder / "vpbench" / "data" / "datasets" / f"{NAME}.py")
-    with open(folder / "vpbench" / "data" / "datasets" / "facts.py", "a") as file:
+    with open(folder / "vpbench" / "spec" / "dataset_facts.py", "a") as file:
         file.write(
             f"FACTS[{NAME!r}] = Facts(3, {fake_dataset.SIZES}, 'made up', 'CC0', 'manual', 'paint',"
             " 0.001, None)\n"
         )
-    with open(folder / "vpbench" / "catalogue.py", "a") as file:
+    with open(folder / "vpbench" / "spec" / "tasks.py", "a") as file:
         file.write(
             f"TASKS[{NAME!r}] = Task({fake_dataset.MODULE!r}, 'Dots', '', 'a {{}}', True,"
-            " metric='macro_f1')\n"
+            " metric='macro_f1', painted=False)\n"
         )
     return folder
 

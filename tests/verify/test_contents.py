@@ -104,7 +104,7 @@ DAMAGED_RECORDS = {  # what was done -> cell, change, what is said
     ),
     "a backbone has another role": (
         *(PROBE, put("backbone", "role", "rn50")),
-        "backbone.role is 'rn50', the catalogue says 'clip'",
+        "backbone.role is 'rn50', its description says 'clip'",
     ),
     "a task has another chance": (
         *(PROBE, put("task", "chance", 50.0)),

@@ -1,4 +1,4 @@
-"""What a record must agree with: the catalogue, its side files, and itself."""
+"""What a record must agree with: descriptions, its side files, and itself."""
 
 import math
 from pathlib import Path
@@ -120,24 +120,24 @@ def described(values: np.ndarray) -> str:
 
 
 def check_task(record: Record) -> None:
-    """Raises UserError unless the facts of the task are the catalogue's, as far as it is there."""
+    """Raises UserError unless the facts of the task are those of its description, if it has one."""
     task, name = record["task"], record["spec"]["task"]
     same(record, "task.classes", task["classes"], len(task["class_names"]))
     same(record, "task.chance", task["chance"], 100 / task["classes"])
     if name in TASKS:
         entry = TASKS[name]
         for key in ("display", "template", "published", "metric", "shift", "paper_validation"):
-            same(record, f"task.{key}", task[key], getattr(entry, key), "the catalogue says")
+            same(record, f"task.{key}", task[key], getattr(entry, key), "its description says")
 
 
 def check_facts(record: Record) -> None:
-    """Raises UserError unless task, backbone and selection rule are those of the catalogue."""
+    """Raises UserError unless task, backbone and selection rule are those of their descriptions."""
     check_task(record)
     spec, task = record["spec"], record["task"]
     entry = BACKBONES[spec["backbone"]]
     for key in ("role", "modality", "architecture"):
         value = record["backbone"][key]
-        same(record, f"backbone.{key}", value, getattr(entry, key), "the catalogue says")
+        same(record, f"backbone.{key}", value, getattr(entry, key), "its description says")
     rule = selection_rule(spec["method"], task["paper_validation"], task["shift"])
     same(record, "rule", record["rule"], rule)
 

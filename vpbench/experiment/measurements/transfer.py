@@ -111,7 +111,7 @@ def fits(source: Record, target: Record, device: torch.device) -> bool:
 
 
 def same_classes(task: Task) -> list[str]:
-    """Returns the names of the catalogue's other tasks with the same classes in the same order.
+    """Returns the names of other datasets and twins with the same classes in the same order.
 
     Twins are compared with twins only. A task of one's own, a folder of images, is compared with
     the real datasets but is not among them.
