@@ -43,9 +43,16 @@ torch.set_num_threads(1)  # the models are so small that more threads only cost
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests of the tier for every save."""
+    """Marks the tests of the tier for every save, and keeps those that share a fixture together.
+
+    The tests of a file go to one worker, since many share what takes long to make; those of large
+    models go model by model.
+    """
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        model = values.get("backbone", "") if path.startswith("models/") else ""
+        item.add_marker(pytest.mark.xdist_group(f"{path} {model}"))
         if path.startswith(QUICK) and not item.get_closest_marker("slow"):
             item.add_marker("quick")
 
