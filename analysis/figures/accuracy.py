@@ -66,7 +66,7 @@ def against(groups: Groups, backbone: str, method: str, task: str) -> Row:
 
 
 def places(frame: pandas.DataFrame) -> list[Cell]:
-    """Returns the (task, backbone, method) of the rows: as the tasks come, then as catalogued."""
+    """Returns the (task, backbone, method) of the rows: as the tasks come, then as described."""
     there = set(zip(frame.task, frame.backbone, frame.method))
     cells_of = [(t, b, m) for t in frame.task.unique() for b in BACKBONES for m in METHODS]
     return [cell for cell in cells_of if cell in there]

@@ -130,7 +130,7 @@ def draw(runs: dict[tuple[str, str], Record], scale: Scale, missing: list[str]) 
         return figure
     tasks = list(dict.fromkeys(task for task, _ in runs))
     backbones = [name for name in BACKBONES if any(name == other for _, other in runs)]
-    reader = backbones[0]  # CLIP, if it was run: the first that is described
+    pictured = backbones[0]  # CLIP, if it was run: the first that is described
     note = textwrap.wrap(SCALING, 118) + gaps.note(missing).splitlines()
     bottom = 0.2 + LINE * len(note)
     side, lefts, starts = lay_out(len(tasks), len(backbones), PAIRS, bottom)
@@ -140,13 +140,13 @@ def draw(runs: dict[tuple[str, str], Record], scale: Scale, missing: list[str]) 
     axes.text(style.WIDTH / 2, 0.12, title, ha="center", va="top", fontsize=9.5)
     for left, backbone in zip(lefts, backbones):
         head(axes, left, side, style.backbone_name(backbone))
-    text = f"Pictures, plain and with {style.backbone_name(reader)}'s prompt"
+    text = f"Pictures, plain and with {style.backbone_name(pictured)}'s prompt"
     head(axes, starts[0], starts[-1] + 2 * side - starts[0], text)
     for row, task in enumerate(tasks):
         top = TOP + row * (side + GAP)
         runs_of = {backbone: runs.get((task, backbone)) for backbone in backbones}
         draw_prompts(axes, runs_of, lefts, top, side)
-        draw_pictures(axes, runs_of[reader], starts, top, side)
+        draw_pictures(axes, runs_of[pictured], starts, top, side)
     axes.text(0.1, height - bottom + 0.08, "\n".join(note), va="top", fontsize=7)
     axes.set(xlim=(0, style.WIDTH), ylim=(height, 0))
     axes.set_axis_off()

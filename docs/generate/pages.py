@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from docs.generate import catalogue, costs, lab, others, settings
+from docs.generate import costs, descriptions, lab, others, settings
 from vpbench.common.errors import UserError
 
 MARKS = ("<!-- results:begin -->", "<!-- results:end -->")  # of the README
@@ -28,7 +28,7 @@ def fragments(root: Path) -> dict[str, str]:
     tables, desk = lab.read(data / "lab"), lab.read(data / "desk")
     numbers = others.reported(data / "reported.csv")
     parts = lab.fragments(tables) | others.fragments(tables, desk, numbers)
-    return parts | catalogue.fragments() | settings.fragments()
+    return parts | descriptions.fragments() | settings.fragments()
 
 
 def readme(root: Path) -> str:

@@ -41,7 +41,7 @@ def same(found, expected):
     return (found.int() - expected.int()).abs().max() <= 1
 
 
-def test_no_diversity_leaves_images_and_generator_as_they_are():
+def test_no_augmentation_leaves_images_and_generator_as_they_are():
     generator = seeded()
     before = generator.get_state()
     assert diversify(IMAGES, "none", generator) is IMAGES

@@ -47,7 +47,7 @@ def test_a_multiplied_prompt_leaves_black_black_and_doubles_where_it_is_one():
 
 
 @pytest.mark.parametrize(("bound", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1)])
-def test_a_squashed_prompt_is_bounded_and_zero_beside_its_border(bound, low, high):
+def test_a_bounded_prompt_keeps_to_its_range_and_is_zero_beside_its_border(bound, low, high):
     prompt = build_prompt("padding", 8, 2, bound=bound, generator=seeded())
     for parameter in prompt.parameters():
         parameter.data.mul_(100)

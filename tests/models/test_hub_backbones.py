@@ -38,7 +38,7 @@ FIGURE_9 = (  # appendix A.1 of the paper
 )
 QUICK = ("rn18", "clip_vit_b32", "bit_m_r50x1")
 # Millions of parameters and 1e9 operations (2 x multiply-adds) of an image. CLIP and SigLIP:
-# open_clip, docs/model_profile.csv, columns mparams and image_gflops. ResNets: torchvision's
+# open_clip's own docs/model_profile.csv, columns mparams and image_gflops. ResNets: torchvision's
 # table of classification weights. ResNeXt and BiT-M: the model cards of timm on the hub.
 PUBLISHED = {
     "clip_vit_b32": (151.28, 8.82),

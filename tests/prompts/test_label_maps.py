@@ -230,7 +230,7 @@ def test_source_classes_are_for_the_hard_coded_map_alone(clip, resnet, pets):
 
 
 @pytest.mark.parametrize(("name", "text_encoder"), [("semantic", None), ("random", "clip_micro")])
-def test_a_reader_is_for_the_semantic_map_alone(name, text_encoder, resnet, pets):
+def test_a_text_encoder_is_for_the_semantic_map_alone(name, text_encoder, resnet, pets):
     with pytest.raises(
         ValueError, match="^text_encoder, a vision-language backbone, is for the label"
     ):

@@ -208,7 +208,7 @@ def test_a_backbone_whose_towers_take_no_tokens_is_refused_before_it_is_loaded(
         expand(config | {"backbones": ["clip_vit_b32", backbone]}, "own.yaml")
 
 
-def test_the_catalogue_knows_which_towers_of_the_original_models_take_tokens():
+def test_the_descriptions_say_which_towers_of_the_original_models_take_tokens():
     for name, (architecture, _) in CLIPS.items():
         config = open_clip.get_model_config(architecture)
         own = not config.get("custom_text", False)  # open_clip's CLIP, not another's towers

@@ -79,10 +79,10 @@ def test_snakefmt_would_change_nothing():
     )
 
 
-def test_text_prompts_are_for_backbones_that_read(suite):
+def test_text_prompts_are_for_vision_language_backbones(suite):
     specs = planned_specs(plan(suite, "smoke"))
-    readers = {spec["backbone"] for spec in specs if spec["method"] == "text_prompt"}
-    assert readers == {"clip_micro"}
+    prompted = {spec["backbone"] for spec in specs if spec["method"] == "text_prompt"}
+    assert prompted == {"clip_micro"}
     assert {spec["backbone"] for spec in specs} == {"clip_micro", "rn50_micro"}
 
 
@@ -207,8 +207,8 @@ def test_a_sweep_is_every_combination_and_settings_are_for_the_methods_that_know
         "rates_lr_0_5_size_28": (28, 0.5),
     }
     assert found["plain"]["epochs"] == 3 and found["plain"]["text_prompt"] == "{}"
-    (reader,) = (spec["settings"] for spec in specs if spec["method"] == "text_prompt")
-    assert reader == {"text_prompt": "{}", "class_names": None}
+    (text_settings,) = (spec["settings"] for spec in specs if spec["method"] == "text_prompt")
+    assert text_settings == {"text_prompt": "{}", "class_names": None}
 
 
 def test_a_measurement_reads_the_prompts_of_its_slice_after_their_runs(suite, small, tmp_path):

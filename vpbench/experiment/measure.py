@@ -30,7 +30,7 @@ def measure_all(
     """Yields the path of each measurement record of `specs`; equal ones are not measured again.
 
     The runs that a spec names must be done: their records are under the folder `runs`. Raises
-    records.RecordError if one is missing or was made from another spec.
+    common.errors.RecordError if one is missing or was made from another spec.
     """
     for spec in specs:
         complaint = schema_check.complaint(spec, measurement_schema(), "spec")

@@ -203,8 +203,8 @@ def nearest(backbone: Fitting, task: Task, text_encoder: str) -> Tensor:
     if not backbone.source_classes:
         raise UserError(f"the label map semantic: {backbone.name} has no names of its classes")
     enough(backbone, task)
-    reader: Fitting = load_backbone(text_encoder, backbone.device)
-    texts = reader.text_features
+    encoder: Fitting = load_backbone(text_encoder, backbone.device)
+    texts = encoder.text_features
     sources = texts(text_prompts(task.template, backbone.source_classes))
     return one_to_one(sources @ texts(text_prompts(task.template, task.class_names)).t())
 

@@ -35,7 +35,7 @@ Arrays = dict[str, np.ndarray]
 NUMBER = "a number, or null"
 LINE = {"epoch": "a whole number", "validation_accuracy": NUMBER, "test_accuracy": NUMBER}
 PICKED = {"test": {"per_class": [NUMBER], "worst_group": NUMBER}}
-SHAPE = {  # what the checks read of a run, beside what every reader needs; see records.shaped
+SHAPE = {  # what the checks read of a run, beside what all read; see records.schema.shaped
     "selection": dict.fromkeys(SELECTIONS, PICKED),
     "history": [LINE],
     "hashes": {"weights": "a text", "data": "a text"},

@@ -1,4 +1,4 @@
-# What rules are made of: files, parameters and threads. What runs there are is in vpbench/grid.py.
+# What rules are made of: files, parameters and threads. What runs there are: vpbench/spec/grid.py.
 import ast
 import os
 import sys

@@ -113,7 +113,7 @@ def test_a_claim_is_computed_from_any_accuracies():
     assert published.claimed(claims.loc["vision_over_probe"], values) == 3
 
 
-def test_every_published_dataset_and_model_is_in_the_catalogue():
+def test_every_published_dataset_and_model_is_described():
     datasets = published.table(published.DATASETS)
     tasks = [TASKS[name] for name in TWINS if TASKS[name].published]
     assert list(datasets.task) == [task.published for task in tasks]

@@ -161,7 +161,7 @@ def test_the_names_are_those_that_were_said(tmp_path):
         zero_shot_audit.audit([digits])
 
 
-def test_runs_are_in_the_catalogues_order_and_a_second_seed_adds_nothing(tmp_path):
+def test_runs_are_in_the_order_of_the_descriptions_and_a_second_seed_adds_nothing(tmp_path):
     matrix = diagonal(3, 9, 1)
     made = [
         run(tmp_path, matrix, task="svhn_twin"),

@@ -67,13 +67,13 @@ def measure(
         place = load_place(backbone.preprocessing)
         test = place.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
-        reader = classifiers[target["file"]].for_task(place)
+        target_classifier = classifiers[target["file"]].for_task(place)
         key = place.name, target["file"]
         if key not in without:
-            without[key] = right(reader, 0, images, labels)
+            without[key] = right(target_classifier, 0, images, labels)
         plain.append(without[key])
         canvas = classifiers[source["file"]].pixel_canvas()
-        correct.append(right(reader, canvas, images, labels))
+        correct.append(right(target_classifier, canvas, images, labels))
         rows.append(
             {key: source["spec"][key] for key in ("backbone", "variant", "seed")}
             | {"target_task": place.name, "target_backbone": backbone.name}
@@ -89,16 +89,16 @@ def backbone_for(run: Record, device: torch.device) -> Backbone:
 
 
 def right(
-    reader: PromptedClassifier, canvas: Tensor | int, images: Tensor, labels: Tensor
+    target_classifier: PromptedClassifier, canvas: Tensor | int, images: Tensor, labels: Tensor
 ) -> np.ndarray:
     """Returns which uint8 images [N, S, S, C] are classified correctly with `canvas` added.
 
-    They are read with the label map of `reader`, without its prompt.
+    They are read with the label map of `target_classifier`, without its prompt.
     """
-    backbone = reader.backbone
+    backbone, label_map = target_classifier.backbone, target_classifier.label_map
 
     def classifier(batch: Tensor) -> Tensor:
-        return reader.label_map(backbone.normalize(backbone.scale_pixels(batch) + canvas))
+        return label_map(backbone.normalize(backbone.scale_pixels(batch) + canvas))
 
     return (predict(classifier, images).argmax(1) == labels).numpy()
 
