@@ -1,14 +1,19 @@
 """A dataset, a backbone and a method of one's own: one module and one description each."""
 
+import re
+
 import numpy as np
 import pytest
 
+from tests.helpers.checkout import ROOT
 from tests.helpers.tiny import PROBE, SIZES, spec
 from vpbench.experiment import run
 from vpbench.records import reading
+from vpbench.spec import methods
 from vpbench.spec.backbones import BACKBONES, Backbone
-from vpbench.spec.methods import METHODS, Method
-from vpbench.spec.settings import Setting
+from vpbench.spec.grid import expand
+from vpbench.spec.methods import METHODS
+from vpbench.spec.recipes import read_configs
 from vpbench.spec.tasks import TASKS, Task
 
 DATASET = '''
@@ -66,31 +71,13 @@ def load(name):
         weights_hash="0" * 64,
     )
 '''
-METHOD = '''
-"""Nearest class mean in feature space."""
-
-import torch
-
-from vpbench.methods.fit import Fit
-from vpbench.training.evaluate import evaluate_splits, predict
-from vpbench.training.selection import unselected
+PAGE = (ROOT / "docs/extending.md").read_text()
 
 
-def fit(backbone, task, settings, seed):
-    """Returns the `Fit` of the means."""
-
-    def features(images):
-        return backbone.features(backbone.prepare(images))
-
-    train, classes = task.splits["train"], len(task.class_names)
-    known = predict(features, train.images)
-    means = torch.stack([known[train.labels == label].mean(0) for label in range(classes)])
-
-    def classifier(images):
-        return -settings["sharpness"] * torch.cdist(features(images), means)
-
-    return Fit(unselected(evaluate_splits(classifier, task)), means.numel())
-'''
+def printed(language):
+    """Returns the one code block of a language on the page about extending."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    return block
 
 
 @pytest.fixture
@@ -136,11 +123,18 @@ def test_a_backbone_is_one_module_and_one_line(module, tmp_path, monkeypatch):
     assert record["trained_parameters"] == 4116
 
 
-def test_a_method_is_one_module_and_one_line_with_its_settings(module, tmp_path, monkeypatch):
-    name = module("class_means", METHOD)
-    entry = Method(name, "NCM", {"sharpness": Setting({"type": "number"}, 1.0)})
-    monkeypatch.setitem(METHODS, name, entry)
-    one = spec("text_prompt") | {"method": name, "settings": {"sharpness": 2.0}}
+@pytest.fixture
+def class_means(module, monkeypatch):
+    """Returns the name of the method that the page describes, as one of the suite."""
+    described = eval(f"{{{printed('py')}}}", vars(methods))
+    ((name, entry),) = described.items()
+    module(name, printed("python"))
+    monkeypatch.setitem(METHODS, name, entry._replace(module=name))
+    return name
+
+
+def test_a_method_is_one_module_and_one_line_with_its_settings(class_means, tmp_path):
+    one = spec("text_prompt") | {"method": class_means, "settings": {"sharpness": 2.0}}
     record = record_of(one, tmp_path)
     assert record["trained_parameters"] == 640 and record["rule"] == "last"
     arrays = np.load(next(tmp_path.rglob("seed0.predictions.npz")))
@@ -148,3 +142,12 @@ def test_a_method_is_one_module_and_one_line_with_its_settings(module, tmp_path,
     assert record["selection"]["last"]["test"]["accuracy"] == pytest.approx(right)
     with pytest.raises(ValueError, match="unknown key 'C', .* the legal keys are: sharpness"):
         record_of(one | {"settings": PROBE}, tmp_path)
+
+
+def test_the_configuration_of_the_page_asks_for_the_method(class_means, tmp_path):
+    file = tmp_path / "means.yaml"
+    file.write_text(printed("yaml"))
+    grid = expand(*read_configs([file]))
+    asked = [run["settings"] for run in grid.specs.values() if run["method"] == class_means]
+    assert asked == [{"sharpness": 2}] * 4
+    assert len(grid.specs) == 6  # the text prompt is for the CLIP alone

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Backbone(NamedTuple):
     """A frozen model: where it is built, what it stands for in the paper, and what it is."""
 
-    module: str  # has load(name, device) -> vpbench.models.backbone.Backbone
+    module: str  # has load(name) -> vpbench.models.backbone.Backbone
     role: str  # the paper's model it is or stands in for: a key of ROLES
     modality: str
     architecture: str
