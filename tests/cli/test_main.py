@@ -199,10 +199,10 @@ def test_a_loss_that_is_not_a_number_ends_with_one_line_after_the_bar(pets, tmp_
     ("text", "facts"),
     [
         ("{", ("spec", "not JSON")),
-        ("[]", ("spec", "[]", "'object'")),
-        ("{}", ("spec", "required")),
+        ("[]", ("spec", "[]", "mapping")),
+        ("{}", ("spec", "lacks")),
         (json.dumps(spec() | {"task": "imagenet"}), ("'imagenet'", "folder of images", "cifar100")),
-        (json.dumps(spec() | {"variant": "../a"}), ("spec", "variant", "'../a'", "match")),
+        (json.dumps(spec() | {"variant": "../a"}), ("spec", "variant", "'../a'", "a-z")),
     ],
 )
 def test_a_mistake_in_a_spec_is_one_line(text, facts, tmp_path, capsys):

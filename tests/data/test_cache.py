@@ -451,7 +451,7 @@ def test_jobs_of_several_transforms_fetch_a_dataset_once(dots, monkeypatch):
         (["dogs"], ("'dogs'", "real dataset", "cifar100", "eurosat")),
         ([NAME, "--backbones", "vgg"], ("unknown backbone", "'vgg'", "choose", "clip_micro")),
         ([NAME, "--data", "{"], ("spec", "not JSON")),
-        ([NAME, "--data", '{"train": 1}'], ("--data", "'validation'", "required")),
+        ([NAME, "--data", '{"train": 1}'], ("--data", "'validation'", "lacks")),
         ([NAME, "--threads", "0"], ("--threads 0", "1 or more")),
     ],
 )

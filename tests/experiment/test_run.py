@@ -162,8 +162,8 @@ def test_only_prompts_are_saved(tmp_path):
         ({"seed": -1}, "spec at seed: -1 is less than the minimum of 0"),
         ({"settings": PADDING | {"colour": 3}}, "spec at settings: unknown key 'colour'; the le"),
         ({"settings": PADDING | {"lr": 0}}, "spec at settings.lr: 0 is less than or equal to"),
-        ({"settings": {}}, "spec at settings: 'epochs' is a required property"),
-        ({"data": {"train": 3}}, "spec at data: 'validation' is a required property"),
+        ({"settings": {}}, "spec at settings: it lacks 'epochs'"),
+        ({"data": {"train": 3}}, "spec at data: it lacks 'validation', 'test'"),
         (
             {"method": "text_prompt", "backbone": "rn50_micro", "settings": READING},
             "text_prompt does not work on rn50_micro: it has no text",

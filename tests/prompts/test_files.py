@@ -122,7 +122,7 @@ def test_a_classifier_goes_to_a_device_with_its_backbone(task):
 
 def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
     settings = {key: value for key, value in PADDING.items() if key != "momentum"}
-    with pytest.raises(ValueError, match="settings: 'momentum' is a required property"):
+    with pytest.raises(ValueError, match="settings: it lacks 'momentum'"):
         vpbench.fit_prompt(clip, task, settings)
 
 

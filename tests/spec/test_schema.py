@@ -155,13 +155,13 @@ def refusal(suite, path):
     ("change", "facts"),
     [
         ({"sedes": [0]}, ("unknown", "'sedes'", "legal", "analyses, backbones", "tasks")),
-        ({"scale": "my lab"}, ("at scale", "'my lab'", "match")),
+        ({"scale": "my lab"}, ("at scale", "'my lab'", "a-z")),
         ({"kind": "twin"}, ("at kind", "'twin'", "choose", "twins, real, paper")),
         ({"tasks": ["euro"]}, ("'euro'", "datasets or folders", "cifar100_twin")),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, ("at data.train", 0, "less than")),
         ({"variants": {"big": {"sise": 9}}}, ("unknown", "'sise'", "settings", "C", "size")),
         ({"variants": {"default": {"size": 9}}}, ("'default'", "recipe itself")),
-        ({"grid": {"main": {"methods": ["text_prompt"]}}}, ("'seeds'", "required")),
+        ({"grid": {"main": {"methods": ["text_prompt"]}}}, ("'seeds'", "lacks")),
         (
             {"grid": {"main": PROBES | {"variants": ["big"]}}},
             ("at grid.main.variants", "'big'", "not in variants", "default"),
@@ -204,7 +204,7 @@ def refusal(suite, path):
         ),
         (
             {"measurements": {"transfer": TRANSFER | {"settings": {}}}},
-            ("at measurements.transfer.settings", "'images'", "required"),
+            ("at measurements.transfer.settings", "'images'", "lacks"),
         ),
         (
             {"analyses": {"table1": {"backbones": ["bit_m_micro"]}}},
@@ -224,7 +224,7 @@ def test_a_setting_that_no_recipe_gives_is_missed(suite, tmp_path):
     config = read_config("smoke")
     del config["recipes"]["fine_tune"]["every_backbone"]["batch_size"]
     complaint = refusal(suite, write_config(tmp_path, config))
-    holds(complaint, "fine_tune on clip_micro", "default", "'batch_size'", "required")
+    holds(complaint, "fine_tune on clip_micro", "default", "'batch_size'", "lacks")
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)

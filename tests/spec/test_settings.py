@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from tests.helpers.checkout import read_config
+from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation
 from vpbench.spec import costs, grid, schema_check
 from vpbench.spec.analyses import ANALYSES, PAGES
@@ -87,3 +88,23 @@ def test_an_engine_that_is_given_in_part_is_completed():
     engines = [spec["engine"] for spec in grid.expand(config, "mine").specs.values()]
     assert engines
     assert all(engine == defaults(ENGINE) | {"precision": "bf16"} for engine in engines)
+
+
+def test_a_twin_is_not_shown_as_the_papers_dataset():
+    config = read_config("smoke") | {"kind": "paper"}
+    with pytest.raises(UserError, match="at kind: paper, but eurosat_twin is painted"):
+        grid.expand(config, "mine.yaml")
+
+
+def test_a_measurement_of_prompts_refuses_runs_without_one():
+    config = read_config("smoke")
+    config["measurements"]["transfer"]["runs"] = {"methods": ["linear_probe"]}
+    with pytest.raises(UserError, match="transfer.runs: linear_probe keeps no prompt.*visual_prom"):
+        grid.expand(config, "mine.yaml")
+
+
+def test_all_settings_that_are_missing_are_named_at_once():
+    config = read_config("smoke")
+    config["recipes"]["visual_prompt"] = {}
+    with pytest.raises(UserError, match="it lacks 'epochs', 'batch_size', 'lr', 'size'; give them"):
+        grid.expand(config, "mine.yaml")

@@ -31,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, "threads", None) is not None:
             limit_threads(arguments.threads)
         return arguments.function(arguments) or 0
+    except KeyboardInterrupt:
+        if arguments.debug:
+            raise
+        print("vpbench: stopped; what is written already stays", file=sys.stderr)
+        return 130
     except Exception as error:
         line = mistake(error)
         if line is None or arguments.debug:

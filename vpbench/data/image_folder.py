@@ -28,7 +28,7 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff",
 
 def load_folder(
     folder: str | Path,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing = Preprocessing(56, 56),
     *,
     data: Mapping[str, Any] | None = None,
     split_file: str | Path | None = None,
@@ -41,8 +41,8 @@ def load_folder(
     Without split folders, `split_file` (JSON of lists [path, label, class name] under train, val,
     test, paths relative to the folder) says which image is where; without that, each class is cut
     60/20/20 by `seed`. `class_names` is a text file with one name per class, in the order of the
-    sorted sub-folders. Images go through `preprocessing`; `data` caps the images of each split.
-    Raises UserError in one line for anything that cannot be used.
+    sorted sub-folders. Images go through `preprocessing`, that of a backbone; `data` caps the
+    images of each split. Raises UserError in one line for anything that cannot be used.
     """
     folder = Path(folder)
     if not folder.is_dir():

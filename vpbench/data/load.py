@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.common.errors import UserError
+from vpbench.common.messages import one_line
 from vpbench.data.cache import Data
 from vpbench.data.dataset import load_dataset
 from vpbench.data.image_folder import load_folder
 from vpbench.data.task import Task
 from vpbench.data.twin import paint_twin
+from vpbench.spec import schema_check
 from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.schema import data_schema
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 
 
@@ -31,6 +34,9 @@ def load_task(
     where that is and how it is read: the keys of spec.schema.folder_schema. Raises UserError, in
     one line, if the data cannot be used.
     """
+    if data is not None:
+        legal = data_schema(complete=is_twin(name), of_run=True)
+        schema_check.check(data, legal, f"data of {one_line(name)}")
     preprocessing = preprocessing or Preprocessing(56, 56)
     if folder is not None or (name not in TASKS and Path(name).is_dir()):
         options = folder or {"path": name}

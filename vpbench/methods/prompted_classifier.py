@@ -121,7 +121,7 @@ class PromptedClassifier(Learner):
         if len(task.class_names) != classes:
             raise UserError(
                 f"the prompt was made for {classes} classes ({self.task.name}), "
-                f"{task.name} has {len(task.class_names)}"
+                f"{task.name} has {len(task.class_names)}; fit a prompt for it"
             )
         said = worded(replace(task, template=self.task.template), self.settings)
         same = said.class_names == self.task.class_names

@@ -62,7 +62,7 @@ def adds_one_canvas(settings: Settings) -> bool:
     """Returns whether a prompted image is the whole image with one and the same canvas added."""
     return (
         settings["operation"] == "add"
-        and settings["template"] != "conditional"
+        and (PROMPT_FORMS[settings["template"]].fixed or settings["template"] == "random_patch")
         and (settings["ensemble_size"], settings["image_side"]) == (1, None)
     )
 

@@ -157,7 +157,10 @@ def _read_card(path: Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path} is not the card of a prompt: it lacks {missing[0]!r}")
     if card["schema"] != SCHEMA:
-        raise UserError(f"{path}: schema is {brief(card['schema'])}, this version reads {SCHEMA}")
+        version = brief(card["schema"])
+        raise UserError(
+            f"{path}: schema is {version}, this version reads {SCHEMA}; fit the prompt again"
+        )
     schema_check.check(card, LEGAL, str(path))
     return card
 

@@ -117,7 +117,7 @@ def parse(path: str | Path) -> dict[str, Any]:
     demand(document, ("schema",), path)
     if document["schema"] != SCHEMA:
         version = brief(document["schema"])
-        raise RecordError(f"{path}: schema is {version}, this version reads {SCHEMA}")
+        raise RecordError(f"{path}: schema is {version}, this version reads {SCHEMA}; run it again")
     return dict(document)
 
 

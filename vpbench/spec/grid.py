@@ -27,7 +27,9 @@ from vpbench.spec.grid_checks import (
     check_changes,
     check_conflicts,
     check_count,
+    check_kind,
     check_names,
+    check_prompts,
     check_settings,
     refuse,
 )
@@ -56,6 +58,7 @@ def expand(config: Config, where: str) -> Grid:
     """
     schema_check.check(config, config_schema(), where)
     check_names(config, {"tasks": config["tasks"], "grid": []}, where)
+    check_kind(config, where)
     for name in config.get("folders", {}):
         if name in TASKS:
             refuse(f"{where} at folders: {name!r} is a dataset's name; rename it")
@@ -84,8 +87,11 @@ def expand(config: Config, where: str) -> Grid:
     check_conflicts(blocks, where)
     grid = assigned(config, blocks)
     for name in measurements(config):
+        place = f"{where} at measurements.{name}.runs"
         if not measurement_specs(grid, name):
-            refuse(f"{where} at measurements.{name}.runs: the grid has no such run")
+            refuse(f"{place}: the grid has no such run")
+        if MEASUREMENTS[name].reads_prompts:
+            check_prompts(sliced(grid, measurements(config)[name]["runs"]), place)
     return grid
 
 
@@ -156,7 +162,7 @@ def sliced(grid: Grid, slice_: Slice) -> list[Spec]:
 
 
 def selection(grid: Grid, slice_: Slice) -> dict[str, list[str]]:
-    """Returns what `records.load` keeps of the files of a slice, which may hold other runs too."""
+    """Returns what `records.reading.load` keeps of a slice's files; they may hold other runs."""
     runs = sliced(grid, slice_)
     keys = ("task", "backbone", "method", "variant")
     return {f"{key}s": sorted({run[key] for run in runs}) for key in keys}

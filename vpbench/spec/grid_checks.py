@@ -11,7 +11,7 @@ from vpbench.spec.blocks import variants
 from vpbench.spec.methods import METHODS, misfit
 from vpbench.spec.schema import settings_schema
 from vpbench.spec.settings import Settings
-from vpbench.spec.tasks import TASKS
+from vpbench.spec.tasks import TASKS, is_twin
 
 MOST = 100_000  # runs of a block
 
@@ -43,7 +43,24 @@ def check_names(config: Config, slice_: Slice, where: str) -> None:
         for name in slice_.get(key, ["main"] if key == "grid" else []):
             if name not in names:
                 place = {"methods": "recipes", "tasks": "the datasets or folders"}.get(key, key)
-                refuse(f"{where}.{key}: {name!r} is not in {place}: {', '.join(names)}")
+                at = f"{where}.{key}" if " at " in where else f"{where} at {key}"
+                refuse(f"{at}: {name!r} is not in {place}: {', '.join(names)}")
+
+
+def check_kind(config: Config, where: str) -> None:
+    """Raises UserError if twins or micro backbones would be shown as real ones."""
+    if config["kind"] in ("real", "paper"):
+        painted = [name for name in config["tasks"] if is_twin(name)]
+        if painted:
+            refuse(f"{where} at kind: {config['kind']}, but {painted[0]} is painted; say twins")
+
+
+def check_prompts(runs: list[Spec], where: str) -> None:
+    """Raises UserError unless every run keeps a prompt, which a measurement reads."""
+    for run in runs:
+        if not METHODS[run["method"]].keeps_prompt:
+            able = ", ".join(name for name, method in METHODS.items() if method.keeps_prompt)
+            refuse(f"{where}: {run['method']} keeps no prompt to read; choose of: {able}")
 
 
 def check_count(config: Config, block: Block, where: str) -> None:

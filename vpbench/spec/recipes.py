@@ -8,6 +8,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 from vpbench.common.strict_yaml import read_config
 from vpbench.spec import schema_check
+from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.config_schema import config_schema
 from vpbench.spec.methods import merge_settings
 from vpbench.spec.schema import settings_schema
@@ -37,15 +38,21 @@ def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def load_recipe(config: str | Path, method: str, backbone: str, **changes: Any) -> Settings:
-    """Returns the settings of `method` on `backbone` from the YAML file `config`, with `changes`.
+def load_recipe(
+    config: str | Path | Sequence[str | Path], method: str, backbone: str, **changes: Any
+) -> Settings:
+    """Returns the settings of `method` on `backbone` from a YAML file, with `changes`.
 
-    Raises UserError in one line if the file, a key or a value is not legal.
+    Of several files later ones change earlier, as with --configfile. Raises UserError in one line
+    if a file, a name, a key or a value is not legal.
     """
-    document = read_config(config)
-    schema_check.check(document, config_schema(), str(config))
+    document, where = read_configs([config] if isinstance(config, str | Path) else config)
+    schema_check.check(document, config_schema(), where)
     if method not in document["recipes"]:
-        raise UserError(f"{config} has no recipe for {method!r}")
+        known = ", ".join(document["recipes"])
+        raise UserError(f"{where} has no recipe for {method!r}; it has: {known}")
+    if backbone not in BACKBONES:
+        raise UserError(f"unknown backbone {backbone!r}; choose one of: {', '.join(BACKBONES)}")
     settings = merge_settings(document["recipes"], method, backbone) | changes
     schema_check.check(settings, settings_schema(method, complete=True), f"{method} on {backbone}")
     return settings

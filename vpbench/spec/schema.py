@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 
 SCHEMA = 2  # version of configuration, records and prompt cards
 PLAIN = r"^[a-z0-9_]+\Z"  # of names that become paths; $ would let a line break follow
-SCALE = {"type": "string", "pattern": r"^[a-z0-9_-]+\Z"}
+SCALE = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]{0,63}\Z"}
 SPEC = (
     "scale",
     "kind",

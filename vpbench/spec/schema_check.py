@@ -10,6 +10,16 @@ from vpbench.common.messages import brief, one_line
 from vpbench.common.strict_yaml import MOST
 from vpbench.spec.schema import Schema
 
+TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
 
 def check(document: Any, schema: Schema, where: str) -> None:
     """Raises UserError, in one line, unless `document` obeys `schema`."""
@@ -52,15 +62,29 @@ def complaint(document: Any, schema: Schema, where: str) -> str | None:
     if error is None:
         return None
     path = ".".join(str(part) for part in error.absolute_path)
-    text = error.message.replace(repr(error.instance), brief(error.instance))
+    return one_line(f"{where}{' at ' + path if path else ''}: {words(error)}")
+
+
+def words(error: Any) -> str:
+    """Returns what jsonschema's `error` complains of, and what is legal instead."""
+    shown, wanted = brief(error.instance), error.validator_value
     if error.validator == "additionalProperties" and "properties" in error.schema:
         legal = ", ".join(sorted(error.schema["properties"]))
         unknown = sorted(set(error.instance) - set(error.schema["properties"]))
-        text = f"unknown key {', '.join(map(repr, unknown))}; the legal keys are: {legal}"
-    elif error.validator == "enum":
-        legal = ", ".join(map(str, error.validator_value))
-        text = f"{brief(error.instance)} is not legal; choose one of: {legal}"
-    elif error.validator == "type" and type(error.instance) in (int, float):
-        if not strict_json.computable(error.instance):
-            text = f"{brief(error.instance)} is too large a number, or none"
-    return one_line(f"{where}{' at ' + path if path else ''}: {text}")
+        return f"unknown key {', '.join(map(repr, unknown))}; the legal keys are: {legal}"
+    if error.validator == "required":
+        missing = [repr(key) for key in wanted if key not in error.instance]
+        return f"it lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}"
+    if error.validator == "enum":
+        return f"{shown} is not legal; choose one of: {', '.join(map(str, wanted))}"
+    if error.validator == "const":
+        return f"it is {shown}, this version reads {brief(wanted)}; write it anew"
+    if error.validator == "pattern":
+        return f"{shown} is no plain name; use a-z, 0-9 and _ (in a scale also -)"
+    if error.validator == "type":
+        number = type(error.instance) in (int, float)
+        if number and not strict_json.computable(error.instance):
+            return f"{shown} is too large a number, or none"
+        types = [wanted] if isinstance(wanted, str) else wanted
+        return f"it is {shown}, expected {' or '.join(TYPES[each] for each in types)}"
+    return error.message.replace(repr(error.instance), shown)
