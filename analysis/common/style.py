@@ -89,8 +89,9 @@ def backbone_name(backbone: str) -> str:
 
 def task_name(task: str, scale: Scale) -> str:
     """Returns the name of a dataset as it was measured: where it was painted, that of its twin."""
-    twin = scale.painted and task != "average"
-    return f"{TASKS.get(task, task)} twin" if twin else TASKS.get(task, task)
+    name = task.removesuffix("_twin")
+    shown = TASKS.get(name, name)
+    return f"{shown} twin" if scale.painted and task != "average" else shown
 
 
 def place(name: str, names: Iterable[str]) -> int:

@@ -216,4 +216,6 @@ def seed(text: str) -> int:
 
 def add_settings(command: ArgumentParser, text: str) -> None:
     """Adds the option that changes settings."""
-    command.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help=text)
+    command.add_argument(
+        "--set", nargs="*", action="extend", default=[], metavar="NAME=VALUE", help=text
+    )
