@@ -38,6 +38,13 @@ QUICK = (  # folders and files, below this one, whose tests take milliseconds ea
     "training/test_trainer",
     "twins/",
 )
+LONG = (  # whose tests go first, so that no worker waits for another at the end
+    "workflow/test_smoke",
+    "models/test_hub_backbones",
+    "spec/test_methods_config",
+    "prompts/test_token",
+    "experiment/",
+)
 
 torch.set_num_threads(1)  # the models are so small that more threads only cost
 
@@ -55,6 +62,7 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(f"{path} {model}"))
         if path.startswith(QUICK) and not item.get_closest_marker("slow"):
             item.add_marker("quick")
+    items.sort(key=lambda item: not item.path.relative_to(TESTS).as_posix().startswith(LONG))
 
 
 @pytest.fixture(scope="session")
