@@ -62,7 +62,12 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(f"{path} {model}"))
         if path.startswith(QUICK) and not item.get_closest_marker("slow"):
             item.add_marker("quick")
-    items.sort(key=lambda item: not item.path.relative_to(TESTS).as_posix().startswith(LONG))
+    items.sort(key=lambda item: turn(item.path.relative_to(TESTS).as_posix()))
+
+
+def turn(path):
+    """Returns when the tests of a file are to begin, the longest first."""
+    return next((turn for turn, long in enumerate(LONG) if path.startswith(long)), len(LONG))
 
 
 @pytest.fixture(scope="session")
