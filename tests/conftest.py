@@ -9,7 +9,6 @@ from vpbench.models import backbone
 
 TESTS = Path(__file__).parent
 QUICK = (  # folders and files, below this one, whose tests take milliseconds each
-    "analysis/claims/",
     "analysis/common/",
     "analysis/tables/",
     "common/test_paths",
