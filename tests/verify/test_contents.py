@@ -210,7 +210,8 @@ def test_a_card_that_says_something_else_than_the_record_is_found(results):
 
 def test_a_row_of_a_measurement_that_its_images_do_not_give_is_found(results):
     edit(results / f"{JPEG}.json", put("rows", 2, "accuracy", 99.0))
-    assert alone(results).startswith(f"{JPEG}.json: rows.2.accuracy is 99.0, but {JPEG}.arrays.npz")
+    line = alone(results)
+    assert line.startswith(f"{JPEG}.json: rows.2.accuracy is 99.0, but {JPEG}.arrays.npz"), line
 
 
 def test_another_setting_of_a_measurement_is_found(results):

@@ -118,7 +118,8 @@ def attempt(path: Path, check: Callable[..., Any], *arguments: Any) -> tuple[Any
     try:
         return check(*arguments), None
     except ValueError as error:
-        line = first_line(error)
+        # Ours is one line already, whole: the paths in it may be long.
+        line = str(error) if isinstance(error, UserError) else first_line(error)
         return None, line if str(path.with_suffix("")) in line else f"{path}: {line}"
     except Exception as error:  # a damaged file breaks a reader in any way; the rest is read still
         return None, f"{path}: not understood, {type(error).__name__}: {first_line(error)}"
