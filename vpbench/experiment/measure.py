@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError, UserError
+from vpbench.common.errors import RecordError
 from vpbench.data.load import load_task
 from vpbench.experiment.provenance import describe_task, peak_memory, versions
 from vpbench.records import reading
@@ -33,9 +33,7 @@ def measure_all(
     common.errors.RecordError if one is missing or was made from another spec.
     """
     for spec in specs:
-        complaint = schema_check.complaint(spec, measurement_schema(), "spec")
-        if complaint:
-            raise UserError(complaint)
+        schema_check.check(spec, measurement_schema(), "spec")
     for number, spec in enumerate(specs, start=1):
         path = record_path(spec, measurements)
         name = f"[{number}/{len(specs)}] {spec['measurement']} {spec['task']}"

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from vpbench.common.errors import UserError
 from vpbench.common.hashing import canonical
 from vpbench.common.locks import one_at_a_time
 from vpbench.compute import distributed
@@ -32,20 +31,18 @@ from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec import schema_check
+from vpbench.spec.aliases import Spec
+from vpbench.spec.grid_checks import refuse
 from vpbench.spec.methods import METHODS, misfit, selection_rule
 from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.schema import SCHEMA, spec_schema
 from vpbench.training.checkpoint import Checkpoint
 
-Spec = dict[str, Any]  # of a run
-
 
 def check_spec(spec: Spec) -> None:
     """Raises UserError, with one line, unless `spec` is legal."""
-    complaint = schema_check.complaint(spec, spec_schema(), "spec")
-    complaint = complaint or misfit(spec["method"], spec["backbone"])
-    if complaint:
-        raise UserError(complaint)
+    schema_check.check(spec, spec_schema(), "spec")
+    refuse(misfit(spec["method"], spec["backbone"]))
 
 
 def run(
