@@ -1,6 +1,9 @@
 import argparse
 import json
+import pickle
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -27,20 +30,37 @@ def padding(size=7, side=SIDE):
     }
 
 
-def checkpoint(path, state, **more):
+def checkpoint(path, state, pickle_module=pickle, **more):
     """Returns `path` once it holds a checkpoint as the official code saves it after an epoch."""
     prompter = torch.nn.ParameterDict(state)
     optimiser = torch.optim.SGD(prompter.parameters(), lr=40.0, momentum=0.9)
     sum(value.square().sum() for value in prompter.values()).backward()
     optimiser.step()  # now it has buffers of momentum
+    for group in optimiser.param_groups:  # as its schedule sets the rate after the warm-up
+        group["lr"] = 0.5 * (1 + np.cos(np.pi * 300 / 1000)) * 40.0
+        assert type(group["lr"]) is np.float64
     document = {
         "epoch": 37,
         "state_dict": state,
         "best_acc1": 75.25,
         "optimizer": optimiser.state_dict(),
     }
-    torch.save(document | more, path)
+    torch.save(document | more, path, pickle_module=pickle_module)
     return path
+
+
+class OldNumpy(ModuleType):
+    """Pickles as a machine with numpy 1 does, whose numbers name another module."""
+
+    class Pickler(pickle._Pickler):  # in Python, so that it looks for methods
+        def save_global(self, obj, name=None):
+            if getattr(obj, "__name__", None) == "scalar":
+                self.write(b"cnumpy.core.multiarray\nscalar\n")
+                self.memoize(obj)
+            else:
+                super().save_global(obj, name)
+
+        dispatch = pickle._Pickler.dispatch | {type(pickle.dumps): save_global}
 
 
 def complaint(*arguments, **changes):
@@ -53,8 +73,8 @@ def complaint(*arguments, **changes):
 
 @pytest.fixture
 def file(tmp_path):
-    """Returns where the checkpoint is."""
-    return tmp_path / "checkpoint.pth.tar"
+    """Returns where the checkpoint of the best epoch is."""
+    return tmp_path / "model_best.pth.tar"
 
 
 def test_a_padding_is_put_around_the_image(file, clip, task):
@@ -77,9 +97,38 @@ def test_the_card_tells_the_official_recipe_and_where_the_prompt_comes_from(file
     assert (settings["label_map"], settings["batch_size"]) == ("text", 256)
     assert settings["prompt_space"] == "normalized"
     assert card["accuracy"] == {}  # nothing was measured here
-    assert card["imported"]["file"] == "checkpoint.pth.tar"
+    assert card["imported"]["file"] == "model_best.pth.tar"
     assert (card["imported"]["epoch"], card["imported"]["test"]) == (37, 75.25)
     assert card["weights"] == clip.weights_hash and len(card["imported"]["sha256"]) == 64
+
+
+def test_the_last_epoch_is_not_said_to_have_the_accuracy_of_the_best(clip, task, tmp_path):
+    last = checkpoint(tmp_path / "checkpoint.pth.tar", padding())
+    card = official.load_checkpoint(last, clip, task).card
+    assert (card["imported"]["epoch"], card["imported"]["test"]) == (37, None)
+
+
+def test_a_rate_of_old_and_of_new_numpy_is_read_as_a_number(file, tmp_path):
+    def rate(path):
+        with torch.serialization.safe_globals(official.NUMPY):
+            document = torch.load(path, weights_only=True)
+        (group,) = document["optimizer"]["param_groups"]
+        return group["lr"]
+
+    expected = 20 * (1 + 0.5877852522924731)  # the cosine of 54 degrees
+    new, old = checkpoint(file, padding()), tmp_path / "old.pth.tar"
+    checkpoint(old, padding(), OldNumpy("old"))
+    assert b"numpy._core.multiarray" in new.read_bytes()
+    assert b"numpy.core.multiarray" in old.read_bytes()
+    assert b"numpy._core" not in old.read_bytes()
+    for path in (new, old):
+        assert type(rate(path)) is float and rate(path) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_checkpoint_of_numpy_1_is_the_same_prompt(file, clip, task):
+    new = official.load_checkpoint(checkpoint(file, padding()), clip, task)
+    old = official.load_checkpoint(checkpoint(file, padding(), OldNumpy("old")), clip, task)
+    assert torch.equal(old.prompt.canvas(), new.prompt.canvas())
 
 
 def test_a_prompt_of_a_vision_model_is_read_with_its_own_recipe(file, resnet, task):
@@ -148,6 +197,34 @@ def test_a_checkpoint_with_more_than_plain_values_is_refused(file, clip, task):
     assert "argparse.Namespace" in message
 
 
+class Program:
+    """Runs a command wherever it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("best", "named"),
+    [
+        (Program(print, "owned"), "print"),
+        (Program(np.fromstring, "1"), "fromstring"),
+        (np.arange(3), "numpy._core.multiarray._reconstruct"),
+        (np.float32(75.25), "f4"),
+        (np.array(Program(print, "owned"), dtype=object)[()], "print"),
+        (Program(np.dtype, "V8", False, True), "V8"),
+    ],
+)
+def test_of_numpy_nothing_but_a_plain_number_is_read(file, clip, task, best, named, capsys):
+    message = complaint(checkpoint(file, padding(), best_acc1=best), clip, task)
+    assert message.startswith(f"{file} is not opened: it is not a file of plain tensors")
+    assert named in message
+    assert capsys.readouterr().out == ""
+
+
 def test_what_is_no_checkpoint_is_refused(file, clip, task):
     assert "is missing" in complaint(file, clip, task)
     torch.save([1, 2], file)
@@ -164,10 +241,14 @@ def test_the_command_line_imports_a_checkpoint(file, tmp_path, capsys):
     assert main([*command, "--out", str(out)]) == 2
     assert "give template=" in capsys.readouterr().err
     assert main([*command, "--set", "template=fixed_patch", "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}.safetensors\n"
-    card = json.loads(out.with_suffix(".json").read_text())
-    assert card["task"] == "cifar10" and card["text_prompt"] == "This is a photo of a {}"
-    assert card["class_names"][:2] == ["airplane", "automobile"] and len(card["class_names"]) == 10
+    said, warned = capsys.readouterr()
+    assert said == f"{out}.safetensors\n" and warned == ""
+    last = checkpoint(tmp_path / "checkpoint.pth.tar", padding())
+    command[1] = str(last)
+    assert main([*command, "--out", str(out)]) == 0
+    assert "the accuracy in this file is left out" in capsys.readouterr().err
+    command[1] = str(file)
+    assert main([*command, "--set", "template=fixed_patch", "--out", str(out)]) == 0
 
 
 def test_a_folder_of_images_lends_its_class_names(file, tmp_path, capsys):

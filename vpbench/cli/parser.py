@@ -9,7 +9,7 @@ from vpbench.cli.prompt import evaluate, export, fit, import_prompt
 from vpbench.cli.run import measure, run, run_task
 from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
-from vpbench.common import strict_json
+from vpbench.common import paths, strict_json
 
 Verbs = _SubParsersAction  # what verbs are added to; argparse has no public name for it
 DESCRIPTION = "Learn and evaluate visual prompts; run, check and show the benchmark."
@@ -17,7 +17,7 @@ DEBUG = "show the whole traceback of an error"
 DATA_DIR = "datasets and their caches; else VPBENCH_DATA, or data/"
 DEVICE = (
     "auto (cuda if there is one, else cpu), cpu, cuda, cuda:1, mps; auto and cuda wait for a GPU "
-    "that no other vpbench uses"
+    "that no other vpbench uses; else VPBENCH_DEVICE, or auto"
 )
 
 
@@ -47,7 +47,7 @@ def add_verb(
     # Also behind the verb, where it does not undo what was said before it.
     command.add_argument("--debug", action="store_true", default=SUPPRESS, help=DEBUG)
     if device:
-        command.add_argument("--device", default="auto", help=DEVICE)
+        command.add_argument("--device", default=paths.device(), help=DEVICE)
         command.add_argument("--threads", type=int, help="CPU threads of torch")
         command.add_argument("--data-dir", help=DATA_DIR)
         command.add_argument("--weights-dir", help="weight files; else VPBENCH_WEIGHTS")
@@ -77,7 +77,7 @@ def add_prompt_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--backbone", required=True)
     command.add_argument("--out", required=True)
 
-    text = "read a checkpoint.pth.tar of the official code"
+    text = "read a model_best.pth.tar of the official code"
     command = add_verb(verbs, "import", import_prompt, text)
     command.add_argument("checkpoint")
     command.add_argument("--backbone", required=True)

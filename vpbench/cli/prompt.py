@@ -1,17 +1,18 @@
 """`vpbench fit`, `evaluate`, `export` and `import`."""
 
 import json
+import sys
 from argparse import Namespace
 
 from vpbench.cli.arguments import read_change, read_task
-from vpbench.cli.device import check_device
+from vpbench.cli.device import announce_device, check_device
 
 
 def fit(arguments: Namespace) -> None:
     """Learns a prompt and writes it in all its forms."""
     import vpbench
 
-    backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
+    backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     settings = vpbench.load_recipe(arguments.config, "visual_prompt", backbone.name, **changes)
     task = read_task(arguments, backbone)
@@ -26,7 +27,7 @@ def evaluate(arguments: Namespace) -> None:
     """Prints the metrics of a prompt."""
     import vpbench
 
-    backbone = vpbench.load_backbone(arguments.backbone, check_device(arguments.device))
+    backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     classifier = vpbench.load_prompt(arguments.prompt, backbone)
     task = read_task(arguments, backbone)
     print(json.dumps(classifier.evaluate(task, arguments.split), indent=1))
@@ -56,4 +57,10 @@ def import_prompt(arguments: Namespace) -> None:
     else:
         task = load.load_task(arguments.task, preprocessing=backbone.preprocessing)
     stored = official.load_checkpoint(arguments.checkpoint, backbone, task, **changes)
+    if stored.card["imported"]["file"] != official.BEST:
+        print(
+            "vpbench: the accuracy in this file is left out, it may be of another epoch than the "
+            f"prompt; take {official.BEST}, which holds the best",
+            file=sys.stderr,
+        )
     print(write_prompt(arguments.out, *stored))

@@ -1,8 +1,10 @@
-"""Prompts trained with the paper's official code: its checkpoint.pth.tar as a prompt of ours."""
+"""Prompts trained with the paper's official code: its model_best.pth.tar as a prompt of ours."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vpbench.common.errors import UserError
@@ -33,6 +35,33 @@ BY_MODALITY = {
     "vision_language": {"label_map": "text", "batch_size": 256},
     "vision": {"label_map": "hard_coded", "batch_size": 128},
 }
+BEST = "model_best.pth.tar"  # the one file whose epoch is that of the accuracy in it
+
+
+class Number:
+    """Stands for numpy's dtype in a checkpoint: the kind of number that follows, a float64."""
+
+    def __init__(self, kind: str, *flags: bool):
+        if kind != "f8":
+            raise ValueError(f"a number of numpy that is no float64, but {brief(kind)}")
+        self.order = "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = ">" if state[1] == ">" else "<"
+
+
+def number(kind: Number, value: bytes) -> float:
+    """Returns the number that numpy wrote as bytes, as Python's own."""
+    return float(struct.unpack(f"{kind.order}d", value)[0])
+
+
+# The official schedule sets the rate with numpy, so that the state of the optimiser holds a number
+# of numpy's. Its two names are read by the functions above: none of numpy's own is called.
+NUMPY: list[Any] = [
+    (number, "numpy.core.multiarray.scalar"),
+    (number, "numpy._core.multiarray.scalar"),  # since numpy 2
+    (Number, "numpy.dtype"),
+]
 
 
 def load_checkpoint(
@@ -41,14 +70,16 @@ def load_checkpoint(
     """Returns the prompt and the card of a checkpoint of the official code, trained on this task.
 
     The file holds the prompt, the epoch and the best test accuracy, but not the recipe: the
-    defaults of the official scripts are taken, with `changes`. A patch does not say whether its
-    place was fixed: give template="fixed_patch" or "random_patch". Raises UserError in one line
-    if the file is no such checkpoint or does not fit the backbone.
+    defaults of the official scripts are taken, with `changes`. Only model_best.pth.tar is of the
+    epoch that had this accuracy; of checkpoint.pth.tar, the last one, the card has no accuracy. A
+    patch does not say whether its place was fixed: give template="fixed_patch" or "random_patch".
+    Raises UserError in one line if the file is no such checkpoint or does not fit the backbone.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} is missing: expected a checkpoint.pth.tar of the official code")
-    document = weight_files.load_plain(path)
+        raise UserError(f"{path} is missing: expected a {BEST} of the official code")
+    with torch.serialization.safe_globals(NUMPY):
+        document = weight_files.load_plain(path)
     state: Any = document.get("state_dict") if isinstance(document, dict) else None
     if not weight_files.is_state(state) or not all(v.is_floating_point() for v in state.values()):
         raise UserError(f"{path} is not a checkpoint of the official code: it has no state_dict")
@@ -59,8 +90,9 @@ def load_checkpoint(
     state = {name: value.float() for name, value in state.items()}
     prompt = restore_prompt(settings, backbone.image_size, state)
     # The accuracy is the official code's own, of its best test epoch; nothing was measured here.
+    best = plain(document.get("best_acc1")) if path.name == BEST else None
     origin: dict[str, Any] = {"file": path.name, "sha256": sha256(path)}
-    origin |= {"epoch": plain(document.get("epoch")), "test": plain(document.get("best_acc1"))}
+    origin |= {"epoch": plain(document.get("epoch")), "test": best}
     card = prompt_card(settings, backbone, task, {}) | {"imported": origin}
     return StoredPrompt(prompt, {}, card)
 
