@@ -125,11 +125,11 @@ def test_a_counted_or_learned_map_is_kept_with_the_prompt(name, resnet, task, tm
 
 def test_a_map_is_counted_before_every_epoch_or_once(resnet, task, monkeypatch):
     counted = []
-    original = PromptedClassifier.source_logits
+    original = PromptedClassifier.count_map
     monkeypatch.setattr(
         PromptedClassifier,
-        "source_logits",
-        lambda self, images: counted.append(len(images)) or original(self, images),
+        "count_map",
+        lambda self, images, labels: counted.append(len(images)) or original(self, images, labels),
     )
     for name, times in (("frequency", 1), ("iterative", 3), ("hard_coded", 0)):
         counted.clear()

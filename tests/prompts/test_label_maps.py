@@ -2,9 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from tests.helpers.tiny import PADDING
+from tests.helpers.tiny import PADDING, numbered_task
 from vpbench.data import load
+from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.prompts.build import build_prompt
 from vpbench.prompts.label_maps import (
     Bayesian,
     BayesianPlus,
@@ -12,9 +17,10 @@ from vpbench.prompts.label_maps import (
     label_map,
     templates_read,
 )
-from vpbench.prompts.pair_counts import count_pairs, mixture, one_to_one
+from vpbench.prompts.pair_counts import add_likeliest, mixture, no_pairs, one_to_one
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.text_prompts import text_prompts
+from vpbench.training.evaluate import BATCH
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +118,74 @@ def test_a_linear_map_starts_as_the_hard_coded_one(resnet, task, pixels):
 # Counted maps, by hand
 
 
+def dense(logits, labels, classes, top=None):
+    """Returns counts [S, K] from a product of N x S values, with which a map needs no table."""
+    hot = F.one_hot(labels, classes).double()
+    if top is None:
+        return F.one_hot(logits.argmax(1), logits.shape[1]).double().t() @ hot
+    values, indices = logits.softmax(1).topk(top)
+    return torch.zeros(logits.shape).scatter_(1, indices, values).double().t() @ hot
+
+
+def summed(counted, logits, labels, batch):
+    """Returns the counts of a map that sees `batch` images at a time."""
+    counts = counted.no_pairs()
+    for part, its in zip(logits.split(batch), labels.split(batch), strict=True):
+        counted.add_pairs(counts, part, its)
+    return counts
+
+
 def test_pairs_are_counted_by_the_likeliest_source_class():
     logits = torch.tensor([[9.0, 0, 0], [0, 9, 0], [0, 9, 0], [0, 0, 9]])
-    counts = count_pairs(logits, torch.tensor([0, 0, 1, 1]), 2)
+    counts = no_pairs(3, 2)
+    add_likeliest(counts, logits, torch.tensor([0, 0, 1, 1]))
     assert counts.tolist() == [[1, 0], [1, 1], [0, 1]]
+    add_likeliest(counts, logits[:1], torch.tensor([1]))
+    assert counts.tolist() == [[1, 1], [1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 300])
+def test_a_map_that_is_counted_batch_by_batch_is_that_of_one_product_of_all_images(batch, resnet):
+    draw, source = torch.Generator().manual_seed(0), resnet.model.num_classes
+    logits = torch.randint(6, (300, source), generator=draw).float()  # of few values: many ties
+    labels = torch.randint(19, (300,), generator=draw)  # none of the twentieth class
+    frequency, plain, plus = (
+        Frequency(resnet, list(range(20))), Bayesian(resnet, 20), BayesianPlus(resnet, 20)
+    )  # fmt: skip
+    for counted, top in ((frequency, None), (plain, None), (plus, 3)):
+        expected = dense(logits, labels, 20, top)
+        counts = summed(counted, logits, labels, batch)
+        torch.testing.assert_close(counts, expected, atol=1e-12, rtol=0)
+        counted.update(counts)
+    assert torch.equal(frequency.numbers, one_to_one(dense(logits, labels, 20)))
+    for counted, top in ((plain, None), (plus, 3)):
+        wanted = mixture(dense(logits, labels, 20, top))
+        torch.testing.assert_close(counted.mixture, wanted, atol=1e-12, rtol=0)
+
+
+def test_counting_holds_no_table_of_images_by_source_classes(resnet):
+    source, images, held = resnet.model.num_classes, 2048, []
+
+    class Watch(TorchDispatchMode):
+        """Notes the size of every tensor that is made."""
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            held.extend(each.numel() for each in tree_leaves(made) if torch.is_tensor(each))
+            return made
+
+    task = numbered_task({"train": images})
+    for name in ("frequency", "bayesian", "bayesian_plus"):
+        classifier = PromptedClassifier(
+            build_prompt("none", 56, 1), of(name, resnet, task), resnet, task,
+            PADDING | {"label_map": name},
+        )  # fmt: skip
+        answers = torch.arange(source).float()
+        classifier.answers = lambda _, batch, answers=answers: answers.expand(len(batch), -1)
+        with Watch():
+            classifier.count_map(task.splits["train"].images, task.splits["train"].labels)
+        assert BATCH * source in held  # what the backbone says of a batch, and no more than that
+        assert max(held) <= max(BATCH * source, images * 4 * 4 * 3)
 
 
 def test_the_greedy_map_takes_the_largest_count_and_the_first_of_equal_ones():
@@ -149,32 +219,29 @@ def test_blm_plus_counts_at_least_one_source_class_of_an_image(resnet, pets):
     plus, source = BayesianPlus(resnet, 2), resnet.model.num_classes
     logits = torch.zeros(2, source)
     logits[0, 3], logits[1, 5] = 50.0, 50.0  # sure of one class each
-    counts = plus.counts(logits, torch.tensor([0, 1]))
+    counts = summed(plus, logits, torch.tensor([0, 1]), 2)
     assert counts[3].tolist() == pytest.approx([1, 0]) and counts[5].tolist() == pytest.approx(
         [0, 1]
     )
-    plus.update(logits, torch.tensor([0, 1]))
+    plus.update(counts)
     torch.testing.assert_close(plus.mixture.sum(0), torch.ones(2))
 
 
 def test_blm_plus_counts_the_likeliest_15_percent_of_as_many_classes(resnet):
     plus = BayesianPlus(resnet, 20)  # 15 % of 20: three source classes of an image
-    counts = plus.counts(torch.arange(resnet.model.num_classes).float()[None], torch.tensor([4]))
+    logits = torch.arange(resnet.model.num_classes).float()[None]
+    counts = summed(plus, logits, torch.tensor([4]), 1)
     assert torch.nonzero(counts)[:, 1].tolist() == [4] * 3
-    expected = torch.arange(resnet.model.num_classes).float().softmax(0)[-3:]
-    torch.testing.assert_close(counts[-3:, 4], expected)
+    torch.testing.assert_close(counts[-3:, 4], logits[0].softmax(0)[-3:].double())
 
 
 def test_updated_maps_answer_with_what_was_counted(resnet, pixels):
     source = resnet.logits(pixels)
     logits = torch.zeros(2, source.shape[1])
     logits[0, 7], logits[1, 2] = 1.0, 1.0
-    chosen = Frequency(resnet, [0, 1])
-    chosen.update(logits, torch.tensor([0, 1]))
-    torch.testing.assert_close(chosen(pixels), source[:, [7, 2]])
-    mixed = Bayesian(resnet, 2)
-    mixed.update(logits, torch.tensor([0, 1]))
-    torch.testing.assert_close(mixed(pixels), source[:, [7, 2]])
+    for counted in (Frequency(resnet, [0, 1]), Bayesian(resnet, 2)):
+        counted.update(summed(counted, logits, torch.tensor([0, 1]), 2))
+        torch.testing.assert_close(counted(pixels), source[:, [7, 2]])
 
 
 def test_only_maps_that_cannot_be_made_again_are_part_of_a_state(clip, resnet, task):

@@ -170,6 +170,14 @@ def sum_numbers(*numbers: float) -> tuple[float, ...]:
 
 
 @together()
+def sum_tensor(values: Tensor) -> Tensor:
+    """Returns the tensor `values`, on the CPU, summed over all processes."""
+    if processes() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+@together()
 def average_buffers(module: nn.Module) -> None:
     """Replaces running statistics by the mean of those of all processes.
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,15 +13,16 @@ from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
+from vpbench.compute import distributed
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import part, prompt_of, restore_prompt
 from vpbench.prompts.files import export_prompt, named, prompt_card, read_prompt, write_prompt
-from vpbench.prompts.label_maps import LabelMap, label_map
+from vpbench.prompts.label_maps import Counted, LabelMap, label_map
 from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
-from vpbench.training.evaluate import evaluate, predict
+from vpbench.training.evaluate import evaluate, outputs, predict
 from vpbench.training.learner import Learner
 from vpbench.training.selection import Selected
 
@@ -97,13 +98,17 @@ class PromptedClassifier(Learner):
         when = self.label_map.refresh
         if when == "epoch" or (when == "once" and epoch == 1):
             self.eval()
-            source = self.source_logits(images)
-            self.label_map.update(source, labels.to(source.device))
+            self.count_map(images, labels)
 
-    def source_logits(self, images: Tensor) -> Tensor:
-        """Returns what the backbone says of prompted uint8 images: source logits [N, S]."""
-        answers = partial(self.answers, self.label_map.source)
-        return predict(answers, images, self.backbone.device)
+    @torch.no_grad()
+    def count_map(self, images: Tensor, labels: Tensor) -> None:
+        """Counts the label map from uint8 images [N, H, W, C] and labels [N]."""
+        counted = cast(Counted, self.label_map)
+        answers = partial(self.answers, counted.source)
+        counts = counted.no_pairs()
+        for batch, source_logits in outputs(answers, images, self.backbone.device):
+            counted.add_pairs(counts, source_logits, labels[batch].cpu())
+        counted.update(distributed.sum_tensor(counts))
 
     def predict(self, images: Tensor) -> Tensor:
         """Returns the logits [N, K], on the CPU, of any number of uint8 images [N, H, W, C]."""

@@ -5,7 +5,6 @@ and it may be counted from the source classes that a backbone gives to prompted 
 Shapes: N images, K classes, S source classes, D features.
 """
 
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -15,13 +14,18 @@ from torch import Tensor, nn
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation
 from vpbench.data.task import Task
-from vpbench.models.backbone import load_backbone
-from vpbench.prompts.pair_counts import count_pairs, mixture, one_to_one
+from vpbench.prompts.pair_counts import (
+    add_likeliest,
+    add_likely,
+    mixture,
+    no_pairs,
+    one_to_one,
+)
+from vpbench.prompts.source_classes import drawn, first, named_or_first, nearest
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
 
-MANY = 1000  # source classes that a complaint does not list
 Fitting = Any  # a backbone of the modality that a map is for, which has what it needs
 TOP_SHARE = 0.15  # of the classes of a task: how many source classes of an image BLM+ counts
 
@@ -36,13 +40,30 @@ class LabelMap(nn.Module):
         super().__init__()
         self.__dict__["backbone"] = backbone  # not a submodule: it is not trained, nor saved
 
-    def update(self, source_logits: Tensor, labels: Tensor) -> None:
-        """Counts the map anew from the logits [N, S] and labels [N]; see `refresh`."""
-        raise NotImplementedError
-
     def source(self, x: Tensor) -> Tensor:
         """Returns what the backbone says of normalised images: source logits [N, S]."""
         return self.backbone.logits(x)
+
+
+class Counted(LabelMap):
+    """A map that is counted from what the backbone says of training images; see `refresh`.
+
+    Batch by batch in a table [S, K]: what it says of all images, [N, S], may have no room.
+    """
+
+    classes: int
+
+    def no_pairs(self) -> Tensor:
+        """Returns the counts [S, K] before any image, on the CPU."""
+        return no_pairs(self.backbone.model.num_classes, self.classes)
+
+    def add_pairs(self, counts: Tensor, source_logits: Tensor, labels: Tensor) -> None:
+        """Adds a batch to counts [S, K]: the likeliest source class of each image counts."""
+        add_likeliest(counts, source_logits, labels)
+
+    def update(self, counts: Tensor) -> None:
+        """Makes the map of the counts [S, K] of all images."""
+        raise NotImplementedError
 
 
 class Text(LabelMap):
@@ -92,14 +113,17 @@ class Drawn(Chosen):
     kept = True
 
 
-class Frequency(Chosen):
+class Frequency(Chosen, Counted):
     """FLM: for each class a source class that its training images are often taken for."""
 
     kept, refresh = True, "once"
 
-    def update(self, source_logits: Tensor, labels: Tensor) -> None:
-        """Counts the map anew from the logits [N, S] and labels [N]."""
-        counts = count_pairs(source_logits, labels, len(self.numbers))
+    def __init__(self, backbone: Fitting, numbers: Tensor | list[int]):
+        super().__init__(backbone, numbers)
+        self.classes = len(self.numbers)
+
+    def update(self, counts: Tensor) -> None:
+        """Makes the map of the counts [S, K] of all images."""
         self.numbers.copy_(one_to_one(counts))
 
 
@@ -109,7 +133,7 @@ class Iterative(Frequency):
     refresh = "epoch"
 
 
-class Bayesian(LabelMap):
+class Bayesian(Counted):
     """BLM: every class is a mixture of source classes, whose logits it averages."""
 
     mixture: Tensor
@@ -117,31 +141,25 @@ class Bayesian(LabelMap):
 
     def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
-        source = backbone.model.num_classes
+        self.classes, source = classes, backbone.model.num_classes
         start = torch.full((source, classes), 1 / source, device=backbone.device)
         self.register_buffer("mixture", start)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.source(x) @ self.mixture
 
-    def counts(self, source_logits: Tensor, labels: Tensor) -> Tensor:
-        """Returns how often the source classes go with the classes [S, K]: the likeliest counts."""
-        return count_pairs(source_logits, labels, self.mixture.shape[1])
-
-    def update(self, source_logits: Tensor, labels: Tensor) -> None:
-        """Counts the map anew from the logits [N, S] and labels [N]."""
-        self.mixture.copy_(mixture(self.counts(source_logits, labels)))
+    def update(self, counts: Tensor) -> None:
+        """Makes the map of the counts [S, K] of all images."""
+        self.mixture.copy_(mixture(counts))
 
 
 class BayesianPlus(Bayesian):
     """BLM+: the probabilities of an image's likeliest source classes count, not one class."""
 
-    def counts(self, source_logits: Tensor, labels: Tensor) -> Tensor:
-        classes = self.mixture.shape[1]
-        top = max(1, int(TOP_SHARE * classes))  # the peers' code rounds to none for few classes
-        values, indices = source_logits.softmax(1).topk(min(top, source_logits.shape[1]))
-        kept = torch.zeros_like(source_logits).scatter_(1, indices, values)
-        return kept.t() @ F.one_hot(labels, classes).to(kept)
+    def add_pairs(self, counts: Tensor, source_logits: Tensor, labels: Tensor) -> None:
+        """Adds a batch to counts [S, K]."""
+        # At least one: the peers' code rounds to none for few classes.
+        add_likely(counts, source_logits, labels, max(1, int(TOP_SHARE * self.classes)))
 
 
 class Linear(LabelMap):
@@ -181,66 +199,6 @@ def templates_read(backbone: Fitting, task: Task) -> list[list[str]]:
     if not readable:
         raise UserError(f"the label map ensemble: {backbone.name} reads none of its templates")
     return readable
-
-
-def first(backbone: Fitting, task: Task) -> list[int]:
-    """Returns the numbers of the first source classes, which is arbitrary, as in the paper."""
-    return list(range(enough(backbone, task)))
-
-
-def drawn(backbone: Fitting, task: Task, seed: int) -> Tensor:
-    """Returns the numbers of source classes drawn at random, none twice."""
-    generator = torch.Generator().manual_seed(seed)
-    source = backbone.model.num_classes
-    return torch.randperm(source, generator=generator)[: enough(backbone, task)]
-
-
-def nearest(backbone: Fitting, task: Task, text_encoder: str) -> Tensor:
-    """Returns the numbers of the source classes whose names are nearest in meaning.
-
-    `text_encoder` is the name of a vision-language backbone: its text features are compared.
-    """
-    if not backbone.source_classes:
-        raise UserError(f"the label map semantic: {backbone.name} has no names of its classes")
-    enough(backbone, task)
-    encoder: Fitting = load_backbone(text_encoder, backbone.device)
-    texts = encoder.text_features
-    sources = texts(text_prompts(task.template, backbone.source_classes))
-    return one_to_one(sources @ texts(text_prompts(task.template, task.class_names)).t())
-
-
-def enough(backbone: Fitting, task: Task) -> int:
-    """Returns the number of classes of a task; raises UserError if the backbone has fewer."""
-    classes, source = len(task.class_names), backbone.model.num_classes
-    if classes > source:
-        raise UserError(
-            f"{task.name} has {classes} classes, {backbone.name} only {source} source classes: "
-            "a hard-coded mapping needs at least as many"
-        )
-    return classes
-
-
-def source_numbers(backbone: Fitting, task: Task, source_classes: list[str]) -> list[int]:
-    """Returns the numbers of the source classes with these names."""
-    known = backbone.source_classes
-    unknown = [name for name in source_classes if name not in known]
-    if unknown:
-        says = "its classes are"
-        if len(known) >= MANY:
-            known = get_close_matches(unknown[0], known, 5)
-            says = f"nearest of its {len(backbone.source_classes)} classes are"
-        raise UserError(
-            f"source_classes: {backbone.name} has no class {unknown[0]!r}; {says}: "
-            f"{', '.join(known) or 'not named'}"
-        )
-    if len(set(source_classes)) != len(task.class_names) or len(source_classes) != len(
-        task.class_names
-    ):
-        raise UserError(
-            f"source_classes: {', '.join(source_classes)}: {task.name} needs "
-            f"{len(task.class_names)} different ones"
-        )
-    return [known.index(name) for name in source_classes]
 
 
 # What the descriptions of label maps name (spec.label_maps): functions of a backbone, a task, the
@@ -315,13 +273,6 @@ def texts_of(task: Task) -> list[str]:
 def classes_of(task: Task) -> int:
     """Returns the number of classes of a task."""
     return len(task.class_names)
-
-
-def named_or_first(backbone: Fitting, task: Task, source_classes: list[str] | None) -> list[int]:
-    """Returns the numbers of the source classes with these names, or of the first ones."""
-    if source_classes:
-        return source_numbers(backbone, task, source_classes)
-    return first(backbone, task)
 
 
 def label_map(backbone: Fitting, task: Task, settings: Settings, seed: int = 0) -> LabelMap:

@@ -4,16 +4,33 @@ Shapes: K classes, S source classes.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 SMOOTHING = 1.0  # of the Bayesian maps: lambda
 
 
-def count_pairs(source_logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Returns how many images of each class are taken for each source class, [S, K]."""
-    taken = F.one_hot(source_logits.argmax(1), source_logits.shape[1]).double()
-    return taken.t() @ F.one_hot(labels, classes).double()
+def no_pairs(source_classes: int, classes: int) -> Tensor:
+    """Returns the counts [S, K] before any image, for the functions that add to them."""
+    return torch.zeros(source_classes, classes, dtype=torch.float64)
+
+
+def add_likeliest(counts: Tensor, source_logits: Tensor, labels: Tensor) -> None:
+    """Adds 1 to counts [S, K] for each image: at its likeliest source class and its class.
+
+    The images are those of a batch, with source logits [N, S] and labels [N].
+    """
+    cells = source_logits.argmax(1) * counts.shape[1] + labels
+    counts.view(-1).index_add_(0, cells, torch.ones(len(cells), dtype=counts.dtype))
+
+
+def add_likely(counts: Tensor, source_logits: Tensor, labels: Tensor, top: int) -> None:
+    """Adds the probabilities of the `top` likeliest source classes of each image to counts [S, K].
+
+    The images are those of a batch, with source logits [N, S] and labels [N].
+    """
+    likely, numbers = source_logits.softmax(1).topk(min(top, counts.shape[0]))
+    cells = numbers * counts.shape[1] + labels[:, None]
+    counts.view(-1).index_add_(0, cells.flatten(), likely.flatten().to(counts.dtype))
 
 
 def one_to_one(scores: Tensor) -> Tensor:

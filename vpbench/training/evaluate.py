@@ -1,6 +1,6 @@
 """Evaluation: a classifier over the images of a split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -36,21 +36,36 @@ def predict(
 ) -> Tensor:
     """Returns the outputs [N, K] on the CPU of `classifier` for uint8 images [N, H, W, C].
 
-    Where `device` is a GPU the images are sent there ahead. `around` gives the context that a batch
-    is computed in. Several processes of a run share the batches, and all get all outputs; each
-    enters the context of every batch, so that what is drawn there is the same in all.
+    See `outputs`; here all processes of a run get all outputs.
+    """
+    parts = {batch.start: part for batch, part in outputs(classifier, images, device, around)}
+    return torch.cat([part for _, part in sorted(distributed.merge(parts).items())])
+
+
+def outputs(
+    classifier: Classifier,
+    images: Tensor,
+    device: torch.device | None = None,
+    around: Around = nullcontext,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yields (which images, their outputs [n, K] on the CPU) of `classifier`, batch by batch.
+
+    The images are uint8 [N, H, W, C]. Where `device` is a GPU they are sent there ahead. `around`
+    gives the context that a batch is computed in. Several processes of a run share the batches, and
+    each enters the context of every batch, so that what is drawn there is the same in all.
     """
     device = torch.device("cpu") if device is None else device
     size = GPU_BATCH if device.type == "cuda" else BATCH
     indices = [slice(start, start + size) for start in range(0, len(images), size)]
     rank, processes = distributed.rank(), distributed.processes()
-    mine, outputs = batches(images, indices[rank::processes], device), {}
-    for number in range(len(indices)):
+    mine = batches(images, indices[rank::processes], device)
+    for number, index in enumerate(indices):
+        part = None
         with around():
             if number % processes == rank:
-                outputs[number], size = in_parts(classifier, next(mine), size)
-    outputs = distributed.merge(outputs)
-    return torch.cat([outputs[number] for number in range(len(indices))])
+                part, size = in_parts(classifier, next(mine), size)
+        if part is not None:
+            yield index, part
 
 
 def in_parts(classifier: Classifier, images: Tensor, size: int) -> tuple[Tensor, int]:
