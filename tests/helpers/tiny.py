@@ -84,6 +84,8 @@ TOKENS = {
     "weight_decay": 0.0005,
     "warm_up_lr": None,
     "rate_changes": "step",
+    "t_max": "all",
+    "drop_last": True,
     "augmentation": "none",
     "class_names": None,
 }

@@ -247,8 +247,6 @@ def test_the_command_line_imports_a_checkpoint(file, tmp_path, capsys):
     command[1] = str(last)
     assert main([*command, "--out", str(out)]) == 0
     assert "the accuracy in this file is left out" in capsys.readouterr().err
-    command[1] = str(file)
-    assert main([*command, "--set", "template=fixed_patch", "--out", str(out)]) == 0
 
 
 def test_a_folder_of_images_lends_its_class_names(file, tmp_path, capsys):

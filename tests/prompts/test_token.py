@@ -22,7 +22,9 @@ from vpbench.models.hub_backbones import CLIPS
 from vpbench.spec import costs
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.grid import expand
+from vpbench.spec.methods import METHODS as DESCRIBED
 from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.settings import defaults
 from vpbench.training.checkpoint import Checkpoint
 
 METHODS = {
@@ -257,12 +259,37 @@ def test_the_class_names_of_the_settings_are_the_ones_that_are_said(clip):
         learned("coop", clip, task, class_names=["cat"])
 
 
-def test_the_rate_of_coop_falls_once_an_epoch_after_an_epoch_at_a_constant_rate():
-    changes = {"warm_up": 0.25, "warm_up_steps": None, "epochs": 4, "schedule": "cosine"}
-    changes |= {"lr": 0.002, "warm_up_lr": 1e-5, "rate_changes": "epoch"}
+def test_the_rate_of_coop_falls_once_an_epoch_as_if_the_warm_up_epoch_were_still_to_come():
+    changes = {"warm_up": 0.2, "warm_up_steps": None, "epochs": 5, "schedule": "cosine"}
+    changes |= {"lr": 0.002, "warm_up_lr": 1e-5, "rate_changes": "epoch", "t_max": "all"}
     rates = learn(SHORT | changes).optimiser.rates  # 3 steps an epoch
-    falling = [0.002, 0.002 * 0.75, 0.002 * 0.25]  # half of 1 + the cosine of 0, 60, 120 degrees
-    assert rates == pytest.approx([1e-5] * 3 + [rate for rate in falling for _ in range(3)])
+    falling = [1, 0.9045085, 0.6545085, 0.3454915]  # (1 + cosine of 0, 36, 72, 108 degrees) / 2
+    expected = [1e-5] * 3 + [0.002 * share for share in falling for _ in range(3)]
+    assert rates == pytest.approx(expected, rel=1e-6)
+    rest = learn(SHORT | changes | {"t_max": "rest"}).optimiser.rates
+    falling = [1, 0.8535534, 0.5, 0.1464466]  # of 0, 45, 90, 135 degrees
+    assert rest[3::3] == pytest.approx([0.002 * share for share in falling], rel=1e-6)
+
+
+def test_a_last_batch_that_is_not_whole_is_left_out_and_not_counted():
+    trainer = learn(SHORT | {"epochs": 2, "drop_last": True})  # 10 images in batches of 4
+    shown = [numbers for training, numbers in trainer.learner.seen if training]
+    assert [len(numbers) for numbers in shown] == [4, 4, 4, 4]
+    hits = [line["train_accuracy"] for line in trainer.progress.history]
+    assert all(value * 8 % 100 == 0 for value in hits)  # eighths, not tenths
+    assert learn(SHORT | {"epochs": 2, "drop_last": False}).steps == 6
+
+
+def test_a_batch_that_is_the_only_one_is_kept_though_it_is_not_whole():
+    trainer = learn(SHORT | {"epochs": 2, "batch_size": 16, "drop_last": True})
+    assert trainer.steps == 2 and trainer.images_per_epoch == 10
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_of_tokens_train_as_dassl_does(method, clip, task):
+    found = defaults(DESCRIBED[method].settings)
+    assert (found["t_max"], found["drop_last"]) == ("all", True)
+    assert learned(method, clip, task, epochs=1, batch_size=10).images == 20  # of 24
 
 
 @pytest.mark.parametrize(

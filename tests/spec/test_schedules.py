@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vpbench.spec.schedules import FALLS, learning_rate, warm_up_length
+from vpbench.spec.schedules import FALLS, learning_rate, steps_of_epoch, warm_up_length
 from vpbench.spec.settings import SCHEDULES
 
 STEPS = 196 * 1000  # CIFAR100 in the official recipe: 50,000 images, batches of 256, 1000 epochs
@@ -53,6 +53,26 @@ def test_a_warm_up_that_fills_the_training_never_comes_down(schedule):
 def test_after_the_warm_up_the_rate_falls_as_the_schedule_says(schedule, rates):
     found = [learning_rate(step, 6, 8, 2, schedule) for step in range(6)]
     assert found == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("t_max", "shares"),
+    [("all", [1, 0.9045085, 0.6545085, 0.3454915]), ("rest", [1, 0.8535534, 0.5, 0.1464466])],
+)
+def test_after_one_of_five_epochs_the_cosine_counts_from_all_or_from_the_rest(t_max, shares):
+    rates = [learning_rate(step, 5, 2, 1, "cosine", 0.5, t_max) for step in range(5)]
+    assert rates == pytest.approx([0.5, *(2 * share for share in shares)])
+
+
+@pytest.mark.parametrize(
+    ("images", "drop_last", "expected"),
+    [(10, None, 3), (10, False, 3), (10, True, 2), (8, True, 2), (3, True, 1), (1, True, 1)],
+)
+def test_an_epoch_of_batches_of_four_ends_with_a_whole_one_if_the_last_is_dropped(
+    images, drop_last, expected
+):
+    settings = {"batch_size": 4} if drop_last is None else {"batch_size": 4, "drop_last": drop_last}
+    assert steps_of_epoch(settings, images) == expected
 
 
 def test_every_legal_schedule_is_there():

@@ -87,6 +87,6 @@ def fit_of(trainer: Trainer, trained_parameters: int) -> Fit:
         progress.selection,
         trained_parameters,
         progress.history,
-        images=trainer.settings["epochs"] * len(trainer.task.splits["train"]),
+        images=trainer.settings["epochs"] * trainer.images_per_epoch,
         micro_batch=progress.micro_batch,
     )

@@ -21,16 +21,20 @@ def learning_rate(
     warm_up_steps: int,
     schedule: str,
     warm_up_lr: float | None = None,
+    t_max: str = "rest",
 ) -> float:
     """Returns the learning rate of `step`: linear up to `lr`, then down as `schedule` says.
 
-    The warm-up is not linear but at a constant `warm_up_lr`, if that is given.
+    The warm-up is not linear but at a constant `warm_up_lr`, if that is given. The rate would fall
+    to its end in as many steps as the warm-up leaves (`t_max` rest), or in as many as there are in
+    `all`, so that the training ends before: Dassl's scheduler, whose T_max are all epochs.
     """
     if step < warm_up_steps:
         if warm_up_lr is not None:
             return warm_up_lr
         return lr * (step + 1) / warm_up_steps
-    return lr * FALLS[schedule](step - warm_up_steps, steps - warm_up_steps)
+    falling = steps if t_max == "all" else steps - warm_up_steps
+    return lr * FALLS[schedule](step - warm_up_steps, falling)
 
 
 def warm_up_length(settings: Settings, steps: int) -> int:
@@ -40,6 +44,16 @@ def warm_up_length(settings: Settings, steps: int) -> int:
     """
     wanted = settings["warm_up_steps"]
     return int(settings["warm_up"] * steps) if wanted is None else wanted
+
+
+def steps_of_epoch(settings: Settings, images: int) -> int:
+    """Returns the number of batches of an epoch of so many training images.
+
+    The last one is left out where `drop_last` says so and it is not whole, unless it is the only
+    one: so do Dassl's loaders.
+    """
+    size = settings["batch_size"]
+    return images // size if settings.get("drop_last") and images >= size else -(-images // size)
 
 
 def is_eval_epoch(epoch: int, settings: Settings) -> bool:

@@ -163,6 +163,18 @@ TOKENS = TRAINING | {  # of learned tokens, by SGD
         "constant rate of the warm-up; null: it rises to lr",
     ),
     "rate_changes": Setting(one_of("step", "epoch"), "step", "how often the rate changes"),
+    "t_max": Setting(
+        one_of("rest", "all"),
+        "all",
+        "steps in which the schedule would end: those after the warm-up, or as many as all",
+        "CoOp, Dassl's scheduler",
+    ),
+    "drop_last": Setting(
+        {"type": "boolean"},
+        True,
+        "is a last batch that is not whole left out of an epoch?",
+        "CoOp, Dassl's loader",
+    ),
     "augmentation": AUGMENTATION,
     "class_names": CLASS_NAMES,
 }

@@ -16,7 +16,12 @@ from vpbench.compute.engine import Engine, until_it_fits
 from vpbench.data.augmentation import changed, draw
 from vpbench.data.batches import batches, place
 from vpbench.data.task import Task
-from vpbench.spec.schedules import is_eval_epoch, learning_rate, warm_up_length
+from vpbench.spec.schedules import (
+    is_eval_epoch,
+    learning_rate,
+    steps_of_epoch,
+    warm_up_length,
+)
 from vpbench.training.checkpoint import Checkpoint, Stopped
 from vpbench.training.evaluate import Evaluation, evaluate_splits
 from vpbench.training.learner import Learner
@@ -37,11 +42,12 @@ class Trainer:
     """Trains a `Learner` on a task, by steps of an optimiser against the cross-entropy.
 
     `settings` are those of a method that is trained by steps: epochs, batch_size, lr, schedule,
-    warm_up, warm_up_steps, eval_epochs and, if they are there, augmentation, warm_up_lr and
-    rate_changes. What is drawn for a batch, and the order of the images, is drawn from `generator`.
-    A batch is passed through `progress.micro_batch` images at a time: as `engine` says, or fewer if
-    memory is short; the gradients are those of the batch. (Only batch norm in training sees the
-    images of a pass.) From a `checkpoint` the training goes on where it was.
+    warm_up, warm_up_steps, eval_epochs and, if they are there, augmentation, warm_up_lr,
+    rate_changes, t_max and drop_last. What is drawn for a batch, and the order of the images, is
+    drawn from `generator`. A batch is passed through `progress.micro_batch` images at a time: as
+    `engine` says, or fewer if memory is short; the gradients are those of the batch. (Only batch
+    norm in training sees the images of a pass.) From a `checkpoint` the training goes on where it
+    was.
     """
 
     def __init__(
@@ -62,7 +68,10 @@ class Trainer:
         self.device = next(learner.parameters()).device
         self.task = place(task, self.device)
         self.batch_size = settings["batch_size"]
-        self.steps_per_epoch = math.ceil(len(task.splits["train"]) / self.batch_size)
+        self.steps_per_epoch = steps_of_epoch(settings, len(task.splits["train"]))
+        self.images_per_epoch = min(
+            len(task.splits["train"]), self.steps_per_epoch * self.batch_size
+        )
         self.steps = self.steps_per_epoch * settings["epochs"]
         self.warm_up = warm_up_length(settings, self.steps)
         self.augmentation = settings.get("augmentation", "none")
@@ -102,7 +111,8 @@ class Trainer:
             self.learner.begin_epoch(progress.epoch, train.images, train.labels)
             progress.order = torch.randperm(len(train), generator=self.generator)
         self.learner.train()
-        waiting = progress.order.split(self.batch_size)[progress.done :]
+        order = progress.order[: self.images_per_epoch]
+        waiting = order.split(self.batch_size)[progress.done :]
         shares = [distributed.share(index) for index in waiting]
         coming = batches(train.images, shares, self.device)
         for whole, index, images in zip(waiting, shares, coming, strict=True):
@@ -144,7 +154,7 @@ class Trainer:
             step -= self.progress.done
         rate = learning_rate(
             step, self.steps, settings["lr"], self.warm_up, settings["schedule"],
-            settings.get("warm_up_lr"),
+            settings.get("warm_up_lr"), settings.get("t_max", "rest"),
         )  # fmt: skip
         for group in self.optimiser.param_groups:
             group["lr"] = group.get("factor", 1) * rate
@@ -178,7 +188,7 @@ class Trainer:
 
     def end_epoch(self) -> None:
         """Notes the epoch at hand, with an evaluation if that is due, and turns to the next."""
-        progress, images = self.progress, len(self.task.splits["train"])
+        progress, images = self.progress, self.images_per_epoch
         line = {
             "epoch": progress.epoch,
             "loss": progress.loss / images,
