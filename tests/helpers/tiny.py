@@ -97,6 +97,7 @@ VPT = TOKENS | {
     "image_tokens": 5,
     "depth": None,
     "init": "uniform",
+    "tokens_at": "after_norm",
     "dropout": 0.0,
     "head": "text",
 }

@@ -42,7 +42,7 @@ def parts_of(texts, number):
 @pytest.mark.parametrize("count", [4, 16])
 def test_a_text_is_start_context_name_full_stop_and_end(small, count):
     texts = ClassTexts(small, named(*NAMES), count)
-    words = ["forest", "permanent crop land", "2012 bmw m3", "giant hyperspectral ibex"]
+    words = ["forest", "permanent crop land", "2012 bmw m3", "giant hyperspectral-ibex"]
     for number, name in enumerate(words):
         own, places = parts_of(texts, number)
         expected = small.tokenize.encode(name) + small.tokenize.encode(".")

@@ -34,7 +34,8 @@ def test_its_layers_are_in_the_order_that_is_described(module):
     y = block.ln_1(x)
     query, key, value = (y @ block.attn.in_proj_weight.t() + block.attn.in_proj_bias).chunk(3, 1)
     x = x + block.attn.out_proj((query @ key.t() / 32**0.5).softmax(1) @ value)
-    x = x + block.mlp(block.ln_2(x))
+    inner = block.mlp.c_fc(block.ln_2(x))
+    x = x + block.mlp.c_proj(inner * torch.sigmoid(1.702 * inner))  # CLIP's QuickGELU, not GELU
     context, tokens = module.mixed()
     torch.testing.assert_close(context, module.context_out(x[:4]), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -64,9 +65,30 @@ def test_the_features_are_those_of_the_class_token_written_out(clip, pixels):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_before_the_norm_the_tokens_of_the_first_layer_alone_go_through_it(clip, pixels):
+    tokens, norm = torch.randn(3, 5, 96), clip.model.visual.ln_pre
+    read, _ = read_by(PromptedTower(clip, "before_norm"), pixels, tokens)
+    after, _ = read_by(PromptedTower(clip), pixels, tokens)
+    normed = torch.nn.functional.layer_norm(tokens[0], (96,), norm.weight, norm.bias, norm.eps)
+    torch.testing.assert_close(read[0][:, 1:6], normed.expand(4, -1, -1))
+    torch.testing.assert_close(read[0][:, 6:], after[0][:, 6:])
+    assert [tuple(each.shape) for each in read] == [(4, 1 + 5 + PATCHES, 96)] * 4
+    assert torch.equal(read[1][:, 1:6], tokens[1].expand(4, -1, -1))
+    assert torch.equal(read[2][:, 1:6], tokens[2].expand(4, -1, -1))
+
+
+def test_the_place_of_the_tokens_is_a_setting(clip, task, pixels):
+    torch.manual_seed(0)
+    module = LearnedTokens(clip, task, VPT | {"tokens_at": "before_norm"})
+    expected = PromptedTower(clip, "before_norm").features(pixels, module.tokens)
+    torch.testing.assert_close(module.tower.features(pixels, module.tokens), expected)
+    assert not torch.allclose(PromptedTower(clip).features(pixels, module.tokens), expected)
+
+
+@pytest.mark.parametrize("at", ["after_norm", "before_norm"])
 @pytest.mark.parametrize("shape", [(4, 0, 96), (0, 5, 96)])
-def test_no_tokens_leave_the_tower_as_it_is(clip, pixels, shape):
-    found = PromptedTower(clip).features(pixels, torch.zeros(shape))
+def test_no_tokens_leave_the_tower_as_it_is(clip, pixels, shape, at):
+    found = PromptedTower(clip, at).features(pixels, torch.zeros(shape))
     torch.testing.assert_close(found, clip.features(pixels))
 
 
@@ -101,6 +123,15 @@ def test_the_text_head_compares_with_the_template_of_the_settings(clip, task, pi
     unit = torch.nn.functional.normalize(module.tower.features(pixels, module.tokens), dim=-1)
     expected = clip.logit_scale * unit @ clip.text_features(texts).t()
     torch.testing.assert_close(module.logits(pixels), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_the_text_head_reads_class_names_as_coop_and_maple_do(clip, task, monkeypatch):
+    read, names = [], ("hard-leaved_orchid", *task.class_names[1:])
+    features = clip.text_features
+    monkeypatch.setattr(clip, "text_features", lambda texts: read.extend(texts) or features(texts))
+    monkeypatch.setattr(clip, "tokenize", lambda texts: torch.zeros(len(texts), 16).long() + 1)
+    LearnedTokens(clip, replace(task, class_names=names, template="a photo of a {}."), VPT)
+    assert read[0] == "a photo of a hard-leaved orchid."
 
 
 def test_a_linear_head_is_learned_with_the_tokens(clip, task):

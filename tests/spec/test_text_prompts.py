@@ -5,12 +5,25 @@ import pytest
 from tests.helpers.messages import complains
 from tests.helpers.tiny import TWINS, numbered_task
 from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer, collect_words, split_words
+from vpbench.spec.class_names import read_manifest
 from vpbench.spec.tasks import TASKS
-from vpbench.spec.text_prompts import refine_class_name, text_prompts, worded
+from vpbench.spec.text_prompts import coop_class_name, refine_class_name, text_prompts, worded
 
 
 def test_class_names_are_lowered_and_underscores_and_hyphens_become_spaces():
     assert refine_class_name("Annual_Crop-Land") == "annual crop land"
+
+
+def test_the_family_of_coop_keeps_hyphens():
+    assert coop_class_name("Hard-leaved_Pocket orchid") == "hard-leaved pocket orchid"
+    prompts = text_prompts("a photo of a {}.", ("Globe-flower",), coop_class_name)
+    assert prompts == ["a photo of a globe-flower."]
+
+
+@pytest.mark.parametrize(("name", "count"), [("flowers102", 6), ("dtd", 1), ("oxfordpets", 0)])
+def test_so_many_names_are_read_otherwise_by_the_family_of_coop(name, count):
+    names = read_manifest(name)
+    assert sum(coop_class_name(one) != refine_class_name(one) for one in names) == count
 
 
 def test_a_text_prompt_has_the_class_name_in_place_of_the_braces():

@@ -1,12 +1,14 @@
 """UPT (Zang et al., 2022): one prompt for both towers, mixed by a small transformer.
 
-As MVLPT implements it: the tokens of texts and images are brought to one width, one transformer
-sees all of them, and they are brought to the widths of the towers.
+The tokens of texts and images are brought to one width, one transformer sees all of them, and they
+are brought to the widths of the towers. The parts are those of MVLPT, the only training of UPT that
+is published, but for one thing: it hands its transformer the tokens as a batch of sequences of one
+token, so that none sees another there. Here they are mixed, as the paper has it.
 """
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import Transformer
+from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
@@ -35,7 +37,7 @@ class UnifiedPrompt(Adapted):
         )
         self.context_in, self.context_out = to_and_fro(self.context.shape[-1], width)
         self.tokens_in, self.tokens_out = to_and_fro(self.tokens.shape[-1], width)
-        self.mixing = Transformer(width, settings["layers"], settings["heads"])
+        self.mixing = Transformer(width, settings["layers"], settings["heads"], act_layer=QuickGELU)
         self.scale = backbone.logit_scale
 
     def mixed(self) -> tuple[Tensor, Tensor]:

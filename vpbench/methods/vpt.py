@@ -9,7 +9,7 @@ from vpbench.methods.fit import Adapted, Fit
 from vpbench.models.backbone import VisionLanguageBackbone
 from vpbench.prompts.token import PromptedTower, initial_tokens
 from vpbench.spec.settings import Settings
-from vpbench.spec.text_prompts import text_prompts
+from vpbench.spec.text_prompts import coop_class_name, text_prompts
 from vpbench.training.checkpoint import Checkpoint
 
 
@@ -17,12 +17,13 @@ class LearnedTokens(Adapted):
     """Images -> logits [N, K] of an image tower with learned tokens [depth, T, W].
 
     Its features go to the text features of the classes, as in MaPLe's VPT (`head` text), or to a
-    linear layer that is learned as well, as in VPT (`head` linear).
+    linear layer that is learned as well, as in VPT (`head` linear). The tokens come in after the
+    norm before the first layer, VPT's place, or before it, MaPLe's (`tokens_at`).
     """
 
     def __init__(self, backbone: VisionLanguageBackbone, task: Task, settings: Settings):
         super().__init__(backbone)
-        self.tower = PromptedTower(backbone)
+        self.tower = PromptedTower(backbone, settings["tokens_at"])
         self.tokens = nn.Parameter(
             initial_tokens(backbone, settings["image_tokens"], settings["depth"], settings["init"])
         )
@@ -31,7 +32,7 @@ class LearnedTokens(Adapted):
         if settings["head"] == "linear":
             self.head = linear_head(self.tower.tower.output_dim, len(task.class_names))
         else:
-            texts = text_prompts(task.template, task.class_names)
+            texts = text_prompts(task.template, task.class_names, coop_class_name)
             self.text, self.scale = backbone.text_features(texts), backbone.logit_scale
 
     def logits(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vpbench.common.errors import UserError
 from vpbench.data.task import Task
 from vpbench.models.backbone import VisionLanguageBackbone
-from vpbench.spec.text_prompts import refine_class_name
+from vpbench.spec.text_prompts import coop_class_name
 
 STD = 0.02  # of a context that starts at random, in CoOp
 
@@ -36,7 +36,7 @@ class ClassTexts:
         self, backbone: VisionLanguageBackbone, task: Task, count: int, name_at: str = "end"
     ):
         model = text_tower(backbone)
-        names = [refine_class_name(name) for name in task.class_names]
+        names = [coop_class_name(name) for name in task.class_names]
         lengths = backbone.tokenize(names).argmax(1) - 1  # as far as they fit
         check_room(backbone, task, names, lengths, count)
         before = {"end": count, "middle": count // 2, "front": 0}[name_at]
@@ -134,21 +134,24 @@ def initial_context(
 class PromptedTower:
     """CLIP's vision transformer, which reads T more tokens after its class token.
 
-    They enter before the first layer, with neither position nor the norm before it; where there are
-    tokens for later layers, these take the places of what the layer before has made of its own.
+    They enter before the first layer, without position, `at` the place after the norm that CLIP has
+    there (after_norm) or before it (before_norm). Where there are tokens for later layers, these
+    take the places of what the layer before has made of its own.
     """
 
-    def __init__(self, backbone: VisionLanguageBackbone):
+    def __init__(self, backbone: VisionLanguageBackbone, at: str = "after_norm"):
         tower = image_tower(backbone)
         # A copy to which something can be attached; it shares the weights.
         shared = [*tower.parameters(), *tower.buffers()]
         self.tower = copy.deepcopy(tower, {id(each): each for each in shared})
         self.engine = backbone.engine
         self.tokens: Tensor  # that `features` was given last
-        for number, block in enumerate(self.tower.transformer.resblocks):
-            block.register_forward_pre_hook(partial(self.insert, number))
+        first, *others = self.tower.transformer.resblocks
+        first = self.tower.ln_pre if at == "before_norm" else first
+        for number, module in enumerate([first, *others]):
+            module.register_forward_pre_hook(partial(self.insert, number))
 
-    def insert(self, number: int, block: nn.Module, arguments: tuple[Tensor]) -> Tensor | None:
+    def insert(self, number: int, module: nn.Module, arguments: tuple[Tensor]) -> Tensor | None:
         """Returns the arguments of layer `number`, with its tokens if there are any for it."""
         (x,) = arguments
         if number >= self.tokens.shape[-3]:

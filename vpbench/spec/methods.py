@@ -64,7 +64,7 @@ _HERE = "vpbench.methods."
 _VISION_LANGUAGE = ("vision_language",)
 _EVP = changed(  # Wu et al., arXiv 2212.10556
     PROMPT, init="zeros", prompt_space="pixel", gradient="unit_image", momentum=0,
-    augmentation="flip_crop",
+    augmentation="flip",  # its crop moves along the longer side; images here are squares
 )  # fmt: skip
 _REPROGRAMMING = changed(  # Elsayed et al., arXiv 1806.11146
     PROMPT, prompt_space="pixel", bound="tanh", optimiser="adam"
@@ -139,6 +139,12 @@ METHODS = {
             "depth": DEPTH,
             "init": Setting(
                 one_of("uniform", "normal"), "uniform", "VPT's own, or N(0, 0.02^2)", "VPT"
+            ),
+            "tokens_at": Setting(
+                one_of("after_norm", "before_norm"),
+                "after_norm",
+                "do the tokens of the first layer go through the norm before it, as in MaPLe's VPT",
+                "VPT, whose models have no such norm",
             ),
             "dropout": Setting(
                 {"type": "number", "minimum": 0, "exclusiveMaximum": 1}, 0, "of the tokens"

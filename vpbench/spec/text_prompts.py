@@ -1,6 +1,6 @@
 """Class names and text prompts, as the official code makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -35,11 +35,20 @@ def refine_class_name(name: str) -> str:
     return name.lower().replace("_", " ").replace("-", " ")
 
 
-def text_prompts(template: str, class_names: Sequence[str]) -> list[str]:
+def coop_class_name(name: str) -> str:
+    """Returns `name` in lower case with spaces for `_` alone: CoOp's, and of what follows it."""
+    return name.lower().replace("_", " ")
+
+
+def text_prompts(
+    template: str,
+    class_names: Sequence[str],
+    refine: Callable[[str], str] = refine_class_name,
+) -> list[str]:
     """Returns one text per class: `template` with its {} replaced by the refined class name."""
     if template.count("{}") != 1:
         raise UserError(f"the text prompt {template!r} must contain {{}} exactly once")
-    return [template.replace("{}", refine_class_name(name)) for name in class_names]
+    return [template.replace("{}", refine(name)) for name in class_names]
 
 
 def said_class_names(class_names: Sequence[str], settings: Settings) -> Sequence[str]:
