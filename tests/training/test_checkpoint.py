@@ -93,9 +93,11 @@ def equal(found, expected):
         other_epoch, other_state, other_evaluations = expected.selection[rule]
         same &= epoch == other_epoch
         same &= all(torch.equal(value, other_state[key]) for key, value in state.items())
-        for split, (logits, metrics) in evaluations.items():
+        for split, (logits, metrics, answers) in evaluations.items():
             same &= torch.equal(logits, other_evaluations[split].logits)
             same &= metrics == other_evaluations[split].metrics
+            others = other_evaluations[split].answers
+            same &= all(torch.equal(answers[key], others[key]) for key in others)
     return same
 
 

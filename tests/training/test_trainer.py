@@ -27,7 +27,7 @@ def kept(*accuracies):
             epoch,
             {"state": torch.tensor(epoch)},
             {
-                name: Evaluation(None, {"accuracy": value})
+                name: Evaluation(None, {"accuracy": value}, {})
                 for name, value in zip(("validation", "test"), pair, strict=True)
                 if value is not None
             },

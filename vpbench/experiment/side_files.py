@@ -19,14 +19,10 @@ EXAMPLES = 4  # test images kept with every prompt, for people to look at
 
 def predictions(evaluation: Evaluation, split: Split) -> dict[str, Any]:
     """Returns per-image arrays: id, label, prediction, confidence, log_probability, group."""
-    log_probability = evaluation.logits.log_softmax(1)
-    confidence, prediction = log_probability.max(1)
     return {
         "id": list(split.ids),
         "label": split.labels.numpy(),
-        "prediction": prediction.numpy(),
-        "confidence": confidence.exp().numpy(),
-        "log_probability": log_probability.gather(1, split.labels[:, None])[:, 0].numpy(),
+        **{name: values.numpy() for name, values in evaluation.answers.items()},
         "group": list(split.groups or [""] * len(split)),
     }
 

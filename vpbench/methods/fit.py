@@ -66,7 +66,8 @@ def fit_seeded(
     """Returns the `Fit` of a learner whose first values and training draw from torch's generators.
 
     build() gives the learner and its optimiser. From a `checkpoint` the training goes on where it
-    was.
+    was. The state that the Fit has is the last one: a learner may be all weights of a backbone, and
+    others of it, in memory and in each checkpoint, would be as large.
     """
     gpus = [backbone.device] if backbone.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
@@ -75,8 +76,10 @@ def fit_seeded(
         trainer = Trainer(
             learner, optimiser, task, settings, torch.Generator().manual_seed(seed),
             f"{task.name} {backbone.name} {method} seed {seed}", backbone.engine, checkpoint,
+            keep=(),
         )  # fmt: skip
-        trainer.run()
+        progress = trainer.run()
+    progress.selection["last"] = trainer.latest._replace(state=learner.state_dict())
     return fit_of(trainer, sum(parameter.numel() for parameter in learner.parameters()))
 
 

@@ -16,26 +16,37 @@ from vpbench.data.task import Split, Task
 from vpbench.methods.fit import Fit
 from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.settings import Settings
-from vpbench.training.evaluate import Evaluation, predict
-from vpbench.training.metrics import classification_metrics
+from vpbench.training.evaluate import Evaluation, evaluation_of, predict
 from vpbench.training.selection import unselected
 
 Featured = VisionBackbone | VisionLanguageBackbone  # both have features
 
 
 def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
-    """Returns the `Fit` of scikit-learn's logistic regression (lbfgs).
+    """Returns the `Fit` of a logistic regression on the features of all images."""
+    return regression(split_features(backbone, task, settings), task, settings, seed)
+
+
+def split_features(backbone: Featured, task: Task, settings: Settings) -> dict[str, torch.Tensor]:
+    """Returns split name -> features [N, D] in float32, on the CPU."""
+    if len(settings["C"]) > 1 and "validation" not in task.splits:
+        raise UserError(f"{task.name} has no validation split to choose C on: give a single C")
+    return {
+        name: predict(partial(features, backbone), split.images, backbone.device)
+        for name, split in task.splits.items()
+    }
+
+
+def regression(
+    of_splits: dict[str, torch.Tensor], task: Task, settings: Settings, seed: int
+) -> Fit:
+    """Returns the `Fit` of scikit-learn's logistic regression (lbfgs) on `split_features`.
 
     With several values of C the one with the best validation accuracy is taken (ties: the
     smallest); with one, as in the author's recipe (C = 0.316), it is fixed.
     """
-    x = {
-        name: predict(partial(features, backbone), split.images, backbone.device).double().numpy()
-        for name, split in task.splits.items()
-    }
+    x = {name: values.double().numpy() for name, values in of_splits.items()}
     y = {name: split.labels.numpy() for name, split in task.splits.items()}
-    if len(settings["C"]) > 1 and "validation" not in x:
-        raise UserError(f"{task.name} has no validation split to choose C on: give a single C")
     best: tuple[float, float, bool, Any] = -1.0, 0.0, False, None
     for c in sorted(settings["C"]):
         probe = LogisticRegression(C=c, max_iter=settings["max_iter"], random_state=seed)
@@ -71,4 +82,4 @@ def _evaluation(probe: Any, x: np.ndarray, split: Split, classes: int) -> Evalua
     logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
         probe.predict_log_proba(x)
     ).float()
-    return Evaluation(logits, classification_metrics(logits, split.labels, classes, split.groups))
+    return evaluation_of(logits, split, classes)

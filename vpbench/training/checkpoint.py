@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import IO, Any, BinaryIO, NoReturn, cast
 
 import torch
 from tqdm import tqdm
@@ -23,7 +23,7 @@ from vpbench.compute import distributed
 from vpbench.compute.distributed import SIGNALS
 from vpbench.records.schema import difference
 
-FORMAT = 3  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
+FORMAT = 4  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
 HEAD = "vpbench checkpoint {} sha256 {}\n"
 
 
@@ -95,21 +95,26 @@ class Checkpoint:
         return None
 
     def write(self, state: dict[str, Any]) -> None:
-        """Writes `state`; a disk that is full does not end the run."""
+        """Writes `state`; a disk that is full does not end the run.
+
+        It goes to the disk as it is, without a copy in memory: it may be a backbone and the moments
+        of its weights. Not more than two files are on the disk at any time.
+        """
         self.written = time.perf_counter()
-        if self.path is None or distributed.rank() > 0:
+        if self.path is None or self.older is None or distributed.rank() > 0:
             return
-        about, buffer = json.dumps(self.about).encode() + b"\n", io.BytesIO()
-        torch.save({"seconds": self.seconds, "state": state}, buffer)
-        content = buffer.getbuffer()
-        digest = hashlib.sha256(about)
-        digest.update(content)
         try:
+            if self.path.exists():  # else the older one is all there is
+                self.older.unlink(missing_ok=True)
             with atomic_files.whole_file(self.path, older=self.older) as file:
-                file.write(HEAD.format(FORMAT, digest.hexdigest()).encode())
-                file.write(about)
-                file.write(content)
-        except UserError as error:
+                file.write(HEAD.format(FORMAT, "0" * 64).encode())
+                content = Hashed(file)
+                content.write(json.dumps(self.about).encode() + b"\n")
+                torch.save({"seconds": self.seconds, "state": state}, cast(IO[bytes], content))
+                digest = content.end()
+                file.seek(0)
+                file.write(HEAD.format(FORMAT, digest).encode())
+        except (UserError, OSError) as error:
             say(f"warning: no checkpoint, {error}")
 
     def remove(self) -> None:
@@ -148,6 +153,34 @@ class Checkpoint:
         by = self.stopped_by or signal.SIGTERM  # which another process of the run has got
         say(f"vpbench: stopped by {by.name}; started again, the run goes on from {self.path}")
         raise Stopped(128 + by)
+
+
+class Hashed(io.RawIOBase):
+    """A file to write into that knows the SHA-256 of what has gone through it.
+
+    A failure is raised at its end: torch, which writes here, cannot be ended by one.
+    """
+
+    def __init__(self, file: BinaryIO):
+        super().__init__()
+        self.file, self.digest = file, hashlib.sha256()
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Returns the number of bytes of `data`, which are written unless there was a failure."""
+        if self.failure is None:
+            self.digest.update(data)
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.failure = error
+        return len(data)
+
+    def end(self) -> str:
+        """Returns the SHA-256 as hexadecimal digits; raises OSError if not all is written."""
+        if self.failure is not None:
+            raise self.failure
+        return self.digest.hexdigest()
 
 
 def load(path: str | Path, about: dict[str, Any]) -> tuple[float, dict[str, Any]]:

@@ -21,10 +21,24 @@ Around = Callable[[], AbstractContextManager[object]]  # gives the context of a 
 
 
 class Evaluation(NamedTuple):
-    """The logits of a split and their metrics."""
+    """What a classifier says of a split, and how good that is."""
 
-    logits: Tensor  # [N, K]
+    logits: Tensor | None  # [N, K]; None where only what is said is kept
     metrics: dict[str, Any]
+    answers: dict[str, Tensor]  # of each image [N]: prediction, confidence, log_probability
+
+
+def evaluation_of(logits: Tensor, split: Split, classes: int) -> Evaluation:
+    """Returns the `Evaluation` of logits [N, K] for the images of a split."""
+    log_probability = logits.log_softmax(1)
+    confidence, prediction = log_probability.max(1)
+    answers = {
+        "prediction": prediction,
+        "confidence": confidence.exp(),
+        "log_probability": log_probability.gather(1, split.labels[:, None])[:, 0],
+    }
+    metrics = classification_metrics(logits, split.labels, classes, split.groups)
+    return Evaluation(logits, metrics, answers)
 
 
 @torch.no_grad()
@@ -86,7 +100,7 @@ def evaluate(
 ) -> Evaluation:
     """Returns the `Evaluation` of `classifier` on `split`; see `predict` for device and around."""
     logits = predict(classifier, split.images, device, around)
-    return Evaluation(logits, classification_metrics(logits, split.labels, classes, split.groups))
+    return evaluation_of(logits, split, classes)
 
 
 def evaluate_splits(

@@ -6,20 +6,27 @@ from torch import Tensor
 
 from vpbench.training.evaluate import Evaluation
 
+RULES = ("last", "best_validation", "best_test")
+
 
 class Selected(NamedTuple):
     """What a training was like after an epoch."""
 
     epoch: int | None  # None where nothing is trained by epochs
-    state: dict[str, Tensor] | None  # of what was trained, on the CPU; None where nothing was
+    state: dict[str, Tensor] | None  # of what was trained; None where none is kept
     evaluations: dict[str, Evaluation]  # by split
 
     def accuracy(self, split: str) -> float:
         """Returns the accuracy on a split, in %."""
         return self.evaluations[split].metrics["accuracy"]
 
+    def summary(self) -> "Selected":
+        """Returns it without state and logits: as much as a record says, however large they are."""
+        short = {name: each._replace(logits=None) for name, each in self.evaluations.items()}
+        return self._replace(state=None, evaluations=short)
 
-Selection = dict[str, Selected]  # by rule: last, best_validation, best_test
+
+Selection = dict[str, Selected]  # by rule
 
 
 def select(selection: Selection, latest: Selected) -> Selection:
@@ -46,5 +53,4 @@ def unselected(
     evaluations: dict[str, Evaluation], state: dict[str, Tensor] | None = None
 ) -> Selection:
     """Returns the selection of a method without epochs: the same evaluations three times."""
-    rules = ("last", "best_validation", "best_test")
-    return dict.fromkeys(rules, Selected(None, state, evaluations))
+    return dict.fromkeys(RULES, Selected(None, state, evaluations))

@@ -1,7 +1,7 @@
 """The one training loop that prompts, tokens and fine-tuning share."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from vpbench.training.checkpoint import Checkpoint, Stopped
 from vpbench.training.evaluate import Evaluation, evaluate_splits
 from vpbench.training.learner import Learner
 from vpbench.training.progress import Progress, progress_of
-from vpbench.training.selection import Selected, select
+from vpbench.training.selection import RULES, Selected, Selection, select
 
 
 class Step(NamedTuple):
@@ -60,8 +60,10 @@ class Trainer:
         description: str,
         engine: Engine | None = None,
         checkpoint: Checkpoint | None = None,
+        keep: Collection[str] = RULES,
     ):
         engine = engine or Engine()
+        self.keep = keep
         self.learner, self.optimiser = learner, optimiser
         self.settings, self.generator, self.description = settings, generator, description
         self.checkpoint = checkpoint or Checkpoint()
@@ -77,6 +79,7 @@ class Trainer:
         self.augmentation = settings.get("augmentation", "none")
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=engine.precision == "fp16")
         self.progress = Progress(min(engine.micro_batch or self.batch_size, self.batch_size))
+        self.latest = Selected(None, None, {})  # of the last evaluation, with its logits
         self.bar = tqdm(disable=True)
 
     @property
@@ -89,9 +92,7 @@ class Trainer:
 
         Raises UserError if the loss is not finite, Stopped after a signal to end.
         """
-        state = self.checkpoint.read()
-        if state:
-            self.load_state_dict(state)
+        self.resume()
         distributed.broadcast(self.learner)
         self.bar = tqdm(
             desc=self.description, total=self.steps, initial=self.taken, mininterval=5,
@@ -103,6 +104,12 @@ class Trainer:
                 self.end_epoch()
         self.learner.eval()
         return self.progress
+
+    def resume(self) -> None:
+        """Goes on from the checkpoint, if there is one; what was read is not held any longer."""
+        state = self.checkpoint.read()
+        if state:
+            self.load_state_dict(state)
 
     def train_epoch(self) -> None:
         """Trains on the images of the epoch at hand, those that are left of it."""
@@ -198,11 +205,20 @@ class Trainer:
         }
         if is_eval_epoch(progress.epoch, self.settings):
             evaluations = self.evaluate()
-            latest = Selected(progress.epoch, copy_of(self.learner), evaluations)
+            latest = self.latest = Selected(progress.epoch, None, evaluations)
             line |= {f"{name}_accuracy": latest.accuracy(name) for name in evaluations}
-            progress.selection = select(progress.selection, latest)
+            progress.selection = self.kept(select(progress.selection, latest), latest)
         progress.history.append(line)
         progress.next_epoch()
+
+    def kept(self, selection: Selection, latest: Selected) -> Selection:
+        """Returns `selection` with what is kept of the epoch at hand, `latest`."""
+        new = [rule for rule in selection if selection[rule] is latest]
+        whole = latest
+        if set(self.keep) & set(new):
+            whole = latest._replace(state=copy_of(self.learner))
+        short = latest.summary()
+        return selection | {rule: whole if rule in self.keep else short for rule in new}
 
     def evaluate(self) -> dict[str, Evaluation]:
         """Returns split name -> Evaluation of the learner as it is.
