@@ -1,15 +1,18 @@
 """The verbs and options of the command line."""
 
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
+import argparse
+from argparse import SUPPRESS, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Callable
+from typing import NoReturn
 
 from vpbench.cli.check import plan, verify
 from vpbench.cli.data import data_download, data_prepare, data_split, data_status
 from vpbench.cli.prompt import evaluate, export, fit, import_prompt
-from vpbench.cli.run import measure, run, run_task
+from vpbench.cli.run import features, measure, run, run_task
 from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
 from vpbench.common import paths, strict_json
+from vpbench.common.messages import one_line
 
 Verbs = _SubParsersAction  # what verbs are added to; argparse has no public name for it
 DESCRIPTION = "Learn and evaluate visual prompts; run, check and show the benchmark."
@@ -19,6 +22,13 @@ DEVICE = (
     "auto (cuda if there is one, else cpu), cpu, cuda, cuda:1, mps; auto and cuda wait for a GPU "
     "that no other vpbench uses; else VPBENCH_DEVICE, or auto"
 )
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """The one of argparse, which says a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
 
 
 def parser() -> ArgumentParser:
@@ -136,6 +146,8 @@ def add_data_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("names", nargs="*", help=which)
     text = "whose resize and crop; none: no cache is made"
     command.add_argument("--backbones", nargs="*", default=[], help=text)
+    text = "pixels of the images of a recipe that shrinks them: they go straight to that size"
+    command.add_argument("--image-side", type=int, nargs="*", default=[], help=text)
     command.add_argument("--data", help="images of each split and resolution, as JSON; else all")
     command.add_argument("--threads", type=int, help="CPU threads that decode")
 
@@ -172,7 +184,14 @@ def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--out", required=True)
     text = "share the run: one process per GPU"
     command.add_argument("--processes", type=int, default=1, help=text)
+    text = "what `vpbench features` has made: the regression on it alone, on the CPU"
+    command.add_argument("--features", metavar="FILE", help=text)
     add_checkpoint_options(command)
+
+    text = "write the features that the probe of one spec (JSON) is fitted to"
+    command = add_verb(verbs, "features", features, text)
+    command.add_argument("spec")
+    command.add_argument("--out", required=True)
 
     text = "run the specs (JSON list) of a job, write a manifest"
     command = add_verb(verbs, "run-task", run_task, text)
@@ -202,7 +221,10 @@ def add_checkpoint_options(command: ArgumentParser) -> None:
 def add_folder_options(command: ArgumentParser) -> None:
     """Adds the options that say how a folder of images is read."""
     command.add_argument("--split-file", help="JSON of train, val, test lists")
-    command.add_argument("--class-names", help="text file, one name per class")
+    text = "file with a line folder<TAB>name per class, JSON, or a name per line"
+    command.add_argument("--class-names", help=text)
+    text = "order of class folders: 10 before 2 (default), or after"
+    command.add_argument("--class-order", choices=("text", "counting"), help=text)
     command.add_argument("--template", help="text prompt with {} for the class name")
 
 

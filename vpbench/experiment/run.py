@@ -30,11 +30,11 @@ from vpbench.methods.fit import Fit
 from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
-from vpbench.spec import schema_check
+from vpbench.spec import made_up, schema_check
 from vpbench.spec.aliases import Spec
 from vpbench.spec.grid_checks import refuse
 from vpbench.spec.methods import METHODS, misfit, selection_rule
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 from vpbench.spec.schema import SCHEMA, spec_schema
 from vpbench.training.checkpoint import Checkpoint
 
@@ -63,13 +63,46 @@ def run(
     with computing(backbone, engine):
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
-    rule = selection_rule(spec["method"], task.facts["paper_validation"], task.facts["shift"])
-    record = {
+    record = record_of(spec, task, fit, seconds, origin(task, backbone, engine, speeds))
+    evaluation = fit.selected(record["rule"]).evaluations["test"]
+    return record, predictions(evaluation, task.splits["test"]), fit
+
+
+def origin(
+    task: Task, backbone: Backbone, engine: Engine, speeds: dict[str, float] | None
+) -> dict[str, Any]:
+    """Returns what a record says of where its numbers come from: model, data, code, machine."""
+    return {
+        "backbone": describe_backbone(backbone),
+        "hashes": hashes(task, backbone),
+        "versions": versions(),
+        "commit": commit(),
+        "processor": processor(),
+        "device": str(backbone.device),
+        "measured": {
+            "peak_memory_mb": peak_memory(backbone.device),
+            "processes": distributed.processes(),
+            "precision": engine.precision,
+            "speeds": speeds,
+            "device_name": device_name(backbone.device),
+        },
+    }
+
+
+def record_of(
+    spec: Spec, task: Task, fit: Fit, seconds: float, where: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns the record of a run: what was run and found, in which time, and its `origin`."""
+    pace = {
+        "seconds": seconds,
+        "images_per_second": fit.images / seconds if fit.images else None,
+        "micro_batch": fit.micro_batch,
+    }
+    return {
         "schema": SCHEMA,
         "spec": spec,
         "task": describe_task(task),
-        "backbone": describe_backbone(backbone),
-        "rule": rule,
+        "rule": selection_rule(spec["method"], task.facts["paper_validation"], task.facts["shift"]),
         "selection": {
             name: {"epoch": epoch, "validation": None, "test": None}
             | {split: evaluation.metrics for split, evaluation in evaluations.items()}
@@ -78,24 +111,9 @@ def run(
         "history": fit.history,
         "trained_parameters": fit.trained_parameters,
         "chosen": fit.chosen,
-        "hashes": hashes(task, backbone),
-        "versions": versions(),
-        "commit": commit(),
-        "processor": processor(),
-        "device": str(backbone.device),
-        "measured": {
-            "seconds": seconds,
-            "images_per_second": fit.images / seconds if fit.images else None,
-            "peak_memory_mb": peak_memory(backbone.device),
-            "micro_batch": fit.micro_batch,
-            "processes": distributed.processes(),
-            "precision": engine.precision,
-            "speeds": speeds,
-            "device_name": device_name(backbone.device),
-        },
+        **where,
+        "measured": pace | where["measured"],
     }
-    evaluation = fit.selected(rule).evaluations["test"]
-    return record, predictions(evaluation, task.splits["test"]), fit
 
 
 def method_of(spec: Spec) -> ModuleType:
@@ -172,16 +190,16 @@ def run_all(
             yield path
             continue
         print(f"[{number}/{len(specs)}] {name}", flush=True)
+        made_up.use(spec)
         if spec["backbone"] not in backbones:
             backbones[spec["backbone"]] = load_backbone(spec["backbone"], device)
         backbone = backbones[spec["backbone"]]
         shots = spec["data"].get("shots")
         data = {key: value for key, value in spec["data"].items() if key != "shots"}
-        wanted = spec["task"], canonical(data), backbone.preprocessing
+        transform = preprocessing_of(spec)
+        wanted = spec["task"], canonical(data), transform
         if wanted not in tasks:
             tasks = {key: task for key, task in tasks.items() if key[0] == spec["task"]}
-            tasks[wanted] = load_task(
-                spec["task"], data, backbone.preprocessing, spec.get("folder")
-            )
+            tasks[wanted] = load_task(spec["task"], data, transform, spec.get("folder"))
         task = few_shot(tasks[wanted], shots, spec["seed"])
         yield complete(path, spec, task, backbone, checkpoints, every, steps)

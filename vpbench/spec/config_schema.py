@@ -2,6 +2,7 @@
 
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.job_limits import MAX_RUNTIME
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.methods import METHODS
 from vpbench.spec.modalities import MODALITIES
@@ -14,6 +15,7 @@ from vpbench.spec.schema import (
     closed_schema,
     data_schema,
     engine_schema,
+    facts_schema,
     folder_schema,
     settings_schema,
 )
@@ -49,8 +51,14 @@ def about_machine() -> Schema:
         "tasks_per_job": said(
             {"type": "integer", "minimum": 1}, "tasks that a per_task job does; absent: 1"
         ),
+        "max_runtime": said(
+            {"type": "integer", "minimum": 1},
+            "minutes of a job on a cluster at most; one that needs more goes on from its checkpoint "
+            f"when it is started again; absent: {MAX_RUNTIME}",
+        ),
         "data_dir": said({"type": "string"}, "datasets; absent: VPBENCH_DATA, or data/"),
         "weights_dir": said({"type": "string"}, "weight files; absent: VPBENCH_WEIGHTS, weights/"),
+        "device": said({"type": "string"}, "to compute on; absent: VPBENCH_DEVICE, or auto"),
         "engine": said(engine_schema(complete=False), "how numbers are computed"),
     }
 
@@ -60,6 +68,7 @@ def about_data() -> Schema:
     return {
         "data": said(data_schema(), "images of each split (null: all), and their resolution"),
         "task_data": said(mapping(data_schema(complete=False)), "task -> what differs in `data`"),
+        "facts": said(mapping(facts_schema()), "task -> what a rehearsal has made of it"),
         "folders": said(mapping(folder_schema()), "task -> the folder of images that it is"),
         "tasks": said(_NAMES | {"items": _PLAIN}, "datasets, twins, or names of `folders`"),
         "backbones": said(_NAMES | {"items": {"enum": list(BACKBONES)}}, "frozen models"),

@@ -9,6 +9,7 @@ import importlib
 from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.methods import METHODS, nothing_to_train
 from vpbench.spec.schedules import is_eval_epoch
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
@@ -16,14 +17,16 @@ from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 # Passes of a text of 20 tokens: by FLOPs 0.17 of an image of CLIP's ViT-B/32, 0.04 of a ViT-B/16.
 # The methods whose texts are learned send all classes through the text tower, there and back.
 TEXT = 0.1
-# TFLOP/s of an A100, from its data sheet; fp32 is TF32, auto would choose bf16
-PEAK = {"bf16": 312, "fp16": 312, "fp32": 156, "auto": 312}
+# TFLOP/s of an A100, from its data sheet; fp32 is float32 itself, as TF32 is not asked for; auto
+# would choose bf16. Of the lower peak a step reaches a larger share: in fp32 the hours are a bound.
+PEAK = {"bf16": 312, "fp16": 312, "fp32": 19.5, "auto": 312}
 # The share of that peak which a training step reaches is `gpu_share` of a backbone, from the images
 # per second that timm gives for an RTX 3090 in mixed precision and channels last
 # (results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv; BiT's at 448 pixels, times 4), times 3
 # passes and the backbone's FLOPs, times 2.13 for an A100: a ResNet-50 there makes 2,600 images per
 # second (timm, issue 1491). Where timm gives none, that of a ResNet-50 is assumed.
 BATCH = 64  # images of a measured step
+HOUR = 3600  # seconds
 
 
 def images_of(spec: Spec) -> dict[str, int] | None:
@@ -49,17 +52,26 @@ def passes_of(spec: Spec) -> float | None:
         return None
     settings = spec["settings"]
     epochs, looks = settings.get("epochs", 1), 1
+    held_out = sum(images.values()) - images["train"]
+    counted = counts_of(spec) * images["train"]
     if nothing_to_train(settings):
-        # Its label map may be counted on the training images.
-        return settings["ensemble_size"] * sum(images.values())
+        return settings["ensemble_size"] * (held_out + counted)
     if "epochs" in settings:
         looks = sum(is_eval_epoch(epoch, settings) for epoch in range(1, epochs + 1))
-    held_out = sum(images.values()) - images["train"]
     there_and_back = texts_of(spec, settings.get("batch_size")) * 2
     per_image = METHODS[spec["method"]].passes + there_and_back
-    passes = epochs * per_image * images["train"]
+    passes = epochs * per_image * images["train"] + counted
     passes += looks * held_out * (1 + texts_of(spec, BATCH))
     return settings.get("ensemble_size", 1) * passes
+
+
+def counts_of(spec: Spec) -> int:
+    """Returns how often a run counts its label map, each time on all of its training images."""
+    settings = spec["settings"]
+    refresh = LABEL_MAPS[settings["label_map"]].refresh if "label_map" in settings else None
+    if refresh is None:
+        return 0
+    return 1 if refresh == "once" or nothing_to_train(settings) else settings["epochs"]
 
 
 def texts_of(spec: Spec, batch: int) -> float:
@@ -86,3 +98,9 @@ def stated(backbone: str, precision: str) -> float | None:
     if entry.hub is None or entry.gflops is None:
         return None
     return entry.gpu_share * PEAK[precision] * 1000 / entry.gflops
+
+
+def hours_of(spec: Spec) -> float | None:
+    """Returns the hours of a run on an A100, from FLOPs, None if they are not known."""
+    passes, speed = passes_of(spec), stated(spec["backbone"], spec["engine"]["precision"])
+    return None if passes is None or speed is None else passes / speed / HOUR

@@ -1,6 +1,6 @@
 """The label maps: from what a backbone says of an image to the classes of a task (section 3.3)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class LabelMapEntry(NamedTuple):
@@ -10,10 +10,12 @@ class LabelMapEntry(NamedTuple):
     implementation: str
     modality: str
     trained: bool = False  # by steps, together with the prompt
+    # when it is counted from training images: "once", before the training, or every "epoch"
+    refresh: str | None = None
 
 
-def _ours(function: str, modality: str, trained: bool = False) -> LabelMapEntry:
-    return LabelMapEntry(f"vpbench.prompts.label_maps:{function}", modality, trained)
+def _ours(function: str, modality: str, **more: Any) -> LabelMapEntry:
+    return LabelMapEntry(f"vpbench.prompts.label_maps:{function}", modality, **more)
 
 
 LABEL_MAPS = {  # those of the paper's section 3.3, then others' for each modality
@@ -24,9 +26,9 @@ LABEL_MAPS = {  # those of the paper's section 3.3, then others' for each modali
     "learned_classifier": _ours("learned_classifier", "vision_language", trained=True),
     "random": _ours("random", "vision"),
     "semantic": _ours("semantic", "vision"),
-    "frequency": _ours("frequency", "vision"),
-    "iterative": _ours("iterative", "vision"),
-    "bayesian": _ours("bayesian", "vision"),
-    "bayesian_plus": _ours("bayesian_plus", "vision"),
+    "frequency": _ours("frequency", "vision", refresh="once"),
+    "iterative": _ours("iterative", "vision", refresh="epoch"),
+    "bayesian": _ours("bayesian", "vision", refresh="epoch"),
+    "bayesian_plus": _ours("bayesian_plus", "vision", refresh="epoch"),
     "linear": _ours("linear", "vision", trained=True),
 }

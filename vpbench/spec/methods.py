@@ -46,6 +46,9 @@ class Method(NamedTuple):
     token_towers: tuple[str, ...] = ()  # the towers that it gives learned tokens
     learns: str = "head or all weights"  # one of LEARNS
     keeps_prompt: bool = False  # is what it learns a prompt in the image, kept beside the record?
+    # is it fitted to features of all images, which a job of its own makes? Its module then has
+    # split_features(backbone, task, settings) and regression(features, task, settings, seed)
+    on_features: bool = False
     # Passes through the backbone per training image and epoch: forward 1, back to the input 1 more,
     # back to the weights 1 more; and what all classes go through the text tower for, there and back
     passes: float = 2
@@ -97,7 +100,7 @@ METHODS = {
                 {"type": "boolean"}, False, "are features standardised first?", "CLIP's README"
             ),
         },
-        passes=1,  # its features; the logistic regression itself runs on the CPU
+        on_features=True, passes=1,  # its features; the regression itself runs on the CPU
         colour="#de8f05", marker="o", fill="bottom",
     ),
     "fine_tune": Method(

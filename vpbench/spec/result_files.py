@@ -3,6 +3,7 @@
 RUN = "{scale}/{task}/{backbone}/{method}/{variant}/seed{seed}"
 UNIT = "{scale}/{task}/{modality}.{block}"
 RECORD = f"results/runs/{RUN}.json"
+FEATURES = f"results/features/{RUN}.safetensors"  # of a probe, until its record is there
 MANIFEST = f"results/runs/{UNIT}.manifest.json"
 MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
 ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"

@@ -1,3 +1,6 @@
+include: "resources.smk"
+
+
 # Training and evaluation, without input files: a job runs again only when its specs change.
 # `exec`: a SIGTERM ends a shell at once, and a scheduler that then finds nobody waiting for the run
 # kills it before its checkpoint is written.
@@ -14,17 +17,20 @@ if config["granularity"] == "per_task":
         benchmark:
             f"results/benchmarks/{result_files.UNIT}.tsv"
         priority: 1
+        retries: starts()
         conda:
             "../../environment.yml"
         threads: task_threads
         resources:
+            runtime=minutes,
+            mem_mb=megabytes,
             torch_threads=torch_threads,
         params:
-            specs=task_specs,
+            request=task_specs,
         shell:
-            "exec python -m vpbench run-task {params.specs:q} --runs results/runs"
-            " --checkpoints results/checkpoints --out {output.manifest}"
-            " --threads {resources.torch_threads} > {log} 2>&1"
+            "exec python -m vpbench run-task {params.request:q} --runs results/runs"
+            " --checkpoints results/checkpoints --out {output.manifest:q}"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"
 
 else:
 
@@ -35,16 +41,71 @@ else:
             f"results/logs/{result_files.RUN}.log",
         benchmark:
             f"results/benchmarks/{result_files.RUN}.tsv"
+        wildcard_constraints:
+            method=NOT_ON_FEATURES,
         priority: 1
+        retries: starts()
+        conda:
+            "../../environment.yml"
+        threads: run_threads
+        resources:
+            gpu=1,
+            runtime=minutes,
+            mem_mb=megabytes,
+            torch_threads=torch_threads,
+        params:
+            request=run_spec,
+        shell:
+            "exec python -m vpbench run {params.request:q} --processes {resources.gpu}"
+            " --checkpoints results/checkpoints --out {output.record:q}"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"
+
+    # A probe is two jobs: only its features have a use for a GPU.
+    rule features:
+        output:
+            features=temp(result_files.FEATURES),
+        log:
+            f"results/logs/{result_files.RUN}.features.log",
+        wildcard_constraints:
+            method=ON_FEATURES,
+        priority: 1
+        retries: starts()
+        conda:
+            "../../environment.yml"
+        threads: run_threads
+        resources:
+            gpu=1,
+            runtime=minutes,
+            mem_mb=megabytes,
+            torch_threads=torch_threads,
+        params:
+            request=run_spec,
+        shell:
+            "exec python -m vpbench features {params.request:q} --out {output.features:q}"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"
+
+    rule regression:
+        input:
+            features=ancient(result_files.FEATURES),
+        output:
+            record=ensure(result_files.RECORD, non_empty=True),
+        log:
+            f"results/logs/{result_files.RUN}.log",
+        benchmark:
+            f"results/benchmarks/{result_files.RUN}.tsv"
+        wildcard_constraints:
+            method=ON_FEATURES,
+        priority: 1
+        retries: starts()
         conda:
             "../../environment.yml"
         threads: 4
         resources:
-            gpu=1,
+            runtime=MOST_MINUTES,
+            mem_mb=megabytes,
             torch_threads=torch_threads,
         params:
-            spec=run_spec,
+            request=run_spec,
         shell:
-            "exec python -m vpbench run {params.spec:q} --processes {resources.gpu}"
-            " --checkpoints results/checkpoints --out {output.record}"
-            " --threads {resources.torch_threads} > {log} 2>&1"
+            "exec python -m vpbench run {params.request:q} --features {input.features:q}"
+            " --device cpu --out {output.record:q} --threads {resources.torch_threads} > {log:q} 2>&1"

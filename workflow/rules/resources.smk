@@ -1,0 +1,44 @@
+# What a job of runs may take: minutes, memory, GPUs, starts. Numbers: vpbench/spec/job_limits.py.
+from vpbench.compute.gpu import visible
+from vpbench.spec import job_limits, memory_costs
+from vpbench.spec.methods import METHODS
+
+MOST_MINUTES = job_limits.max_runtime(config)
+ON_FEATURES = "|".join(name for name, method in METHODS.items() if method.on_features)
+NOT_ON_FEATURES = "|".join(name for name, method in METHODS.items() if not method.on_features)
+GPUS = len(visible()) if workflow.local_exec else 0
+
+# As many runs at once as this machine has GPUs, one where it has none; `--resources gpu=2` wins.
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, GPUS))
+
+
+def starts():
+    """Returns how often the job of a run is started again. Here, where no time limit ends it, that
+    is as `--retries` says, if anything."""
+    if workflow.local_exec:
+        return None
+    return job_limits.retries(GRID.jobs.values(), MOST_MINUTES)
+
+
+def job_specs(wildcards):
+    """Returns the specs of the runs of a job."""
+    per_task = config["granularity"] == "per_task"
+    path = result_files.MANIFEST if per_task else result_files.RECORD
+    return wanted(path.format(**wildcards))
+
+
+def minutes(wildcards):
+    """Returns the minutes that a job of runs may take."""
+    return job_limits.runtime(job_specs(wildcards), MOST_MINUTES)
+
+
+def megabytes(wildcards):
+    """Returns the memory of the machine that a job of runs needs: it does one after another."""
+    return max(map(memory_costs.host_mb, job_specs(wildcards)))
+
+
+def run_threads(wildcards):
+    """Returns the threads that a run claims: no more than leave some for the other GPUs."""
+    cores = workflow.resource_settings.cores
+    return max(1, min(4, cores // GPUS)) if cores and GPUS else 4
