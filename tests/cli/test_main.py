@@ -1,17 +1,21 @@
 import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.helpers.messages import holds
 from tests.helpers.tiny import SIZES, spec
 from vpbench.cli.main import main
 from vpbench.common.errors import UserError
+from vpbench.experiment.provenance import processor
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
@@ -52,11 +56,12 @@ def record(tmp_path_factory):
 
 
 def mistake(capsys, *arguments):
-    """Returns the one line on stderr, progress bars aside, of a command that ends with 2."""
+    """Returns the one complaint on stderr, device and bars aside, of a command that ends with 2."""
     capsys.readouterr()
     assert main([str(argument) for argument in arguments]) == 2
     lines = capsys.readouterr().err.splitlines()
     lines = [line for line in lines if line and "it/s]" not in line]
+    lines = [line for line in lines if not line.startswith("device: cpu")]
     assert len(lines) == 1 and lines[0].startswith("vpbench: ")
     return lines[0].removeprefix("vpbench: ")
 
@@ -153,8 +158,8 @@ def test_the_folder_options_reach_the_task(pets, tmp_path):
         (None, ("--set", "lr=-1"), (*PROMPT, "lr", "-1", "less than or equal", "0")),
         (None, ("--set", "template=ring"), (*PROMPT, "template", "'ring'", "choose", "padding")),
         (None, ("--config", "no.yaml"), ("no.yaml", "not read", "No such file")),
-        (None, ("--device", "abacus"), ("--device abacus", "not usable")),
-        (None, ("--device", "cuda:99"), ("--device cuda:99", "not usable")),
+        (None, ("--device", "abacus"), ("device", "'abacus'", "not usable", "choose", "cpu")),
+        (None, ("--device", "cuda:99"), ("device", "'cuda:99'", "not usable", "choose", "cpu")),
         (None, ("--threads", "0"), ("--threads 0", "1 or more")),
         (None, ("--backbone", "vit"), ("unknown backbone", "'vit'", "choose", "clip_micro")),
         (None, ("--split-file", "no.json"), ("no.json", "split file", "FileNotFoundError")),
@@ -277,11 +282,27 @@ UNPARSABLE = [
 
 
 @pytest.mark.parametrize("arguments", UNPARSABLE)
-def test_arguments_that_cannot_be_parsed_end_with_2_and_the_usage(arguments, capsys):
+def test_arguments_that_cannot_be_parsed_are_one_line_that_names_the_help(arguments, capsys):
     with pytest.raises(SystemExit) as error:
         main(arguments)
     assert error.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: vpbench")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"(vpbench\b[ \w]*): .+; see \1 --help", line)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_verb_that_a_signal_ends_says_so_in_one_line(number, monkeypatch, capsys):
+    monkeypatch.setattr("vpbench.cli.parser.list_names", lambda _: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    assert main(["list"]) == 128 + number
+    assert capsys.readouterr().err == "vpbench: stopped; what is written already stays\n"
+    assert signal.getsignal(number) == before
+
+
+def test_a_log_begins_with_the_device(pets, tmp_path, capsys):
+    assert main([*fit(pets, str(tmp_path / "a"), *FIT)]) == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line == f"device: cpu ({processor()}), torch {torch.__version__}, fp32"
 
 
 def test_the_sizes_of_tiny_data_are_those_of_the_record(record):

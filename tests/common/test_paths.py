@@ -9,7 +9,7 @@ from vpbench.common import paths
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch):
     """Forgets what the machine says, and what a test sets."""
-    for name in ("VPBENCH_DATA", "VPBENCH_WEIGHTS"):
+    for name in ("VPBENCH_DATA", "VPBENCH_WEIGHTS", "VPBENCH_DEVICE"):
         monkeypatch.setenv(name, "")  # so that it is restored afterwards
         monkeypatch.delenv(name)
 
@@ -26,6 +26,9 @@ def test_a_folder_that_is_given_wins_and_one_that_is_not_stays(monkeypatch):
     assert (paths.data_dir(), paths.weights_dir()) == (Path("/disk/data"), Path("w"))
     paths.use("d")
     assert (paths.data_dir(), paths.weights_dir()) == (Path("d"), Path("w"))
+    assert paths.device() == "auto"
+    paths.use(device="cpu")
+    assert (paths.data_dir(), paths.device()) == (Path("d"), "cpu")
 
 
 @pytest.mark.parametrize("verb", [["run", "{}"], ["run-task", "[]"], ["measure", "[]"]])

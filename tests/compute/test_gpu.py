@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.helpers.messages import complains, holds
-from vpbench.cli.device import check_device, limit_threads
+from vpbench.cli.device import limit_threads
 from vpbench.cli.main import main
 from vpbench.compute import gpu
 
@@ -83,15 +83,73 @@ def test_more_gpus_than_there_are_is_one_line(machine):
         gpu.claim(3)
 
 
-def test_the_gpus_of_the_machine_are_those_that_nvidia_smi_lists(tmp_path, monkeypatch):
+LISTING = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 3g.20gb     Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-2b0d1f0f-0ba1-4e2b-8d61-74a31c2d45f5)
+GPU 2: NVIDIA A100-SXM4-40GB (UUID: GPU-8a2c60a1-3c7f-4d4b-9f1e-61c9c0a7f0e2)
+"""
+SLICES = [
+    "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb",
+]  # fmt: skip
+WHOLE = [
+    "GPU-2b0d1f0f-0ba1-4e2b-8d61-74a31c2d45f5", "GPU-8a2c60a1-3c7f-4d4b-9f1e-61c9c0a7f0e2",
+]  # fmt: skip
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """Returns a function that gives the machine an nvidia-smi which lists this."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    tool = tmp_path / "bin" / "nvidia-smi"
+
+    def install(listing):
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!/bin/sh\nprintf '%s' '{listing}'\n")
+        tool.chmod(0o755)
+
+    return install
+
+
+def test_the_gpus_of_the_machine_are_those_that_nvidia_smi_lists(smi):
     assert gpu.visible() == []
-    tool = tmp_path / "nvidia-smi"
-    lines = "GPU 0: A (UUID: GPU-1)\\n  MIG 1g.5gb Device 0: (UUID: MIG-2)\\nGPU 1: B\\n"
-    tool.write_text(f"#!/bin/sh\nprintf '{lines}'\n")
-    tool.chmod(0o755)
-    assert gpu.visible() == ["0", "1"]
+    smi("".join(line for line in LISTING.splitlines(True) if "MIG" not in line))
+    assert gpu.visible() == ["0", "1", "2"]
+    smi("")
+    assert gpu.visible() == []
+
+
+def test_slices_of_a_gpu_count_each_and_the_gpu_that_is_cut_does_not(smi):
+    smi(LISTING)
+    assert gpu.visible() == [*SLICES, *WHOLE]
+    smi("\n".join(LISTING.splitlines()[:3]))
+    assert gpu.visible() == SLICES
+
+
+def test_a_slice_is_claimed_like_a_gpu_and_only_whole_gpus_together(smi, process, monkeypatch):
+    smi(LISTING)
+    assert gpu.claim() == SLICES[:1]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == SLICES[0]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert process().stdout.readline().split() == SLICES[1:]
+    assert gpu.claim(2) == WHOLE and os.environ["CUDA_VISIBLE_DEVICES"] == ",".join(WHOLE)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with complains(ValueError, "3 GPUs", "wanted", "2 can be seen", *WHOLE, "2 slices (MIG)"):
+        gpu.claim(3)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("-1", []), ("NoDevFiles", []), ("2,-1,3", ["2"]), (" 1, 3", ["1", "3"]),
+        (",".join(SLICES), SLICES),
+    ],
+)  # fmt: skip
+def test_what_cuda_is_told_is_read_as_cuda_reads_it(given, seen, machine):
+    machine(given)
+    assert gpu.visible() == seen
 
 
 @pytest.mark.parametrize(
@@ -116,20 +174,6 @@ def test_a_command_that_computes_claims_its_gpus_first(
         monkeypatch.setenv("LOCAL_RANK", rank)
     main(list(arguments))
     assert calls == claimed
-
-
-def test_the_device_is_a_gpu_if_there_is_one_and_each_of_several_processes_has_its_own(
-    monkeypatch,
-):
-    asked = []
-    monkeypatch.setattr(torch, "zeros", lambda *shape, device: asked.append(device))
-    for there in (False, True):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        check_device("auto")
-    monkeypatch.setenv("LOCAL_RANK", "3")
-    assert check_device("auto") == torch.device("cuda:3")
-    assert check_device("cuda:1") == torch.device("cuda:1")
-    assert asked == ["cpu", "cuda:0", "cuda:3", "cuda:1"]
 
 
 def test_processes_that_share_a_run_share_its_threads(monkeypatch):

@@ -89,7 +89,7 @@ def test_the_grid_is_submitted_in_groups_and_all_that_was_asked_for_is_made(suit
 
 def test_submissions_at_the_same_time_have_different_gpus(suite):
     logs = [path.read_text() for path in (suite / "results/logs/smoke").rglob("seed0.log")]
-    gpus = [re.findall("^vpbench: may use GPU (.*)$", log, re.MULTILINE) for log in logs]
+    gpus = [re.findall("^device: .*; GPU (.*) is listed", log, re.MULTILINE) for log in logs]
     assert sorted(gpus) in ([["0"], ["0"], ["1"]], [["0"], ["1"], ["1"]])
 
 

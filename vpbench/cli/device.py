@@ -2,14 +2,16 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from vpbench.common.errors import UserError
-from vpbench.common.messages import first_line
 from vpbench.compute import gpu, memory
 
 if TYPE_CHECKING:  # which takes seconds to load, and not before GPUs are claimed: see vpbench.cli
     import torch
+
+ON_A_GPU = ("paper",)  # kinds of scale that are not computed on a CPU unless somebody says so
 
 
 def claim_gpus(count: int) -> None:
@@ -18,9 +20,7 @@ def claim_gpus(count: int) -> None:
     Where torchrun has started this process, it uses the GPU of its number among all it sees.
     """
     if "LOCAL_RANK" not in os.environ:
-        ids = gpu.claim(max(1, count))
-        if ids:
-            print(f"vpbench: may use GPU {', '.join(ids)}", file=sys.stderr, flush=True)
+        gpu.claim(max(1, count))
 
 
 def limit_threads(count: int) -> None:
@@ -39,18 +39,49 @@ def limit_threads(count: int) -> None:
 
 def check_device(name: str) -> "torch.device":
     """Returns the torch.device `name` (auto: cuda if there is one), ready to compute on."""
+    from vpbench.compute.device import check_device
+
+    device = check_device(name)
+    if device.type == "cpu":
+        memory.keep_freed()
+    return device
+
+
+def announce_device(name: str, specs: Collection[dict[str, Any]] = ()) -> "torch.device":
+    """Returns the same for what `specs` ask for, once the first line of the log says what it is.
+
+    Raises UserError if no GPU is there for a spec of a kind that wants one, unless `name` is cpu.
+    """
+    from vpbench.compute.device import without_gpu
+
+    device = check_device(name)
+    unasked = device.type == "cpu" and name == "auto"
+    kinds = sorted({spec["kind"] for spec in specs} & set(ON_A_GPU)) if unasked else []
+    if kinds:
+        raise UserError(
+            f"kind {kinds[0]} wants a GPU: {without_gpu()}; to compute on the CPU all the same say "
+            "--device cpu, in the workflow --config device=cpu"
+        )
+    line = described(device, specs)
+    if unasked and (ids := gpu.visible()):
+        line += f"; GPU {', '.join(ids)} is listed here but torch sees none: {without_gpu()}"
+    if os.environ.get("RANK", "0") == "0":  # once for a run that several processes share
+        print(f"device: {line}", file=sys.stderr, flush=True)
+    return device
+
+
+def described(device: "torch.device", specs: Collection[dict[str, Any]]) -> str:
+    """Returns what a log says of a device: its name, the GPUs seen, torch, precision, processes."""
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f"--device {name}: not usable here ({first_line(error)}); try --device cpu"
-        ) from None
-    if name == "cpu":
-        memory.keep_freed()
-    return torch.device(name)
+    from vpbench.experiment.provenance import device_name, processor
+
+    name = processor() if device.type == "cpu" else device_name(device)
+    parts = [f"{device} ({name})"]
+    if device.type == "cuda":
+        parts.append(f"GPU {', '.join(gpu.visible())}")
+    parts.append(f"torch {torch.__version__}")
+    engines = [spec.get("engine", {}) for spec in specs] or [{}]
+    parts += sorted({engine.get("precision", "fp32") for engine in engines})
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    return ", ".join(parts + ([f"{count} processes"] if count > 1 else []))

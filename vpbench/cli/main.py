@@ -3,11 +3,15 @@
 import gc
 import json
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from vpbench.cli.device import claim_gpus, limit_threads
 from vpbench.cli.parser import parser
@@ -25,22 +29,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     arguments.line = sys.argv[1:] if argv is None else argv
     try:
-        paths.use(getattr(arguments, "data_dir", None), getattr(arguments, "weights_dir", None))
-        if getattr(arguments, "device", None) in ("auto", "cuda"):
-            claim_gpus(getattr(arguments, "processes", 1))
-        if getattr(arguments, "threads", None) is not None:
-            limit_threads(arguments.threads)
-        return arguments.function(arguments) or 0
-    except KeyboardInterrupt:
+        with interrupted_by(signal.SIGTERM):
+            return carry_out(arguments)
+    except KeyboardInterrupt as stopped:
         if arguments.debug:
             raise
-        print("vpbench: stopped; what is written already stays", file=sys.stderr)
-        return 130
+        number = stopped.args[0] if stopped.args else signal.SIGINT
+        if os.environ.get("RANK", "0") == "0":  # once for a run that several processes share
+            print("vpbench: stopped; what is written already stays", file=sys.stderr)
+        return 128 + number
     except Exception as error:
         line = mistake(error)
         if line is None or arguments.debug:
             raise
         return complain(line)
+
+
+def carry_out(arguments: Namespace) -> int:
+    """Returns the exit code of the verb, on GPUs and threads of its own."""
+    paths.use(getattr(arguments, "data_dir", None), getattr(arguments, "weights_dir", None))
+    if getattr(arguments, "device", None) in ("auto", "cuda"):
+        claim_gpus(getattr(arguments, "processes", 1))
+    if getattr(arguments, "threads", None) is not None:
+        limit_threads(arguments.threads)
+    code: int | None = arguments.function(arguments)
+    return code or 0
+
+
+@contextmanager
+def interrupted_by(number: signal.Signals) -> Iterator[None]:
+    """Raises KeyboardInterrupt(number) where this signal comes, for the time of a block.
+
+    A training takes it by itself for as long as it has a checkpoint to write: see Checkpoint.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def mistake(error: Exception) -> str | None:

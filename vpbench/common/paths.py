@@ -1,4 +1,7 @@
-"""Where this machine keeps datasets and weights; not part of any result."""
+"""What a machine says for itself: where datasets and weights are, and what it computes on.
+
+It is no part of any result: another folder or device makes nothing again.
+"""
 
 import os
 from pathlib import Path
@@ -14,8 +17,18 @@ def weights_dir() -> Path:
     return Path(os.environ.get("VPBENCH_WEIGHTS", "weights"))
 
 
-def use(data_dir: str | Path | None = None, weights_dir: str | Path | None = None) -> None:
-    """Makes this process, and those it starts, use these folders from here on, if given."""
-    for variable, folder in (("VPBENCH_DATA", data_dir), ("VPBENCH_WEIGHTS", weights_dir)):
-        if folder is not None:
-            os.environ[variable] = str(folder)
+def device() -> str:
+    """Returns the name of the device to compute on: VPBENCH_DEVICE, or auto."""
+    return os.environ.get("VPBENCH_DEVICE") or "auto"
+
+
+def use(
+    data_dir: str | Path | None = None,
+    weights_dir: str | Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Makes this process, and those it starts, use what is given from here on."""
+    given = {"VPBENCH_DATA": data_dir, "VPBENCH_WEIGHTS": weights_dir, "VPBENCH_DEVICE": device}
+    for variable, value in given.items():
+        if value is not None:
+            os.environ[variable] = str(value)

@@ -5,14 +5,18 @@ No torch here: CUDA reads CUDA_VISIBLE_DEVICES once, when torch first asks for a
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
 from vpbench.common.errors import UserError
+
+USABLE = re.compile(r"\d+|GPU-|MIG-")  # CUDA stops reading at another id, such as -1
 
 _locks: list[
     TextIO
@@ -20,16 +24,35 @@ _locks: list[
 
 
 def visible() -> list[str]:
-    """Returns the ids of the GPUs that this process may use."""
+    """Returns the ids, as CUDA_VISIBLE_DEVICES takes them, of the GPUs this process may use.
+
+    A slice of a GPU (MIG) counts as one; the GPU that it is cut from cannot be used as a whole.
+    """
     ids = os.environ.get("CUDA_VISIBLE_DEVICES")
     if ids is not None:
-        return [each for each in ids.split(",") if each]
+        return list(takewhile(USABLE.match, map(str.strip, ids.split(","))))  # as CUDA reads it
     try:
         listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
     except FileNotFoundError:
         return []
-    lines = [line for line in listing.splitlines() if line.startswith("GPU ")]
-    return [str(number) for number in range(len(lines))]
+    return listed(listing)
+
+
+def listed(listing: str) -> list[str]:
+    """Returns the ids of the GPUs in what `nvidia-smi -L` says.
+
+    They are numbers. Where a GPU is cut into slices CUDA counts otherwise, so there UUIDs are used.
+    """
+    gpus: list[tuple[str, list[str]]] = []  # UUID of each GPU and of its slices
+    for line in listing.splitlines():
+        kind, uuid = line.split()[:1], re.search(r"\(UUID: (\S+)\)", line)
+        if kind == ["GPU"]:
+            gpus.append((uuid[1] if uuid else str(len(gpus)), []))
+        elif kind == ["MIG"] and uuid and gpus:
+            gpus[-1][1].append(uuid[1])
+    if not any(slices for _, slices in gpus):
+        return [str(number) for number in range(len(gpus))]
+    return [id for gpu, slices in gpus for id in slices or [gpu]]
 
 
 def claim(count: int = 1, poll: float = 1.0) -> list[str]:
@@ -37,13 +60,19 @@ def claim(count: int = 1, poll: float = 1.0) -> list[str]:
 
     CUDA_VISIBLE_DEVICES is narrowed to them, so call this before torch is imported. Where there is
     no choice (no GPU, as many as wanted, a scheduler that has chosen) nothing is claimed. Raises
-    UserError if there are fewer GPUs than wanted.
+    UserError if there are fewer GPUs than wanted; slices of GPUs cannot work together.
     """
     ids = visible()
-    if 0 < len(ids) < count:
-        raise UserError(f"{count} GPUs are wanted, {len(ids)} can be seen: {', '.join(ids)}")
+    whole = ids if count == 1 else [each for each in ids if not each.startswith("MIG-")]
+    if ids and len(whole) < count:
+        cut = f" and {len(ids) - len(whole)} slices (MIG), which cannot share a run"
+        raise UserError(
+            f"{count} GPUs are wanted, {len(whole)} can be seen: {', '.join(whole)}"
+            + (cut if ids != whole else "")
+        )
     if len(ids) <= count:
         return ids
+    ids = whole
     folder = Path(tempfile.gettempdir(), f"vpbench-gpus-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     waiting = False

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.compute.device import check_device
 from vpbench.compute.engine import Engine
 from vpbench.models.folded_layers import folded
 from vpbench.models.vision_transformer import streamline
@@ -80,7 +81,7 @@ class Backbone(nn.Module):
         Images that were kept at their native size (`resolution: native`), a smaller square, are
         resized and cropped here as the preprocessing says.
         """
-        pixels = images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        pixels = self.unit_pixels(images)
         if pixels.shape[-1] == self.image_size:
             return pixels
         resize, crop, mode = self.preprocessing
@@ -88,6 +89,10 @@ class Backbone(nn.Module):
         pixels = F.interpolate(pixels, (side, side), mode=mode, antialias=True).clamp_(0, 1)
         margin = round((side - crop) / 2)
         return pixels[..., margin : margin + crop, margin : margin + crop]
+
+    def unit_pixels(self, images: Tensor) -> Tensor:
+        """Returns uint8 [N, H, W, C] as float [N, C, H, W] in 0..1 on the backbone's device."""
+        return images.to(self.device).permute(0, 3, 1, 2).float().div_(255)
 
     def pictures(self, images: Tensor) -> Tensor:
         """Returns uint8 [N, H, W, C] as uint8 [N, S, S, C], at the size that the model takes."""
@@ -144,6 +149,28 @@ class VisionLanguageBackbone(Backbone):
         """Returns unit text features [K, D] of a list of K texts."""
         return F.normalize(self.model.encode_text(self.tokenize(texts).to(self.device)), dim=-1)
 
+    def class_features(self, texts: Sequence[str]) -> Tensor:
+        """Returns unit text features [K, D] of a text about each class, which must differ to it."""
+        self.check_told_apart(texts)
+        return self.text_features(texts)
+
+    def check_told_apart(self, texts: Sequence[str]) -> None:
+        """Raises UserError if two of the texts, though they differ, are the same to the tokenizer.
+
+        Of two equal texts it is known: iWildCam has a class of each.
+        """
+        seen: dict[tuple[float, ...], str] = {}
+        for text, tokens in zip(texts, self.tokenize(texts).cpu(), strict=True):
+            key = tuple(
+                tokens.round(decimals=4).tolist() if tokens.is_floating_point() else tokens.tolist()
+            )
+            other = seen.setdefault(key, text)
+            if other != text:
+                raise UserError(
+                    f"{self.name} reads two classes as the same text: {other!r} and {text!r}; "
+                    "rename one of them"
+                )
+
 
 class VisionBackbone(Backbone):
     """A classifier with a fixed set of S source classes; `source_classes` names them, if known."""
@@ -172,6 +199,7 @@ def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
     """Returns the frozen backbone `name` of spec.backbones.BACKBONES, its weight file verified."""
     if name not in BACKBONES:
         raise UserError(f"unknown backbone {name!r}; choose one of: {', '.join(BACKBONES)}")
+    device = check_device(device)  # before weights are read
     module = importlib.import_module(BACKBONES[name].module)
     backbone: Backbone = module.load(name)
     return backbone.to(device)
