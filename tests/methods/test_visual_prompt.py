@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.helpers.tiny import PADDING, spec
+from vpbench.cli.run import task_of
 from vpbench.experiment import run, side_files
 from vpbench.methods import visual_prompt
 from vpbench.methods.prompted_classifier import PromptedClassifier, shrunk, untrained
@@ -79,14 +82,44 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(clip, task):
 
 def test_a_shrunk_image_is_in_the_middle_of_black():
     pixels = torch.full((1, 3, 8, 8), 0.5)
-    found = shrunk(pixels, 4)[0, 0]
+    found = shrunk(pixels, 4, 8)[0, 0]
     torch.testing.assert_close(found[2:6, 2:6], torch.full((4, 4), 0.5))
     assert found.sum().item() == pytest.approx(8.0)  # and nothing but black around them
 
 
+def test_evp_reads_a_file_once_at_the_side_that_it_shows(tmp_path, resnet):
+    for label in ("a", "b"):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for number in range(6):
+            noise = np.random.default_rng(number).integers(0, 256, (90, 121, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "own" / label / f"{number}.png")
+    wanted = spec("evp", "rn50_micro", label_map="frequency")
+    wanted |= {"task": "own", "folder": {"path": str(tmp_path / "own")}}
+    wanted["data"] = {"train": None, "validation": None, "test": None, "resolution": "backbone"}
+    test = task_of(wanted).splits["test"]
+    file = Image.open(tmp_path / "own" / test.ids[0]).resize((56, 42), Image.Resampling.BICUBIC)
+    expected = np.asarray(file.crop((7, 0, 49, 42)))
+    assert np.array_equal(test.images[0], expected)
+    classifier = untrained(resnet, task_of(wanted), wanted["settings"], 0, seeded())
+    seen = classifier.prompted(test.images[:1])[0] * resnet.std[0] + resnet.mean[0]  # no prompt yet
+    pixels = torch.from_numpy(expected.copy()).permute(2, 0, 1) / 255
+    torch.testing.assert_close(seen[:, 7:-7, 7:-7], pixels, atol=1e-6, rtol=1e-5)
+    assert seen[:, :7].abs().max() < 1e-6
+
+
+def test_a_small_original_is_enlarged_straight_to_the_side_too():
+    pixels = torch.rand(2, 3, 6, 6, generator=seeded())
+    wanted = torch.nn.functional.interpolate(pixels, (8, 8), mode="bicubic", antialias=True)
+    found = shrunk(pixels, 8, 12)
+    torch.testing.assert_close(found[..., 2:-2, 2:-2], wanted.clamp(0, 1))
+    assert found.shape == (2, 3, 12, 12)
+    stored = torch.rand(1, 3, 8, 8, generator=seeded())
+    assert torch.equal(shrunk(stored, 8, 12)[..., 2:-2, 2:-2], stored)
+
+
 def test_an_image_is_never_enlarged():
     with pytest.raises(ValueError, match="image_side 9: the backbone's images have 8 pixels"):
-        shrunk(torch.zeros(1, 3, 8, 8), 9)
+        shrunk(torch.zeros(1, 3, 8, 8), 9, 8)
 
 
 @pytest.mark.parametrize("size", [3, 64, 16])

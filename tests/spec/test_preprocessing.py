@@ -4,7 +4,12 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from vpbench.spec.preprocessing import Preprocessing, preprocess
+from vpbench.spec.preprocessing import (
+    Preprocessing,
+    preprocess,
+    preprocessing_of,
+    straight_to,
+)
 
 
 def noise(width, height):
@@ -34,6 +39,32 @@ def test_without_a_resize_an_image_is_squashed():
     squashed = preprocess(halves, Preprocessing(None, 4, "bilinear"))
     assert squashed.shape == (4, 4, 3)
     assert (squashed[:, 0] == 0).all() and (squashed[:, 3] == 255).all()  # both ends are kept
+
+
+@pytest.mark.parametrize(
+    ("backbone", "settings", "key"),
+    [
+        ("rn50", {}, "resize256_bilinear_crop224"),
+        ("rn50", {"image_side": None}, "resize256_bilinear_crop224"),
+        ("rn50", {"image_side": 164}, "resize164_bicubic_crop164"),
+        ("clip_vit_b32", {"image_side": 164}, "resize164_bicubic_crop164"),
+    ],
+)
+def test_the_images_of_a_recipe_that_shrinks_them_go_straight_to_their_side(
+    backbone, settings, key
+):
+    assert preprocessing_of({"backbone": backbone, "settings": settings}).key == key
+
+
+def test_straight_to_a_side_is_evp_s_transform_and_not_that_of_two_resizes():
+    theirs = transforms.Compose(
+        [transforms.Resize(164, InterpolationMode.BICUBIC), transforms.CenterCrop(164)]
+    )
+    image = noise(500, 375)
+    ours = preprocess(image, straight_to(164))
+    assert np.array_equal(ours, np.asarray(theirs(image)))
+    twice = Image.fromarray(preprocess(image, Preprocessing(224, 224)))
+    assert not np.array_equal(ours, np.asarray(theirs(twice)))
 
 
 def test_equal_transforms_have_equal_keys_and_others_do_not():

@@ -7,12 +7,13 @@ from vpbench.cli.arguments import read_json
 from vpbench.common import paths
 from vpbench.data import preparation, status
 from vpbench.data.datasets import coop_rule
-from vpbench.spec import schema_check
+from vpbench.spec import made_up, schema_check
 from vpbench.spec.schema import data_schema
 
 
 def data_status(arguments: Namespace) -> None:
     """Prints the status of the real datasets."""
+    made_up.adopt(paths.data_dir())
     rows = status.status(arguments.names, arguments.verify)
     print(json.dumps(rows, indent=1) if arguments.json else status.table(rows))
 
@@ -22,7 +23,8 @@ def data_prepare(arguments: Namespace) -> None:
     data = read_json(arguments.data) if arguments.data else None
     if arguments.data:
         schema_check.check(data, data_schema(), "--data")
-    preparation.prepare_all(arguments.names, arguments.backbones, data)
+    made_up.adopt(paths.data_dir())
+    preparation.prepare_all(arguments.names, arguments.backbones, data, arguments.image_side)
 
 
 def data_download(arguments: Namespace) -> None:

@@ -18,19 +18,28 @@ from vpbench.data.datasets.source import (
 )
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, straight_to
 
 
-def prepare_all(names: Sequence[str], backbones: Sequence[str], data: cache.Data = None) -> None:
+def prepare_all(
+    names: Sequence[str],
+    backbones: Sequence[str],
+    data: cache.Data = None,
+    sides: Sequence[int] = (),
+) -> None:
     """Fetches real datasets, and makes a cache for the transform of each backbone.
 
-    All datasets if `names` is empty; `data` is that of load.load_task.
+    All datasets if `names` is empty; `data` is that of load.load_task. Of recipes that shrink the
+    images there is a cache for each of their `sides`.
     """
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
         legal = ", ".join(BACKBONES)
         raise UserError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
+    if any(side < 1 for side in sides):
+        raise UserError(f"image_side {min(sides)}: expected 1 pixel or more")
     transforms = {Preprocessing(*BACKBONES[name].preprocessing) for name in backbones}
+    transforms |= {straight_to(side) for side in sides}
     for name in [known_dataset(name) for name in names or FACTS]:
         wanted = {transform: cache.parts(name, data, transform) for transform in transforms}
         if not wanted or any(map(cache.missing, wanted.values())):

@@ -20,7 +20,7 @@ from vpbench.spec.blocks import measurements
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.grid import Grid, expand, measurement_files, measurement_specs
 from vpbench.spec.methods import METHODS
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 from vpbench.spec.products import PAGES, rule_name
 
 GPUS = (1, 8, 64)  # how long it takes on so many
@@ -171,18 +171,20 @@ def report_hours(wanted: Grid, spent: Hours, what: str) -> list[str]:
 
 def cached_parts(wanted: Grid) -> dict[Path, cache.Part]:
     """Returns path -> `Part` of every cache that runs and measurements of real datasets read."""
-    specs = [(spec, spec["backbone"]) for spec in wanted.specs.values()]
+    specs = [(spec, preprocessing_of(spec)) for spec in wanted.specs.values()]
     for name in measurements(wanted.config):
         for spec in measurement_specs(wanted, name):
-            specs += [(spec, run["backbone"]) for run in spec["runs"]]
+            specs += [
+                (spec, Preprocessing(*BACKBONES[run["backbone"]].preprocessing))
+                for run in spec["runs"]
+            ]
     by_path: dict[Path, cache.Part] = {}
     seen = set()
-    for spec, backbone in specs:
-        transform = BACKBONES[backbone].preprocessing
+    for spec, transform in specs:
         key = spec["task"], transform, canonical(spec["data"])
         if spec["task"] in FACTS and key not in seen:
             seen.add(key)
-            parts = cache.parts(spec["task"], spec["data"], Preprocessing(*transform))
+            parts = cache.parts(spec["task"], spec["data"], transform)
             by_path |= {part.path: part for part in parts}
     return by_path
 

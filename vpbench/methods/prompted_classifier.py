@@ -1,6 +1,6 @@
 """A prompt and all that it needs to classify: its backbone, label map, texts and recipe."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from torch import Tensor
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
 from vpbench.compute import distributed
+from vpbench.data.folder_classes import class_key, few
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import part, prompt_of, restore_prompt
@@ -51,6 +52,7 @@ class PromptedClassifier(Learner):
         self.prompt, self.label_map = prompt, label_map
         self.__dict__["backbone"] = backbone  # not a submodule: it is neither trained nor saved
         self.task, self.settings = replace(worded(task, settings), splits={}), settings
+        self.original_names = task.class_names  # before the settings gave others
         self.accuracy, self.origin = accuracy or {}, origin
         self.prompt_space, self.side = settings["prompt_space"], settings["image_side"]
 
@@ -73,9 +75,10 @@ class PromptedClassifier(Learner):
         does; the images are shrunk before if the recipe says so. Of an ensemble of M prompts they
         are [M N, C, S, S], member by member.
         """
-        pixels = self.backbone.scale_pixels(images)
-        if self.side is not None:
-            pixels = shrunk(pixels, self.side)
+        if self.side is None:
+            pixels = self.backbone.scale_pixels(images)
+        else:
+            pixels = shrunk(self.backbone.unit_pixels(images), self.side, self.backbone.image_size)
         if self.prompt_space == "normalized":
             return self.prompt(self.backbone.normalize(pixels))
         return self.backbone.normalize(self.prompt(pixels))
@@ -117,21 +120,19 @@ class PromptedClassifier(Learner):
     def evaluate(self, task: Task, split: str = "test") -> dict[str, Any]:
         """Returns the metrics on a split of a task; see metrics.classification_metrics.
 
-        A task with other names of as many classes is read in those, with the same text. Raises
-        UserError if it has another number of classes, or no such split.
+        Classes are matched by name; the task may have some of those that the prompt was made for,
+        in any order, and an image may be taken for any that the prompt knows. `per_class` is by
+        name. Raises UserError if the task has an unknown class, or no such split.
         """
         if split not in task.splits:
             raise UserError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
-        classes = len(self.task.class_names)
-        if len(task.class_names) != classes:
-            raise UserError(
-                f"the prompt was made for {classes} classes ({self.task.name}), "
-                f"{task.name} has {len(task.class_names)}; fit a prompt for it"
-            )
-        said = worded(replace(task, template=self.task.template), self.settings)
-        same = said.class_names == self.task.class_names
-        classifier = self if same else self.for_task(said)
-        return evaluate(classifier, task.splits[split], classes, self.backbone.device).metrics
+        images, names = task.splits[split], self.task.class_names
+        labels = torch.tensor(labels_by_name(task, self.original_names, names))[images.labels]
+        images = replace(images, labels=labels)
+        metrics = evaluate(self, images, len(names), self.backbone.device).metrics
+        accuracies = zip(unlike(names), metrics["per_class"], strict=True)
+        of_present = {name: value for name, value in accuracies if value is not None}
+        return metrics | {"per_class": of_present}
 
     def for_task(self, task: Task) -> "PromptedClassifier":
         """Returns the same prompt in the words of another task, with as many classes."""
@@ -141,7 +142,8 @@ class PromptedClassifier(Learner):
     @property
     def card(self) -> dict[str, Any]:
         """What the prompt was made for, with which recipe, and how good it is, as JSON."""
-        card = prompt_card(self.settings, self.backbone, self.task, self.accuracy)
+        task = replace(self.task, class_names=self.original_names)
+        card = prompt_card(self.settings, self.backbone, task, self.accuracy)
         return card if self.origin is None else card | {"imported": self.origin}
 
     def save(self, path: str | Path) -> Path:
@@ -152,8 +154,9 @@ class PromptedClassifier(Learner):
     def load(cls, path: str | Path, backbone: Backbone) -> "PromptedClassifier":
         """Returns what was saved at `path`, made for exactly this `backbone`."""
         prompt, of_map, card = read_prompt(path, backbone)
-        names = tuple(card["class_names"])
-        task = Task(card["task"], card["task"], names, card["text_prompt"], {})
+        names = tuple(card.get("original_names", card["class_names"]))
+        notes = tuple(card.get("notes", ()))
+        task = Task(card["task"], card["task"], names, card["text_prompt"], {}, notes=notes)
         facts = task, card["settings"], card["accuracy"], card.get("imported")
         try:
             return restored(prompt.to(backbone.device), of_map, backbone, *facts)
@@ -207,11 +210,42 @@ def restored(
     return made.eval()
 
 
-def shrunk(pixels: Tensor, side: int) -> Tensor:
-    """Returns images [N, C, S, S] at `side` pixels in the middle of as much black as is needed."""
-    size = pixels.shape[-1]
+def labels_by_name(task: Task, original: Sequence[str], said: Sequence[str]) -> list[int]:
+    """Returns the label of each class of a task among classes that have these names.
+
+    They go by their `original` names or, where settings gave others, by those that are `said`.
+    Raises UserError, in one line, if there is a class that none of them is.
+    """
+    wanted = [class_key(name) for name in task.class_names]
+    for names in (original, said):
+        keys = [class_key(name) for name in names]
+        if wanted == keys:  # also where two classes have one name
+            return list(range(len(names)))
+        labels = {key: label for label, key in enumerate(keys)}
+        if len(labels) == len(names) and labels.keys() >= set(wanted):
+            return [labels[key] for key in wanted]
+    known = {class_key(name) for name in (*original, *said)}
+    unknown = [name for name, key in zip(task.class_names, wanted, strict=True) if key not in known]
+    raise UserError(
+        f"the prompt does not know {few(unknown or task.class_names)}, classes of {task.name}; it "
+        f"was made for {few(original)}; rename them, say by class names which is which, or fit a "
+        "prompt"
+    )
+
+
+def unlike(names: Sequence[str]) -> list[str]:
+    """Returns names, those that are there more than once with their labels."""
+    return [f"{n} ({i})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+
+
+def shrunk(pixels: Tensor, side: int, size: int) -> Tensor:
+    """Returns images [N, C, H, H] at `side` pixels in the middle of black [N, C, size, size].
+
+    Those that were stored at that side, straight from their files, are not resized again.
+    """
     if side > size:
         raise UserError(f"image_side {side}: the backbone's images have {size} pixels; shrink them")
-    small = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    if pixels.shape[-1] != side:
+        pixels = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     before = (size - side) // 2
-    return F.pad(small, (before, size - side - before, before, size - side - before))
+    return F.pad(pixels, (before, size - side - before, before, size - side - before))

@@ -1,16 +1,20 @@
 """From an image of any size to the square of pixels that a backbone takes; no torch here."""
 
 import os
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
+from vpbench.spec.aliases import Spec
+from vpbench.spec.backbones import BACKBONES
 
 # Pillow would also read formats for which it starts another program, as Ghostscript for EPS.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+Decoded = TypeVar("Decoded")
 SLENDER = 200  # times longer than wide: resized, a longer image would fill the memory
 
 
@@ -32,6 +36,22 @@ class Preprocessing(NamedTuple):
         return f"{resized}_{self.interpolation}_crop{self.crop}"
 
 
+def preprocessing_of(spec: Spec) -> Preprocessing:
+    """Returns what the images of a run go through before they are stored.
+
+    It is its backbone's. An image that is shrunk in the prompt (`image_side`) goes straight to that
+    size, as in EVP: through the backbone's first it would be resized twice.
+    """
+    side = spec["settings"].get("image_side")
+    transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
+    return transform if side is None else straight_to(side)
+
+
+def straight_to(side: int) -> Preprocessing:
+    """Returns the transform to a square of `side` pixels whose shorter side was resized to that."""
+    return Preprocessing(side, side)
+
+
 def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """Returns a PIL image (RGB) as uint8 [crop, crop, 3].
 
@@ -47,8 +67,32 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     return np.asarray(image.crop((left, top, left + crop, top + crop)))
 
 
+def read_image(path: str | os.PathLike[str], preprocessing: Preprocessing) -> np.ndarray:
+    """Returns the image file, as published, as uint8 RGB [crop, crop, 3]."""
+    return preprocess(open_image(path), preprocessing)
+
+
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
-    """Returns the image file as a PIL image in RGB, whatever its mode.
+    """Returns the image file as a PIL image in RGB, whatever its mode, as published.
+
+    So neither is it turned by its orientation tag, nor are its colours mixed by its transparency.
+    Raises UserError, in one line, if it is none, or one that would take the machine's memory.
+    """
+    return decoded(path, _as_published)
+
+
+def _as_published(file: Image.Image) -> Image.Image:
+    # Pillow warns when it goes from a palette with transparency straight to RGB.
+    image = file.convert("RGBA") if "transparency" in file.info else file
+    return image.convert("RGB")
+
+
+def decoded(
+    path: str | os.PathLike[str],
+    decode: Callable[[Image.Image], Decoded],
+    formats: Sequence[str] = FORMATS,
+) -> Decoded:
+    """Returns what `decode` makes of the open image file at `path`.
 
     Raises UserError, in one line, if it is none, or one that would take the machine's memory.
     """
@@ -56,10 +100,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
     if not os.path.isfile(path):  # of a pipe Pillow would wait for the end
         raise UserError(f"{where}: the image is missing")
     try:
-        with Image.open(path, formats=FORMATS) as file:
-            # Pillow warns when it goes from a palette with transparency straight to RGB.
-            image = file.convert("RGBA") if "transparency" in file.info else file
-            image = image.convert("RGB")
+        with Image.open(path, formats=formats) as file:
+            image = decode(file)
     except Exception as error:  # readers of damaged files raise anything at all
         reason = first_line(error)
         raise UserError(
@@ -67,6 +109,6 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
         ) from None
     if file.mode.startswith(("I", "F")):
         raise UserError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
-    if max(image.size) > SLENDER * min(image.size):
-        raise UserError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
+    if max(file.size) > SLENDER * min(file.size):
+        raise UserError(f"{where}: the image is {file.width} x {file.height}; crop or remove it")
     return image

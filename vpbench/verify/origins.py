@@ -17,7 +17,7 @@ from vpbench.models import weight_files
 from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 from vpbench.verify.contents import ROUNDING, Record, close, same
 
 AGAIN = 0.002  # share of images that another machine's rounding may classify otherwise
@@ -52,8 +52,7 @@ def origins(record: Record) -> dict[tuple[str, str], str]:
     All runs on a backbone have its weights; those of a task, cut to the same size, its images.
     """
     spec = record["spec"]
-    image = BACKBONES[spec["backbone"]].preprocessing
-    read = canonical([spec["task"], spec["data"], spec.get("folder"), image])
+    read = canonical([spec["task"], spec["data"], spec.get("folder"), preprocessing_of(spec)])
     predictions = reading.arrays(record, "predictions")
     images = hashlib.sha256("\n".join(predictions["id"].tolist()).encode())
     images.update(predictions["label"].astype("<i8").tobytes())
@@ -80,7 +79,7 @@ def check_again(record: Record, device: torch.device | str) -> bool:
     settings = spec["settings"]
     backbone = backbone_of(spec["backbone"], str(device))
     folder = canonical(spec.get("folder"))
-    task = task_of(spec["task"], canonical(data), backbone.preprocessing, folder)
+    task = task_of(spec["task"], canonical(data), preprocessing_of(spec), folder)
     same(record, "hashes.data", record["hashes"]["data"], task.data_hash, "the images have")
     if spec["method"] not in ("visual_prompt", "text_prompt"):
         return False

@@ -10,10 +10,9 @@ from snakemake.utils import available_cpu_count
 from vpbench.common import hashing, paths
 from vpbench.spec import blocks, grid, products, result_files, tasks
 from vpbench.spec.analyses import ANALYSES, PAGES
-from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.modalities import MODALITIES
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import preprocessing_of
 
 
 def library(module):
@@ -54,13 +53,37 @@ def configuration():
     return ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
 
+def request(name, text):
+    """Returns `@` and the file with what a job is asked for.
+
+    Another text is another file, so that the job runs again. It is written by the Snakemake that
+    starts the command, on a cluster on the node, so that both see it; a dry run writes nothing.
+    """
+    path = products.request_file(name, text)
+    runs = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
+    if runs and not Path(path).exists():
+        from vpbench.common import atomic_files  # a tenth of a second, for numpy
+
+        atomic_files.write_bytes(path, text.encode())
+    return f"@{path}"
+
+
+def arguments_file(name, arguments):
+    """Returns the request of an analysis or page."""
+    return request(f"{name}.txt", products.request_text(map(str, arguments)))
+
+
+def specs_file(path, specs):
+    """Returns the request of the job that makes the file `path` of specs."""
+    return request(path.removeprefix("results/"), hashing.canonical(specs))
+
+
 def measured_specs(wildcards):
-    """Returns the specs of a measuring job: its only parameter."""
+    """Returns the request of a measuring job: its specs, so all that makes it run again."""
     path = (
         result_files.ALL_MEASURED if config["granularity"] == "per_task" else result_files.MEASURED
-    )
-    found = grid.measurement_files(GRID, wildcards.measurement)
-    return hashing.canonical(found[path.format(**wildcards)])
+    ).format(**wildcards)
+    return specs_file(path, grid.measurement_files(GRID, wildcards.measurement)[path])
 
 
 def measured_runs(wildcards):
@@ -79,8 +102,7 @@ def prepared(spec):
     It is not the card: Snakemake deletes what a job has declared before the job runs again.
     """
     data = spec["data"]
-    transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing).key
-    names = ["native" if data["resolution"] == "native" else transform]
+    names = ["native" if data["resolution"] == "native" else preprocessing_of(spec).key]
     names += [f"{split}{data[split]}" for split in tasks.SPLITS if data[split] is not None]
     return f"{paths.data_dir()}/cache/{spec['task']}/{'_'.join(names)}.prepared"
 
@@ -99,14 +121,22 @@ def cached_spec(path):
     return PREPARED[path]
 
 
+def transform_options(spec):
+    """Returns the options of `data prepare` that say what the images of a spec go through."""
+    side = spec["settings"].get("image_side")
+    return ["--backbones", spec["backbone"]] if side is None else ["--image-side", str(side)]
+
+
 def task_specs(wildcards):
-    """Returns the specs of a per_task job: its only parameter, so all that makes it run again."""
-    return hashing.canonical(wanted(result_files.MANIFEST.format(**wildcards)))
+    """Returns the request of a per_task job: its specs, so all that makes it run again."""
+    path = result_files.MANIFEST.format(**wildcards)
+    return specs_file(path, wanted(path))
 
 
 def run_spec(wildcards):
-    """Returns the spec of a per_run job: its only parameter, so all that makes it run again."""
-    return hashing.canonical(wanted(result_files.RECORD.format(**wildcards))[0])
+    """Returns the request of a per_run job: its spec, so all that makes it run again."""
+    path = result_files.RECORD.format(**wildcards)
+    return specs_file(path, wanted(path)[0])
 
 
 def wanted(path):
@@ -203,8 +233,9 @@ try:
 except ValueError as error:
     sys.exit(str(error))
 
-# Jobs find them in their environment, not in a parameter: another folder runs nothing again.
-paths.use(config.get("data_dir"), config.get("weights_dir"))
+# Jobs find them in their environment, not in a parameter: another folder, or another device, runs
+# nothing again.
+paths.use(config.get("data_dir"), config.get("weights_dir"), config.get("device"))
 
 PREPARED = {  # file -> one of the specs that need this cache
     prepared(spec): spec

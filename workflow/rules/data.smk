@@ -22,8 +22,8 @@ rule prepare:
         runtime=240,
         torch_threads=torch_threads,
     params:
-        backbone=lambda wildcards, output: cached_spec(output[0])["backbone"],
+        transform=lambda wildcards, output: transform_options(cached_spec(output[0])),
         data=lambda wildcards, output: hashing.canonical(cached_spec(output[0])["data"]),
     shell:
-        "python -m vpbench data prepare {wildcards.task} --backbones {params.backbone}"
-        " --data {params.data:q} --threads {resources.torch_threads} > {log} 2>&1"
+        "python -m vpbench data prepare {wildcards.task:q} {params.transform:q}"
+        " --data {params.data:q} --threads {resources.torch_threads} > {log:q} 2>&1"
