@@ -11,11 +11,13 @@ from vpbench.spec.tasks import TASKS
 
 if TYPE_CHECKING:  # they load torch: see vpbench.cli
     from vpbench.data.task import Task
-    from vpbench.models.backbone import Backbone
+    from vpbench.spec.preprocessing import Preprocessing
 
 
 def read_json(text: str) -> Any:
-    """Returns the JSON document in `text`."""
+    """Returns the JSON document in `text`, or in the file FILE of the text @FILE."""
+    if text.startswith("@"):
+        return strict_json.read_json(text[1:])
     try:
         return strict_json.parse_json(text)
     except UserError as error:
@@ -23,10 +25,10 @@ def read_json(text: str) -> Any:
 
 
 def read_specs(text: str) -> list[dict[str, Any]]:
-    """Returns the specs in `text`, a JSON list."""
+    """Returns the specs in `text`, a JSON list of at least one, or in the file FILE of @FILE."""
     specs = read_json(text)
-    if not isinstance(specs, list):
-        raise UserError("the specs must be a JSON list")
+    if not isinstance(specs, list) or not specs:
+        raise UserError("the specs must be a JSON list of at least one")
     return specs
 
 
@@ -48,13 +50,14 @@ def read_change(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def read_task(arguments: Namespace, backbone: "Backbone") -> "Task":
+def read_task(arguments: Namespace, preprocessing: "Preprocessing") -> "Task":
     """Returns the task the arguments name, a folder read with its options."""
     from vpbench.data import image_folder, load
 
     options = {
         "split_file": arguments.split_file,
         "class_names": arguments.class_names,
+        "class_order": arguments.class_order,
         "template": arguments.template,
     }
     given = {key: value for key, value in options.items() if value is not None}
@@ -62,5 +65,5 @@ def read_task(arguments: Namespace, backbone: "Backbone") -> "Task":
         option = next(iter(given)).replace("_", "-")
         raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
     if given and Path(arguments.task).is_dir():
-        return image_folder.load_folder(arguments.task, backbone.preprocessing, **given)
-    return load.load_task(arguments.task, preprocessing=backbone.preprocessing)
+        return image_folder.load_folder(arguments.task, preprocessing, **given)
+    return load.load_task(arguments.task, preprocessing=preprocessing)

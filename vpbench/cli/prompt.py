@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from vpbench.cli.arguments import read_change, read_task
 from vpbench.cli.device import announce_device, check_device
+from vpbench.spec.preprocessing import for_recipe
 
 
 def fit(arguments: Namespace) -> None:
@@ -15,7 +16,7 @@ def fit(arguments: Namespace) -> None:
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     settings = vpbench.load_recipe(arguments.config, "visual_prompt", backbone.name, **changes)
-    task = read_task(arguments, backbone)
+    task = read_task(arguments, for_recipe(backbone.preprocessing, settings))
     classifier = vpbench.fit_prompt(backbone, task, settings, seed=arguments.seed)
     path = classifier.save(arguments.out)
     classifier.export(arguments.out)
@@ -29,7 +30,7 @@ def evaluate(arguments: Namespace) -> None:
 
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     classifier = vpbench.load_prompt(arguments.prompt, backbone)
-    task = read_task(arguments, backbone)
+    task = read_task(arguments, for_recipe(backbone.preprocessing, classifier.settings))
     print(json.dumps(classifier.evaluate(task, arguments.split), indent=1))
 
 

@@ -11,6 +11,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
 from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.settings import Settings
 
 # Pillow would also read formats for which it starts another program, as Ghostscript for EPS.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -37,14 +38,18 @@ class Preprocessing(NamedTuple):
 
 
 def preprocessing_of(spec: Spec) -> Preprocessing:
-    """Returns what the images of a run go through before they are stored.
+    """Returns what the images of a run go through before they are stored."""
+    return for_recipe(Preprocessing(*BACKBONES[spec["backbone"]].preprocessing), spec["settings"])
 
-    It is its backbone's. An image that is shrunk in the prompt (`image_side`) goes straight to that
-    size, as in EVP: through the backbone's first it would be resized twice.
+
+def for_recipe(preprocessing: Preprocessing, settings: Settings) -> Preprocessing:
+    """Returns a backbone's `preprocessing`, or that of a recipe which shrinks images instead.
+
+    They go straight to its `image_side`, as in EVP: through the backbone's first they would be
+    resized twice.
     """
-    side = spec["settings"].get("image_side")
-    transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
-    return transform if side is None else straight_to(side)
+    side = settings.get("image_side")
+    return preprocessing if side is None else straight_to(side)
 
 
 def straight_to(side: int) -> Preprocessing:
