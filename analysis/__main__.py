@@ -1,4 +1,4 @@
-"""`python -m analysis NAME ...` makes one table, figure or page."""
+"""`python -m analysis NAME ...` makes one table, figure or page; `@FILE`: an argument per line."""
 
 import argparse
 import sys
@@ -65,7 +65,9 @@ PAGE_OPTIONS: dict[str, Callable[[TAKES], None]] = {
 
 def parser_of(name: str, description: str | None) -> TAKES:
     """Returns the parser of the analysis or page `name`."""
-    parser = argparse.ArgumentParser(prog=f"python -m analysis {name}", description=description)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m analysis {name}", description=description, fromfile_prefix_chars="@"
+    )
     if name in ANALYSES:
         analysis_options(parser, ANALYSES[name])
     else:

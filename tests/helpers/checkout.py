@@ -3,13 +3,16 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
+
+from vpbench.common import hashing
+from vpbench.spec.grid import expand
+from vpbench.spec.products import request_file
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "analysis", "config", "environment.yml", "profiles", "vpbench", "workflow")
@@ -34,7 +37,7 @@ def read_config(name):
 def write_config(folder, config):
     """Returns the path of a file with this configuration."""
     path = Path(folder, "given.yaml")
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
 
 
@@ -76,12 +79,17 @@ def planned_jobs(output):
     return jobs
 
 
-def planned_specs(output):
-    """Returns the specs of all runs in the commands of a plan."""
-    tasks = re.findall(r"python -m vpbench run-task (.*) --runs results/runs", output)
-    runs = re.findall(r"python -m vpbench run (.*) --out ", output)
-    lists = [json.loads(shlex.split(argument)[0]) for argument in tasks]
-    return sum(lists, [json.loads(shlex.split(argument)[0]) for argument in runs])
+def planned_specs(output, config):
+    """Returns the specs of all runs of a plan: those that the names of their requests tell."""
+    one = config["granularity"] == "per_run"
+    jobs = {
+        request_file(
+            path.removeprefix("results/"), hashing.canonical(specs[0] if one else specs)
+        ): specs
+        for path, specs in expand(config, "given").jobs.items()
+    }
+    requests = re.findall(r"python -m vpbench run(?:-task)? @(\S+) ", output)
+    return [spec for path in requests for spec in jobs[path]]
 
 
 def canonical(specs):

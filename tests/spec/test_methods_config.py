@@ -185,8 +185,8 @@ def test_the_search_looks_at_validation_alone_and_trains_the_recipes_it_is_for()
 
 
 def test_planned_runs_of_methods_are_those_of_the_grid(tmp_path):
-    specs = planned_specs(plan(copy_suite(tmp_path), "methods"))
     config, where = read(LAB)
+    specs = planned_specs(plan(copy_suite(tmp_path), "methods"), config)
     everything = expand(config, where)
     asked = [config["analyses"][name] for name in config["extensions"]]
     files = {file for slice_ in asked for file in job_files(everything, slice_)}

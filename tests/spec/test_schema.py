@@ -119,7 +119,7 @@ def test_each_configuration_is_legal_and_named_like_its_scale(name):
 def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     config = read_config(name)
     output = plan(suite, "--configfile", f"config/{name}.yaml", "--", "all")
-    specs = planned_specs(output)
+    specs = planned_specs(output, config)
     assert canonical(specs) == canonical(expand(config))
     assert all(schema_check.complaint(spec, spec_schema(), "") is None for spec in specs)
     per_task = config["granularity"] == "per_task"
@@ -135,7 +135,7 @@ def test_what_a_given_configuration_lacks_is_not_taken_from_the_lab(suite, tmp_p
     config["grid"] = {"main": {"methods": ["text_prompt"], "seeds": [0]}}
     del config["recipes"]["fine_tune"], config["variants"], config["measurements"]
     output = plan(suite, "--configfile", write_config(tmp_path, config))
-    assert canonical(planned_specs(output)) == canonical(expand(config))
+    assert canonical(planned_specs(output, config)) == canonical(expand(config))
     pages = {"claims", "tables", "report"}
     assert set(planned_jobs(output)) == {"run_task", "all", "table1", *pages}
     config["grid"] = {"main": {"methods": ["fine_tune"], "seeds": [0]}}

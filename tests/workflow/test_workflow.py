@@ -1,6 +1,4 @@
-import json
 import re
-import shlex
 import subprocess
 import sys
 
@@ -18,9 +16,11 @@ from tests.helpers.checkout import (
     snakemake,
     write_config,
 )
+from vpbench.common import hashing
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.grid import expand
+from vpbench.spec.grid import expand, measurement_specs
 from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.products import request_file
 
 TRANSFER = "results/transfer.csv"
 
@@ -61,10 +61,10 @@ def test_without_a_target_everything_is_planned(suite):
 
 
 def test_table1_trains_the_cells_of_clip_and_nothing_else(suite):
-    output = plan(suite, "results/table1.csv")
-    unshifted = set(read_config("lab")["tasks"]) - {"iwildcam_twin", "fmow_twin", "camelyon17_twin"}
+    output, config = plan(suite, "results/table1.csv"), read_config("lab")
+    unshifted = set(config["tasks"]) - {"iwildcam_twin", "fmow_twin", "camelyon17_twin"}
     assert planned_jobs(output) == {"run_task": len(unshifted) // 3, "table1": 1}
-    specs = planned_specs(output)
+    specs = planned_specs(output, config)
     assert {spec["backbone"] for spec in specs} == {"clip_micro"}
     assert {spec["task"] for spec in specs} == unshifted
 
@@ -80,16 +80,16 @@ def test_snakefmt_would_change_nothing():
 
 
 def test_text_prompts_are_for_vision_language_backbones(suite):
-    specs = planned_specs(plan(suite, "smoke"))
+    specs = planned_specs(plan(suite, "smoke"), read_config("smoke"))
     prompted = {spec["backbone"] for spec in specs if spec["method"] == "text_prompt"}
     assert prompted == {"clip_micro"}
     assert {spec["backbone"] for spec in specs} == {"clip_micro", "rn50_micro"}
 
 
 def test_smoke_is_the_target_all_of_its_own_configuration(suite):
-    smoke = plan(suite, "smoke")
+    smoke, config = plan(suite, "smoke"), read_config("smoke")
     given = plan(suite, "--configfile", "config/smoke.yaml", "--", "all")
-    assert canonical(planned_specs(smoke)) == canonical(planned_specs(given))
+    assert canonical(planned_specs(smoke, config)) == canonical(planned_specs(given, config))
     assert planned_jobs(smoke) | {"all": 1} == planned_jobs(given) | {"smoke": 1}
 
 
@@ -115,29 +115,31 @@ def test_a_run_that_two_blocks_of_the_grid_ask_for_is_planned_once(suite, small,
     small["analyses"]["table1"] = {"grid": ["more"]}
     given = write_config(tmp_path, small)
     output = plan(suite, "--configfile", given)
-    assert sorted(spec["seed"] for spec in planned_specs(output)) == [0, 1]
+    assert sorted(spec["seed"] for spec in planned_specs(output, small)) == [0, 1]
     assert planned_jobs(output)["run_task"] == 2
     # The table needs both seeds, and one of them is in the job of another block.
     output = plan(suite, "--configfile", given, "--", "results/table1.csv")
-    assert sorted(spec["seed"] for spec in planned_specs(output)) == [0, 1]
+    assert sorted(spec["seed"] for spec in planned_specs(output, small)) == [0, 1]
 
 
 def test_a_variant_changes_its_settings_and_only_where_the_grid_names_it(suite, small, tmp_path):
     small["variants"] = {"border10": {"size": 10}, "unused": {"epochs": 9}}
     small["grid"]["wide"] = {"methods": ["visual_prompt"], "variants": ["border10"], "seeds": [0]}
     output = plan(suite, "--configfile", write_config(tmp_path, small))
-    recipe, variant = sorted(planned_specs(output), key=lambda spec: spec["settings"]["size"])
+    recipe, variant = sorted(
+        planned_specs(output, small), key=lambda spec: spec["settings"]["size"]
+    )
     assert (recipe["variant"], variant["variant"]) == ("default", "border10")
     assert variant["settings"] == recipe["settings"] | {"size": 10}
 
 
 def test_the_order_of_the_grid_changes_no_job(suite, tmp_path):
     config = read_config("smoke")
-    before = planned_specs(plan(suite, "smoke"))
+    before = planned_specs(plan(suite, "smoke"), read_config("smoke"))
     config["grid"] = dict(reversed(config["grid"].items()))
     config["backbones"].reverse()
     given = plan(suite, "--configfile", write_config(tmp_path, config), "--", "all")
-    assert canonical(planned_specs(given)) == canonical(before)
+    assert canonical(planned_specs(given, config)) == canonical(before)
     jobs = {line for line in plan(suite, "smoke").splitlines() if "run-task" in line}
     assert jobs == {line for line in given.splitlines() if "run-task" in line}
 
@@ -164,11 +166,11 @@ def test_a_job_does_so_many_tasks_of_a_modality_and_goes_by_the_first(count, tog
 
 def test_per_run_makes_every_run_a_job_of_its_own_whatever_tasks_per_job_says(suite, tmp_path):
     config = read_config("smoke")
-    specs = planned_specs(plan(suite, "smoke"))
+    specs = planned_specs(plan(suite, "smoke"), read_config("smoke"))
     config |= {"granularity": "per_run", "tasks_per_job": 3}
     output = plan(suite, "--configfile", write_config(tmp_path, config), "--", "all")
     assert planned_jobs(output)["run"] == len(specs)
-    assert canonical(planned_specs(output)) == canonical(specs)
+    assert canonical(planned_specs(output, config)) == canonical(specs)
 
 
 def test_a_run_outside_the_grid_is_refused_by_name(suite, small, tmp_path):
@@ -197,7 +199,7 @@ def test_a_sweep_is_every_combination_and_settings_are_for_the_methods_that_know
     }
     small["variants"] = {"plain": {"text_prompt": "{}"}}
     small["analyses"] = {"table1": {"grid": ["sizes"]}}
-    specs = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)))
+    specs = planned_specs(plan(suite, "--configfile", write_config(tmp_path, small)), small)
     found = {spec["variant"]: spec["settings"] for spec in specs if spec["method"] != "text_prompt"}
     rates = {name: (each["size"], each["lr"]) for name, each in found.items() if name != "plain"}
     assert rates == {
@@ -218,10 +220,12 @@ def test_a_measurement_reads_the_prompts_of_its_slice_after_their_runs(suite, sm
     small["analyses"] = {"transfer": {}}
     output = plan(suite, "--configfile", write_config(tmp_path, small), "--", TRANSFER)
     assert planned_jobs(output) == {"run_task": 1, "measure_all": 1, "transfer": 1}
-    command = re.search(r"python -m vpbench measure (.*) --runs results/runs", output)
-    (measured,) = json.loads(shlex.split(command[1])[0])
+    (measured,) = measurement_specs(expand(small, "given"), "transfer")
     assert measured["settings"] == {"images": 20} and measured["data"] == few
-    assert measured["runs"] == planned_specs(output)
+    assert measured["runs"] == planned_specs(output, small)
+    name = "measurements/smoke/transfer/all.manifest.json"
+    request = request_file(name, hashing.canonical([measured]))
+    assert f"python -m vpbench measure @{request} --runs results/runs" in output
     small["granularity"] = "per_run"
     output = plan(suite, "--configfile", write_config(tmp_path, small), "--", TRANSFER)
     assert planned_jobs(output) == {"run": 1, "measure": 1, "transfer": 1}

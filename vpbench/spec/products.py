@@ -1,13 +1,16 @@
 """The files that analyses and pages make, and the arguments they are called with."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from vpbench.common.hashing import canonical, digest
 from vpbench.spec.aliases import Slice
 from vpbench.spec.analyses import ANALYSES
+from vpbench.spec.blocks import measurements
 from vpbench.spec.grid import Grid, job_files, measurement_files, selection
 
+REQUESTS = "results/requests"  # what jobs are asked for: a system takes no argument above 128 KiB
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
 EXTENSIONS_PAGE = "results/methods.html"  # of the methods around the paper
 
@@ -75,3 +78,32 @@ def document_arguments(grid: Grid, results: str | Path = "results") -> list[str]
     made = (products(name, results) for name in grid.config["analyses"])
     tables = [files["latex"] for files in made if "latex" in files]
     return ["--tables", *tables, "--out", within("results/tables.tex", results)]
+
+
+def report_arguments(grid: Grid, configs: Iterable[str], extensions: bool = False) -> list[str]:
+    """Returns what follows `python -m analysis report`: of all analyses, or of the extensions.
+
+    `configs` are the files of the configuration.
+    """
+    names = grid.config.get("extensions", []) if extensions else list(grid.config["analyses"])
+    slices = [grid.config["analyses"][name] for name in names]
+    runs = [path for slice_ in slices for path in job_files(grid, slice_)]
+    if not extensions:
+        runs = list(grid.jobs)
+        for name in measurements(grid.config):
+            runs += measurement_files(grid, name)
+    arguments = ["--names", *names, "--runs", *dict.fromkeys(runs), "--config", *configs]
+    out = ["--extensions", "--out", EXTENSIONS_PAGE] if extensions else ["--out", PAGES[-1]]
+    return [*arguments, *out]
+
+
+def request_text(arguments: Iterable[str]) -> str:
+    """Returns arguments as the text of a file, a line each: `python -m analysis NAME @FILE`."""
+    return "".join(f"{argument}\n" for argument in arguments)
+
+
+def request_file(name: str, text: str) -> str:
+    """Returns where the request `text` called `name` is: another text is in another file."""
+    path = Path(REQUESTS, name)
+    told = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return path.with_name(f"{path.stem}.{told}{path.suffix}").as_posix()

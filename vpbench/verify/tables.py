@@ -5,13 +5,20 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vpbench.common.messages import first_line
 from vpbench.spec.grid import Grid
-from vpbench.spec.products import analysis_arguments, claims_arguments, document_arguments, products
+from vpbench.spec.products import (
+    analysis_arguments,
+    claims_arguments,
+    document_arguments,
+    products,
+    request_text,
+)
 
 DECIMAL = 0.00101  # the last decimal that a table has may be rounded otherwise elsewhere
 
@@ -43,14 +50,17 @@ def check_tables(
 
 def call(name: str, arguments: list[str]) -> str | None:
     """Returns None once `python -m analysis name` has run well, else its last line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis", name, *arguments],
-        env=os.environ | {"PYTHONPATH": "."},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as request:  # they may be too long
+        request.write(request_text(arguments))
+        request.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "analysis", name, f"@{request.name}"],
+            env=os.environ | {"PYTHONPATH": "."},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     return lines[-1] if done.returncode else None
 

@@ -23,6 +23,8 @@ for name, slice_ in config["analyses"].items():
         params:
             name=name,
             options=ANALYSES[name].options,  # a change of theirs makes the table again
-            arguments=lambda wildcards, name=name: products.analysis_arguments(GRID, name),
+            request=lambda wildcards, name=name: arguments_file(
+                name, products.analysis_arguments(GRID, name)
+            ),
         shell:
-            "PYTHONPATH=. python -m analysis {params.name} {params.arguments:q} > {log} 2>&1"
+            "PYTHONPATH=. python -m analysis {params.name:q} {params.request:q} > {log:q} 2>&1"

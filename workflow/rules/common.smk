@@ -62,7 +62,8 @@ def request(name, text):
     path = products.request_file(name, text)
     runs = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
     if runs and not Path(path).exists():
-        from vpbench.common import atomic_files  # a tenth of a second, for numpy
+        # Here, because it needs numpy, which takes a tenth of a second.
+        from vpbench.common import atomic_files
 
         atomic_files.write_bytes(path, text.encode())
     return f"@{path}"

@@ -11,4 +11,4 @@ rule lab_weights:
         "../../environment.yml"
     threads: workflow.resource_settings.cores or 1
     shell:
-        "python -m vpbench lab-weights --out results/lab_weights > {log} 2>&1"
+        "python -m vpbench lab-weights --out results/lab_weights > {log:q} 2>&1"

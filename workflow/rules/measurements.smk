@@ -18,11 +18,11 @@ if config["granularity"] == "per_task":
         resources:
             torch_threads=torch_threads,
         params:
-            specs=measured_specs,
+            request=measured_specs,
         shell:
-            "python -m vpbench measure {params.specs:q} --runs results/runs"
-            " --measurements results/measurements --out {output.manifest}"
-            " --threads {resources.torch_threads} > {log} 2>&1"
+            "python -m vpbench measure {params.request:q} --runs results/runs"
+            " --measurements results/measurements --out {output.manifest:q}"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"
 
 else:
 
@@ -43,8 +43,8 @@ else:
             gpu=1,
             torch_threads=torch_threads,
         params:
-            specs=measured_specs,
+            request=measured_specs,
         shell:
-            "python -m vpbench measure {params.specs:q} --runs results/runs"
+            "python -m vpbench measure {params.request:q} --runs results/runs"
             " --measurements results/measurements"
-            " --threads {resources.torch_threads} > {log} 2>&1"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"

@@ -20,7 +20,7 @@ rule claims:
     params:
         arguments=products.claims_arguments(GRID),
     shell:
-        "PYTHONPATH=. python -m analysis claims {params.arguments:q} > {log} 2>&1"
+        "PYTHONPATH=. python -m analysis claims {params.arguments:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -42,7 +42,7 @@ rule tables:
     params:
         arguments=products.document_arguments(GRID),
     shell:
-        "PYTHONPATH=. python -m analysis latex_document {params.arguments:q} > {log} 2>&1"
+        "PYTHONPATH=. python -m analysis latex_document {params.arguments:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -66,13 +66,11 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        names=list(config["analyses"]),
-        config=[str(path) for path in workflow.configfiles],
-        extensions="",
+        request=lambda wildcards: arguments_file(
+            "report", products.report_arguments(GRID, workflow.configfiles)
+        ),
     shell:
-        "PYTHONPATH=. python -m analysis report --results results --names {params.names}"
-        " --runs {input.runs} {input.measurements} --config {params.config} --captions workflow/report"
-        " {params.extensions} --out {output} > {log} 2>&1"
+        "PYTHONPATH=. python -m analysis report {params.request:q} > {log:q} 2>&1"
 
 
 # The page of the methods around the paper: their tables and figures alone, and no claims.
@@ -95,6 +93,6 @@ use rule report as methods_report with:
     log:
         "results/logs/methods_report.log",
     params:
-        names=config.get("extensions", []),
-        config=[str(path) for path in workflow.configfiles],
-        extensions="--extensions",
+        request=lambda wildcards: arguments_file(
+            "methods_report", products.report_arguments(GRID, workflow.configfiles, True)
+        ),
