@@ -47,6 +47,7 @@ def test_a_warm_up_that_fills_the_training_never_comes_down(schedule):
     [
         ("linear", [4, 8, 8, 6, 4, 2]),  # two steps up, then a quarter less with each of four
         ("constant", [4, 8, 8, 8, 8, 8]),
+        ("multistep", [4, 8, 8, 8, 0.8, 0.08]),  # of the four left, the third and the fourth
         ("cosine", [4, 8, 8, 4 + 8**0.5, 4, 4 - 8**0.5]),  # cos(45 degrees) = sqrt(8) / 4
     ],
 )
@@ -73,6 +74,17 @@ def test_an_epoch_of_batches_of_four_ends_with_a_whole_one_if_the_last_is_droppe
 ):
     settings = {"batch_size": 4} if drop_last is None else {"batch_size": 4, "drop_last": drop_last}
     assert steps_of_epoch(settings, images) == expected
+
+
+def test_multistep_is_torch_s_with_steps_down_at_half_and_at_72_percent_of_200_epochs():
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    reference = torch.optim.lr_scheduler.MultiStepLR(optimiser, [100, 144], gamma=0.1)
+    for epoch in range(200):
+        for step in (0, 6):  # the first and the last of the 7 of an epoch
+            rate = learning_rate(7 * epoch + step, 7 * 200, 0.01, 0, "multistep")
+            assert rate == pytest.approx(reference.get_last_lr()[0], rel=1e-9)
+        optimiser.step()
+        reference.step()
 
 
 def test_every_legal_schedule_is_there():

@@ -5,12 +5,17 @@ from collections.abc import Callable
 
 from vpbench.spec.settings import Settings
 
+MILESTONES = 0.5, 0.72  # shares of a training: of ILM-VP's code, and of SMM's and BLM's
+
 FALLS: dict[
     str, Callable[[int, int], float]
 ] = {  # schedule -> share of the rate that is left after so many of the steps it falls in
     "cosine": lambda step, steps: 0.5 * (1 + math.cos(math.pi * step / steps)),  # official code
     "linear": lambda step, steps: 1 - step / steps,
     "constant": lambda step, steps: 1.0,
+    "multistep": lambda step, steps: (
+        0.1 ** sum(step >= round(share * steps) for share in MILESTONES)
+    ),
 }
 
 
