@@ -37,7 +37,7 @@ from vpbench.common.paths import data_dir
 from vpbench.data.cache_files import REMEDY, card_path, hash_labels, labels_path, read_card, verify
 from vpbench.data.datasets.source import CorruptDataset, Listing, known_dataset, open_dataset
 from vpbench.data.subsets import balanced
-from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec import made_up
 from vpbench.spec.preprocessing import Preprocessing, preprocess
 from vpbench.spec.schema import SCHEMA
 
@@ -64,7 +64,7 @@ class Part(NamedTuple):
 
 def parts(name: str, data: Data, preprocessing: Preprocessing) -> list[Part]:
     """Returns what the cache of a task has to hold: one `Part` per split, train first."""
-    facts, wanted = FACTS[known_dataset(name)], data or {}
+    facts, wanted = made_up.facts_of(known_dataset(name)), data or {}
     side, folder = preprocessing.crop, preprocessing.key
     key: str | None = preprocessing.key
     if wanted.get("resolution") == "native":
@@ -91,6 +91,7 @@ def parts(name: str, data: Data, preprocessing: Preprocessing) -> list[Part]:
 
 def prepare(name: str, data: Data, preprocessing: Preprocessing) -> dict[str, dict[str, Any]]:
     """Returns split -> card of the cache of a task, which is made first where it is missing."""
+    made_up.check_data(name, data_dir())
     wanted = parts(name, data, preprocessing)
     folder = wanted[0].path.parent
     if missing(wanted):
@@ -153,7 +154,7 @@ def build(
 def announce(name: str, wanted: Sequence[Part]) -> None:
     """Says on stderr how much will be written; raises UserError if that does not fit."""
     folder, needed = wanted[0].path.parent, sum(part.bytes for part in wanted)
-    native = FACTS[name].native_size
+    native = made_up.facts_of(name).native_size
     advice = ""
     if native and native < wanted[0].side:
         small = sum(part.images for part in wanted) * native**2 * 3
@@ -223,7 +224,7 @@ def check_card(name: str, part: Part, card: dict[str, Any], first: dict[str, Any
     """Raises CorruptDataset unless a card is of `part` and fits `first`, of the train split."""
     expected = {
         "dataset": name,
-        "of": FACTS[name].sizes[part.split],
+        "of": made_up.facts_of(name).sizes[part.split],
         "split": part.split,
         "images": part.images,
         "side": part.side,

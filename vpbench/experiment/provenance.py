@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
+from vpbench.common import paths
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
+from vpbench.spec import made_up
 from vpbench.spec.backbones import BACKBONES
 
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
@@ -69,18 +71,19 @@ def describe_task(task: Task) -> dict[str, Any]:
         "shift": task.facts["shift"],
         "paper_validation": task.facts["paper_validation"],
         "deviations": list(task.deviations),
-    }
+    } | ({"notes": list(task.notes)} if task.notes else {})
 
 
 def describe_backbone(backbone: Backbone) -> dict[str, Any]:
     """Returns the facts of a backbone that a record keeps."""
     entry = BACKBONES[backbone.name]
+    random = entry.hub is not None and made_up.is_random(paths.weights_dir(), backbone.name)
     return {
         "role": entry.role,
         "modality": entry.modality,
         "architecture": entry.architecture,
         "parameters": sum(p.numel() for p in backbone.model.parameters()),
-    }
+    } | ({"origin": "random weights of a rehearsal"} if random else {})
 
 
 def device_name(device: torch.device) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vpbench.common import paths
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line
+from vpbench.spec import made_up
 from vpbench.spec.backbones import BACKBONES
 
 if TYPE_CHECKING:  # `vpbench plan` asks where weights are, and starts without torch
@@ -25,8 +26,9 @@ def find(name: str) -> Path:
 
     Raises UserError in one line that names the file and where to put it.
     """
-    path = find_here(name)
-    return path if path else fetch(name)
+    path = find_here(name) or fetch(name)
+    made_up.check_weights(path)
+    return path
 
 
 def find_here(name: str) -> Path | None:

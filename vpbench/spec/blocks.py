@@ -67,6 +67,7 @@ def block_specs(config: Config, name: str, block: Block) -> list[Spec]:
             "settings": settings_of(config, method, backbone, block, changes),
         }
         | folder_of(config, task)
+        | facts_of(config, task)
         for task, backbone, method, (variant, changes), seed in cells
         if modality(backbone) in METHODS[method].modalities
         and inside(block, task, backbone, method)
@@ -82,6 +83,12 @@ def folder_of(config: Config, task: str) -> dict[str, Any]:
     """Returns what a spec says of a task that is a folder of images; of another one nothing."""
     folders = config.get("folders", {})
     return {"folder": folders[task]} if task in folders else {}
+
+
+def facts_of(config: Config, task: str) -> dict[str, Any]:
+    """Returns what a spec says of a dataset that a rehearsal has made up; of another one nothing."""
+    facts = config.get("facts", {})
+    return {"facts": facts[task]} if task in facts else {}
 
 
 def settings_of(

@@ -16,6 +16,7 @@ from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import (
     block_specs,
     data_of,
+    facts_of,
     folder_of,
     inside,
     measurements,
@@ -190,6 +191,7 @@ def measurement_specs(grid: Grid, name: str) -> list[Spec]:
             "runs": [run for run in runs if run["task"] == task] if reads else [],
         }
         | folder_of(grid.config, task)
+        | facts_of(grid.config, task)
         for task in dict.fromkeys(run["task"] for run in runs)
     ]
 

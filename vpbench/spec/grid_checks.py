@@ -48,7 +48,9 @@ def check_names(config: Config, slice_: Slice, where: str) -> None:
 
 
 def check_kind(config: Config, where: str) -> None:
-    """Raises UserError if twins or micro backbones would be shown as real ones."""
+    """Raises UserError if twins or made-up data would be shown as real."""
+    if "facts" in config and config["kind"] != "rehearsal":
+        refuse(f"{where} at facts: only the kind rehearsal brings facts of its own; remove them")
     if config["kind"] in ("real", "paper"):
         painted = [name for name in config["tasks"] if is_twin(name)]
         if painted:

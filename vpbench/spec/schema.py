@@ -27,6 +27,12 @@ SPEC = (
     "settings",
 )
 
+# Only a rehearsal brings facts of its own: see vpbench.spec.made_up
+BRINGS: Schema = {
+    "if": {"required": ["facts"]},
+    "then": {"properties": {"kind": {"enum": ["rehearsal"]}}},
+}
+
 
 def spec_schema() -> Schema:
     """Returns the JSON schema of a run's spec: what to run, on which data, with which settings."""
@@ -43,11 +49,12 @@ def spec_schema() -> Schema:
             "engine": engine_schema(),
             "settings": {"type": "object"},
             "folder": folder_schema(),
+            "facts": facts_schema(),
         },
         list(SPEC),
     )
     complete = {method: settings_schema(method, complete=True) for method in METHODS}
-    return schema | {"allOf": one_of("method", complete)}
+    return schema | {"allOf": [*one_of("method", complete), BRINGS]}
 
 
 def data_schema(complete: bool = True, of_run: bool = False) -> Schema:
@@ -75,11 +82,30 @@ def folder_schema() -> Schema:
     meanings = {
         "path": "where the folder is",
         "split_file": "JSON with lists of [path, label, class name] for train, val and test",
-        "class_names": "text file with a name per line",
+        "class_names": "file with a line `folder<TAB>name` per class, JSON, or a name per line",
         "template": "text prompt, {} for the name of the class",
     }
     text = {"type": "string"}
-    return closed_schema({key: said(text, words) for key, words in meanings.items()}, ["path"])
+    keys = {key: said(text, words) for key, words in meanings.items()}
+    keys["class_order"] = said(
+        {"enum": ["text", "counting"]}, "order of the classes: 10 before 2 (default), or after"
+    )
+    return closed_schema(keys, ["path"])
+
+
+def facts_schema() -> Schema:
+    """Returns the JSON schema of the facts that a rehearsal brings of a dataset it has made up."""
+    keys = {
+        "classes": said(COUNT, "classes that have an image"),
+        "sizes": said(
+            closed_schema(dict.fromkeys(SPLITS, COUNT), ["train", "test"]), "images of each split"
+        ),
+        "checksums": said(
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            "file -> the checksum that it must have",
+        ),
+    }
+    return closed_schema(keys, True)
 
 
 def measurement_schema() -> Schema:
@@ -93,6 +119,7 @@ def measurement_schema() -> Schema:
             "data": data_schema(),
             "settings": {"type": "object"},
             "folder": folder_schema(),
+            "facts": facts_schema(),
             "runs": {"type": "array", "items": spec_schema()},  # whose prompts are read
         },
         ["scale", "kind", "measurement", "task", "data", "settings", "runs"],
@@ -101,7 +128,7 @@ def measurement_schema() -> Schema:
         name: closed_schema(measurement.settings, True)
         for name, measurement in MEASUREMENTS.items()
     }
-    return schema | {"allOf": one_of("measurement", complete)}
+    return schema | {"allOf": [*one_of("measurement", complete), BRINGS]}
 
 
 def one_of(key: str, settings: dict[str, Schema]) -> list[Schema]:

@@ -13,6 +13,7 @@ from torchvision.datasets import CIFAR10, CIFAR100, cifar
 
 from vpbench.data.datasets import archives
 from vpbench.data.datasets.source import Listing, Source
+from vpbench.spec import made_up
 
 LOADERS = {"cifar100": CIFAR100, "cifar10": CIFAR10}
 SHA256 = {  # of the archives
@@ -32,7 +33,7 @@ PERMITTED: dict[
 
 def open_source(name: str, root: str | Path) -> Source:
     """Returns the `Source` of CIFAR100 or CIFAR10 below `root`, in the layout of torchvision."""
-    loader, root = LOADERS[name], Path(root)
+    loader, root = loader_of(name), Path(root)
     folder = root / loader.base_folder
     batches = [file for file, _ in loader.train_list + loader.test_list]
     files = [folder / file for file in [*batches, loader.meta["filename"]]]
@@ -50,6 +51,22 @@ def open_source(name: str, root: str | Path) -> Source:
     }
     names = tuple(parts["train"].classes)
     return Source(names, splits, archives.hashes(root, files))
+
+
+def loader_of(name: str) -> Any:
+    """Returns torchvision's class, with the MD5 that the files must have."""
+    loader = LOADERS[name]
+
+    def listed(files: list[list[Any]]) -> list[list[Any]]:
+        return [[file, made_up.checksum(name, file, md5)] for file, md5 in files]
+
+    meta = loader.meta["filename"], loader.meta["md5"]
+    changes = {
+        "train_list": listed(loader.train_list),
+        "test_list": listed(loader.test_list),
+        "meta": loader.meta | {"md5": made_up.checksum(name, *meta)},
+    }
+    return type(loader.__name__, (loader,), changes)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vpbench.common.hashing import sha256
 from vpbench.data.datasets.image_files import find_folder, list_images
 from vpbench.data.datasets.source import Source
 from vpbench.data.datasets.split_files import SPLIT_FILES, fetch_split_files, published_path
@@ -17,7 +18,7 @@ def open_source(name: str, root: str | Path) -> Source:
     files, hashes = {}, {}
     for split, listed in zip(SPLITS, SPLIT_FILES[name], strict=True):
         path = published_path(name, listed, Path(root), beside(folders))
-        hashes[listed.file] = listed.sha256
+        hashes[listed.file] = sha256(path)
         files[split] = path.read_text().split()  # the last line has no end
     class_names = sorted({class_of(file) for names in files.values() for file in names})
     number = {class_name: label for label, class_name in enumerate(class_names)}

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vpbench.common.errors import UserError
+from vpbench.spec import made_up
 from vpbench.spec.class_names import MANIFESTS, read_manifest
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.tasks import TASKS
@@ -93,7 +94,7 @@ def known_dataset(name: str) -> str:
 
 def check_sizes(name: str, source: Source) -> None:
     """Raises WrongSize unless the classes and splits of `source` are as large as in Table 6."""
-    facts = FACTS[name]
+    facts = made_up.facts_of(name)
     if len(source.class_names) != facts.classes:
         raise WrongSize(f"{name} has {len(source.class_names)} classes, expected {facts.classes}")
     for split, expected in facts.sizes.items():

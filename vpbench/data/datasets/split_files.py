@@ -14,6 +14,7 @@ from vpbench.common.hashing import sha256
 from vpbench.common.messages import brief, first_line, one_line
 from vpbench.data.datasets.archives import fetch
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
+from vpbench.spec import made_up
 
 Entries = list[tuple[str, int]]  # path and label of each image of a split
 # Of a file in CoOp's format; it says val, and some people say validation
@@ -113,11 +114,11 @@ def published_path(name: str, split_file: SplitFile, root: Path, folders: Iterab
             f"{name}: {split_file.file} is missing; get it with: vpbench data download {name}, or "
             f"put {split_file.url} at {root / 'splits' / split_file.file}"
         )
-    actual = sha256(path)
-    if actual != split_file.sha256:
+    actual, expected = sha256(path), made_up.checksum(name, split_file.file, split_file.sha256)
+    if actual != expected:
         raise CorruptDataset(
             f"{name}: {path} is not the published file, its SHA-256 is {actual}, expected "
-            f"{split_file.sha256}; remove it and run: vpbench data download {name}"
+            f"{expected}; remove it and run: vpbench data download {name}"
         )
     return path
 

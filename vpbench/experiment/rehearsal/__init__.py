@@ -1,0 +1,1 @@
+"""Paper scale, rehearsed: tiny datasets, every shape of run, full-size made-up records."""

@@ -1,0 +1,92 @@
+"""Runs that are killed as a cluster kills them, and what they have kept."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from vpbench.experiment.rehearsal.outcomes import FAILS, HOLDS, UNTRIED, Outcome
+from vpbench.experiment.rehearsal.workflow import Machine, first_error
+from vpbench.records import reading
+from vpbench.records.paths import record_path
+from vpbench.spec.aliases import Spec
+from vpbench.spec.backbones import BACKBONES
+
+PATIENCE = 600  # seconds for a run to begin its training, and to write its checkpoint
+STARTED = "0%|"  # of the bar that a training draws when it begins
+LARGEST = 3.2  # times the weights that a checkpoint may take
+FOLDER = "interrupted"  # of the logs and of the record of a run that was not to end
+
+
+class Interrupted(NamedTuple):
+    """A run that was killed: its spec, the bytes of its checkpoint (None: none), seconds."""
+
+    spec: Spec
+    kept: int | None
+    seconds: float
+    log: Path
+
+
+def interrupt(suite: Path, spec: Spec, environment: dict[str, str]) -> Interrupted:
+    """Returns what became of a run that was begun, and ended by SIGTERM in its first step."""
+    started = time.perf_counter()
+    name = f"{spec['backbone']}_{spec['method']}"
+    out = suite / FOLDER / f"{name}.json"
+    out.parent.mkdir(exist_ok=True)
+    log = out.with_suffix(".log")
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            command(spec, out), cwd=suite, env=environment, stdout=file, stderr=file
+        )
+        until = time.monotonic() + PATIENCE
+        while process.poll() is None and STARTED not in log.read_text(errors="replace"):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    kept = record_path(spec, suite / "results" / "checkpoints").with_suffix(".pt")
+    size = kept.stat().st_size if kept.is_file() else None
+    return Interrupted(spec, size, time.perf_counter() - started, log)
+
+
+def command(spec: Spec, out: Path, threads: int = 1) -> list[str]:
+    """Returns the command of a run, as its rule gives it."""
+    given = [json.dumps(spec), "--out", str(out), "--threads", str(threads)]
+    kept = ["--checkpoints", "results/checkpoints"]
+    return [sys.executable, "-m", "vpbench", "run", *given, *kept]
+
+
+def checkpoint_outcomes(
+    suite: Path, scratch: Path, machine: Machine, interrupted: list[Interrupted]
+) -> list[Outcome]:
+    """Returns whether each run that was killed has kept its state, and has gone on from it."""
+    if not interrupted:
+        reason = "jobs of a profile are not killed from here; without one this machine's are"
+        return [Outcome("checkpoints", "a kill and a resume", UNTRIED, reason)]
+    return [checkpoint_outcome(suite, one) for one in interrupted]
+
+
+def checkpoint_outcome(suite: Path, one: Interrupted) -> Outcome:
+    """Returns the outcome of one of them."""
+    item = f"{one.spec['method']} of {one.spec['backbone']}, killed in its first step"
+    if one.kept is None:
+        reason = f"it has kept no checkpoint; {first_error(one.log)}"
+        return Outcome("checkpoints", item, FAILS, reason)
+    path = record_path(one.spec, suite / "results" / "runs")
+    if not reading.holds(path, one.spec):
+        return Outcome("checkpoints", item, FAILS, "it did not go on to its end")
+    parameters = BACKBONES[one.spec["backbone"]].parameters or 0
+    share = one.kept / (4 * parameters) if parameters else 0
+    size = f"{one.kept / 1e9:.2f} GB, {share:.1f} times its weights"
+    if one.spec["method"] == "fine_tune" and share > LARGEST:
+        reason = f"its checkpoint takes {size}; {LARGEST} times are allowed"
+        return Outcome("checkpoints", item, FAILS, reason)
+    return Outcome("checkpoints", item, HOLDS, f"{size}; it went on to its end")

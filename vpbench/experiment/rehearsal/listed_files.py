@@ -1,0 +1,64 @@
+"""The datasets whose splits are files of their own: CoOp's seven, and Resisc45."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from vpbench.data.datasets import coop, resisc45
+from vpbench.data.datasets.split_files import SPLIT_FILES
+from vpbench.spec.class_names import read_manifest
+
+Rows = dict[str, list[list]]  # train, val, test -> [path, label, class name] of each image
+FLAT = ("flowers102", "oxfordpets")  # whose images lie in one folder
+COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+
+
+def paint(path: Path, number: int) -> Path:
+    """Returns `path` once it is a small image in a colour of its number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), COLOURS[number % len(COLOURS)]).save(path)
+    return path
+
+
+def made_up_rows(name: str, labels: Mapping[str, Sequence[int]]) -> Rows:
+    """Returns the split of a dataset whose images have these labels and paths of their own."""
+    names, number, rows = read_manifest(name), 0, {}
+    for split, listed in labels.items():
+        rows[split] = []
+        for label in listed:
+            number += 1
+            file = f"image_{number:05}.jpg"
+            path = file if name in FLAT else f"{names[label].replace(' ', '_')}/{file}"
+            rows[split].append([path, label, names[label]])
+    return rows
+
+
+def write_coop(root: Path, name: str, rows: Rows, images: str | None = None) -> Path:
+    """Returns the path of the split file, once it and the images that it lists are under `root`."""
+    for path, label, _ in (row for entries in rows.values() for row in entries):
+        paint(root / (images or coop.IMAGES[name][0]) / path, label)
+    (published,) = SPLIT_FILES[name]
+    file = root / "splits" / published.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(rows, indent=4))
+    return file
+
+
+def write_resisc45(
+    root: Path, lists: Mapping[str, Sequence[str]], images: str = "NWPU-RESISC45"
+) -> list[Path]:
+    """Returns the paths of the three lists, once they and the images in them are under `root`."""
+    (root / "splits").mkdir(exist_ok=True, parents=True)
+    paths = []
+    for published, (split, files) in zip(SPLIT_FILES["resisc45"], lists.items(), strict=True):
+        assert published.file == f"resisc45-{split}.txt"
+        path = root / "splits" / published.file
+        path.write_text("\n".join(files))  # the last line has no end, as in the real ones
+        paths.append(path)
+        for file in files:
+            picture = root / images / resisc45.class_of(file) / file
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (len(file), 0, 0)).save(picture, "PNG")
+    return paths
