@@ -1,10 +1,18 @@
 # Entry point: `snakemake --cores 8 all`. The rules are in workflow/rules/, one file per stage.
+import shlex
 import sys
+from pathlib import Path
 
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+if Path.cwd() != Path(workflow.basedir).resolve():  # paths of code, data and results are from there
+    sys.exit(
+        f"started in {Path.cwd()}, but the suite runs in its own folder: "
+        f"cd {shlex.quote(workflow.basedir)} first, and leave out --snakefile and --directory"
+    )
 
 # A configuration that was given is used alone: Snakemake would merge it into one loaded here.
 # Targets are not known yet when this is read, hence the look at the command line.

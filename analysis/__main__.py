@@ -56,10 +56,19 @@ def report_options(parser: TAKES) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="HTML")
 
 
+def partial_options(parser: TAKES) -> None:
+    """Adds the options of partial results."""
+    text = "JSON file of what there should be: vpbench.spec.products.partial_request"
+    parser.add_argument("request", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--captions", default=CAPTIONS, type=Path, metavar="FOLDER")
+    parser.add_argument("--out", default=RESULTS / "partial", type=Path, metavar="FOLDER")
+
+
 PAGE_OPTIONS: dict[str, Callable[[TAKES], None]] = {
     "claims": claims_options,
     "latex_document": document_options,
     "report": report_options,
+    "partial": partial_options,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 
 from analysis.claims.rules import RULES
-from analysis.common import effects, published
+from analysis.common import coverage, effects, published
 from analysis.common.aliases import Row
 from analysis.common.csv_file import write_csv
 from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
@@ -40,7 +40,7 @@ NEEDED = {  # csv file -> the columns that rules read
     "deployability": ("role", "task", "condition", "accuracy", "low", "high"),
 }
 TABLES = {"table1": False, "table2": True, "table4": False, "table5": True}  # about shifts?
-SIZED = "paper"  # the scale whose training is the paper's, so that sizes must agree, too
+SIZED = "paper"  # the kind of scale, of the paper's data and models, where sizes must agree, too
 CELL = ("role", "method", "task", "selection_gap")  # the same of the tables
 MARKS = {
     APPEARS: "\N{HEAVY CHECK MARK}",
@@ -123,7 +123,7 @@ def judge(
         with suppress(NotRun):
             best = apply(claim, best_frame, scale)
             row["best_test"] = best["measured"]
-    if scale.name == SIZED and not math.isnan(claim.tolerance):
+    if scale.kind == SIZED and not math.isnan(claim.tolerance):
         if compared and not best:
             return row | not_run(claim, "the tables lack a selection_gap that its size needs")
         finding = with_size(finding, best, claim)
@@ -175,7 +175,7 @@ def markdown(frame: pandas.DataFrame, scale: Scale) -> str:
     """Returns the scorecard in Markdown, below how many claims have each verdict."""
     counts = frame.verdict.value_counts()
     total = ", ".join(f"{MARKS[name]} {name}: {counts.get(name, 0)}" for name in effects.VERDICTS)
-    lines = [f"{scale.title}. {total}.", ""]
+    lines = [f"{coverage.after(scale.title)}. {total}.", ""]
     lines += ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     for row in frame.to_dict("records"):
         decimals = DECIMALS.get(row["unit"], 2)

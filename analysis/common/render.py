@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from analysis.common import style
+from analysis.common import coverage, style
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale
 from vpbench.common import atomic_files
@@ -130,5 +130,5 @@ def write(
     """Writes a table as CSV to `out`, and beside it as Markdown (.md) and LaTeX (.tex)."""
     write_csv(frame, out)
     for suffix, text in ((".md", markdown), (".tex", latex)):
-        document = text(heads, rows, header, legend)
+        document = text(heads, rows, coverage.after(header), legend)
         atomic_files.write_bytes(out.with_suffix(suffix), document.encode())

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.common import coverage
 from analysis.common.scales import Scale
 from vpbench.common import atomic_files
 from vpbench.spec.backbones import BACKBONES, ROLES
@@ -105,6 +109,16 @@ def signed(number: float) -> str:
     return f"{number:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
+def whiskers(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Returns how far intervals reach below and above their values [2, N], for error bars.
+
+    Never less than nothing: where all images are right, or none, rounding puts a limit on the wrong
+    side, and a percentile interval may leave its value out.
+    """
+    middle, below, above = (np.atleast_1d(np.asarray(each, float)) for each in (values, low, high))
+    return np.maximum(0, np.stack([middle - below, above - middle]))
+
+
 def set_theme() -> None:
     """Sets this project's theme for all figures from here on; they embed their fonts."""
     import matplotlib
@@ -122,7 +136,13 @@ def save(figure: "Figure", folder: str | Path, name: str) -> None:
     from matplotlib import pyplot
 
     pdf, png = Path(folder, f"{name}.pdf"), Path(folder, f"{name}.png")
-    same = {"CreationDate": None}  # equal records, equal file
-    atomic_files.write_with(pdf, lambda file: figure.savefig(file, format="pdf", metadata=same))
-    atomic_files.write_with(png, lambda file: figure.savefig(file, format="png", dpi=300))
+    options: dict[str, Any] = {}
+    if coverage.said():  # above the figure, where nothing of it is
+        figure.text(0.5, 1.01, coverage.said(), ha="center", va="bottom", fontsize=8)
+        options["bbox_inches"] = "tight"
+    pdf_options = options | {"metadata": {"CreationDate": None}}  # equal records, equal file
+    atomic_files.write_with(pdf, lambda file: figure.savefig(file, format="pdf", **pdf_options))
+    atomic_files.write_with(
+        png, lambda file: figure.savefig(file, format="png", dpi=300, **options)
+    )
     pyplot.close(figure)

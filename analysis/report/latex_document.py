@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from analysis.common import render
+from analysis.common import coverage, render
 from analysis.common.captions import read as read_caption
 from vpbench.common import atomic_files
 
@@ -77,7 +77,8 @@ def page(table: Path, folder: Path) -> str:
 def document(tables: list[Path], folder: Path) -> str:
     """Returns the whole document."""
     pages = "".join(page(table, folder) for table in tables) or "The configuration has no table.\n"
-    return HEAD + pages + "\\end{document}\n"
+    note = f"\\noindent {coverage.said()} are there.\\clearpage\n" if coverage.said() else ""
+    return HEAD + note + pages + "\\end{document}\n"
 
 
 def write(tables: list[Path], captions: Path, out: Path) -> None:

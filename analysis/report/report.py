@@ -18,7 +18,7 @@ import pandas
 from markupsafe import Markup
 from PIL import Image
 
-from analysis.common import captions, cells, render, style
+from analysis.common import captions, cells, coverage, render, style
 from analysis.common.aliases import Record
 from analysis.common.render import Shown
 from analysis.common.scales import Scale, scale_of
@@ -121,6 +121,7 @@ def paired(table: Table) -> tuple[list[str], list[list[Shown]]]:
     """Returns heads and rows of a table that has, of some columns, the paper's as well."""
     heads, _ = table
     names = [head for head in heads if not head.startswith("published_")]
+    names = [name for name in names if name != coverage.column(heads)]
     names = [name for name in names if not (name == "task" and "name" in heads)]
     rows = []
     for row in dictionaries(table):
@@ -158,6 +159,8 @@ def analysis(name: str, results: Path, folder: Path, scale: Scale) -> dict[str, 
     shown["alt"] = f"{title(name)}. {captions.first_sentence(text)}".strip()
     shown["numbers"] = numbers = read_csv(path)
     if numbers:
+        there = coverage.column(numbers[0])
+        shown["caption"] = f"{there}. {text}".strip() if there else text
         columns = range(len(numbers[0]))
         numeric = [
             all(is_number(row[column]) for row in numbers[1] if row[column]) for column in columns
@@ -271,10 +274,11 @@ def page(
 
 def glance(made: list[Record]) -> list[str]:
     """Returns how much was run, in a few words."""
-    counts = [(len(made), "runs")]
+    counts: list[tuple[int, str]] = [] if coverage.said() else [(len(made), "runs")]
     for key, what in (("task", "datasets"), ("backbone", "backbones"), ("method", "methods")):
         counts.append((len({record["spec"][key] for record in made}), what))
-    return [f"{count:,} {what if count != 1 else what[:-1]}" for count, what in counts]
+    words = [f"{count:,} {what if count != 1 else what[:-1]}" for count, what in counts]
+    return [coverage.said(), *words] if coverage.said() else words
 
 
 def is_figure(shown: dict[str, Any]) -> bool:

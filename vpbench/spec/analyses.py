@@ -69,4 +69,5 @@ PAGES = {  # what is made from tables and figures
     "claims": "analysis.claims.claims",
     "latex_document": "analysis.report.latex_document",
     "report": "analysis.report.report",
+    "partial": "analysis.report.partial",
 }

@@ -3,12 +3,21 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from vpbench.common.hashing import canonical, digest
 from vpbench.spec.aliases import Slice
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.blocks import measurements
-from vpbench.spec.grid import Grid, job_files, measurement_files, selection
+from vpbench.spec.grid import (
+    Grid,
+    job_files,
+    measurement_files,
+    measurement_specs,
+    selection,
+    sliced,
+)
+from vpbench.spec.result_files import MEASURED, RECORD
 
 REQUESTS = "results/requests"  # what jobs are asked for: a system takes no argument above 128 KiB
 PAGES = ("results/claims.csv", "results/tables.tex", "results/report.html")
@@ -95,6 +104,38 @@ def report_arguments(grid: Grid, configs: Iterable[str], extensions: bool = Fals
     arguments = ["--names", *names, "--runs", *dict.fromkeys(runs), "--config", *configs]
     out = ["--extensions", "--out", EXTENSIONS_PAGE] if extensions else ["--out", PAGES[-1]]
     return [*arguments, *out]
+
+
+def partial_request(grid: Grid, configs: Iterable[str]) -> dict[str, Any]:
+    """Returns what `python -m analysis partial` is asked for: all analyses, of what is there.
+
+    `records` maps the paths of all records, which may be missing, to the digest of their spec, and
+    `analyses` a name to those that it reads. No manifest is read: it comes after its last record.
+    """
+    config = grid.config
+    measured = {name: measurement_specs(grid, name) for name in measurements(config)}
+    specs = [spec for each in measured.values() for spec in each]
+    records = grid.specs | {MEASURED.format(**spec): spec for spec in specs}
+
+    def read(name: str) -> dict[str, list[str]]:
+        runs = sliced(grid, config["analyses"][name])
+        beside = measured.get(name, []) if ANALYSES[name].reads_measurements else []
+        return {
+            "runs": [RECORD.format(**run) for run in runs],
+            "measurements": [MEASURED.format(**spec) for spec in beside],
+        }
+
+    return {
+        "scale": config["scale"],
+        "kind": config["kind"],
+        "configs": [str(path) for path in configs],
+        "records": {path: digest([spec]) for path, spec in records.items()},
+        "analyses": {name: read(name) for name in config["analyses"]},
+        "all": {
+            "runs": list(grid.specs),
+            "measurements": [MEASURED.format(**spec) for spec in specs],
+        },
+    }
 
 
 def request_text(arguments: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import yaml
 from snakemake.utils import available_cpu_count
 
 from vpbench.common import hashing, paths
@@ -49,12 +50,39 @@ PUBLISHED = files("analysis/published", "*.csv")
 
 
 def configuration():
-    """Returns the names of the configuration files in use."""
-    return ", ".join(os.path.relpath(path) for path in workflow.configfiles)
+    """Returns the names of the configuration files in use, and --config where it changes them."""
+    changed = ["--config"] if workflow.config_settings.config else []
+    return ", ".join([*map(os.path.relpath, workflow.configfiles), *changed])
+
+
+def check_command_line():
+    """Ends with one line where Snakemake has made a text of a number within --config.
+
+    It reads plain values as people mean them, and all that is inside a mapping or list as texts.
+    """
+    for key, value in (workflow.config_settings.config or {}).items():
+        for text in inner_texts(value):
+            if (
+                not yaml.SafeLoader("")
+                .resolve(yaml.ScalarNode, text, (True, False))
+                .endswith(":str")
+            ):
+                sys.exit(
+                    f"--config {key}=...: Snakemake reads {text} in it as a text; write {key} into "
+                    "a file of its own and give it last: --configfile config/lab.yaml changes.yaml"
+                )
+
+
+def inner_texts(value):
+    """Returns the texts that are inside a mapping or list."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [
+        text for each in inner for text in ([each] if isinstance(each, str) else inner_texts(each))
+    ]
 
 
 def request(name, text):
-    """Returns `@` and the file with what a job is asked for.
+    """Returns the file with what a job is asked for.
 
     Another text is another file, so that the job runs again. It is written by the Snakemake that
     starts the command, on a cluster on the node, so that both see it; a dry run writes nothing.
@@ -66,17 +94,23 @@ def request(name, text):
         from vpbench.common import atomic_files
 
         atomic_files.write_bytes(path, text.encode())
-    return f"@{path}"
+    return path
 
 
 def arguments_file(name, arguments):
-    """Returns the request of an analysis or page."""
-    return request(f"{name}.txt", products.request_text(map(str, arguments)))
+    """Returns the request of an analysis or page, as its command line takes it."""
+    return "@" + request(f"{name}.txt", products.request_text(map(str, arguments)))
+
+
+def partial_file():
+    """Returns the request of partial results."""
+    asked = products.partial_request(GRID, workflow.configfiles)
+    return request("partial.json", hashing.canonical(asked))
 
 
 def specs_file(path, specs):
-    """Returns the request of the job that makes the file `path` of specs."""
-    return request(path.removeprefix("results/"), hashing.canonical(specs))
+    """Returns the request of the job that makes the file `path` of specs, as vpbench takes it."""
+    return "@" + request(path.removeprefix("results/"), hashing.canonical(specs))
 
 
 def measured_specs(wildcards):
@@ -176,8 +210,9 @@ def reported_products(name):
 def reported(path, name, category):
     """Returns `path` as an output that Snakemake's report shows."""
     labels = {"name": name, "scale": config["scale"]}
-    shown = report(path, caption=f"../report/{name}.rst", category=category, labels=labels)
-    return shown
+    caption = Path("workflow/report", f"{name}.rst")  # an analysis from elsewhere may have none
+    shown = {"caption": f"../report/{name}.rst"} if caption.is_file() else {}
+    return report(path, category=category, labels=labels, **shown)
 
 
 def every_product(wildcards):
@@ -223,11 +258,18 @@ def start_message():
 
 def end_message():
     """Returns where the results are."""
+    if "partial" in sys.argv[1:]:
+        return (
+            f"Done: what is there of the {config['scale']} scale is in results/partial/report.html."
+        )
     return (
         f"Done at {config['scale']} scale: the report is results/report.html, "
         "tables are in results/, figures in results/figures/."
     )
 
+
+if workflow.is_main_process:  # what it passes on to jobs is read alike
+    check_command_line()
 
 try:
     GRID = grid.expand(config, configuration())

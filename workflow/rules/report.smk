@@ -73,6 +73,20 @@ rule report:
         "PYTHONPATH=. python -m analysis report {params.request:q} > {log:q} 2>&1"
 
 
+# All of these of the records that are there so far, into results/partial/, which nothing reads. It
+# has neither input nor output: it starts no training, and runs also beside a workflow that trains.
+rule partial:
+    log:
+        "results/logs/partial.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        request=lambda wildcards: partial_file(),
+    shell:
+        "PYTHONPATH=. python -m analysis partial {params.request:q} > {log:q} 2>&1"
+
+
 # The page of the methods around the paper: their tables and figures alone, and no claims.
 use rule report as methods_report with:
     input:
