@@ -144,15 +144,15 @@ def held_bytes(spec: Spec) -> float:
         return 0
     classes, side = classes_of(spec), BACKBONES[spec["backbone"]].preprocessing[1]
     held_out = sum(images.values()) - images["train"]
-    bytes_ = sum(images.values()) * IMAGE_FACTS + KEPT * held_out * classes * FLOAT
+    held: float = sum(images.values()) * IMAGE_FACTS + KEPT * held_out * classes * FLOAT
     if "shots" in spec["data"]:
-        bytes_ += images["train"] * side**2 * 3
+        held += images["train"] * side**2 * 3
     if LABEL_MAPS.get(spec["settings"].get("label_map", ""), LABEL_MAPS["text"]).refresh:
         source = BACKBONES[spec["backbone"]].source_classes or 0
-        bytes_ += 3 * source * classes * DOUBLE
+        held += 3 * source * classes * DOUBLE
     if spec["method"] == "linear_probe":
-        bytes_ += probe_bytes(spec, images, classes)
-    return bytes_
+        held += probe_bytes(spec, images, classes)
+    return held
 
 
 def probe_bytes(spec: Spec, images: dict[str, int], classes: int) -> float:

@@ -6,19 +6,18 @@ from vpbench.spec.methods import METHODS
 MOST_MINUTES = job_limits.max_runtime(config)
 ON_FEATURES = "|".join(name for name, method in METHODS.items() if method.on_features)
 NOT_ON_FEATURES = "|".join(name for name, method in METHODS.items() if not method.on_features)
-GPUS = len(visible()) if workflow.local_exec else 0
+HERE = workflow.resource_settings.nodes is None  # which executor it is, is not known yet
+GPUS = len(visible()) if HERE else 0
 
 # As many runs at once as this machine has GPUs, one where it has none; `--resources gpu=2` wins.
-if workflow.local_exec and "gpu" not in workflow.global_resources:
+if HERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, GPUS))
 
 
 def starts():
-    """Returns how often the job of a run is started again. Here, where no time limit ends it, that
-    is as `--retries` says, if anything."""
-    if workflow.local_exec:
-        return None
-    return job_limits.retries(GRID.jobs.values(), MOST_MINUTES)
+    """Returns how often the job of a run is started again. On this machine, where no time limit
+    ends it, that is as `--retries` says, if anything."""
+    return None if HERE else job_limits.retries(GRID.jobs.values(), MOST_MINUTES)
 
 
 def job_specs(wildcards):
