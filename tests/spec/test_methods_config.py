@@ -1,5 +1,7 @@
 """The methods around the paper: what config/methods/ adds to the lab and to the paper."""
 
+import re
+
 import pytest
 from snakemake.utils import update_config
 
@@ -13,10 +15,17 @@ from vpbench.models.backbone import load_backbone
 from vpbench.spec import costs, recipes
 from vpbench.spec.grid import expand, job_files, sliced
 from vpbench.spec.methods import METHODS, merge_settings
+from vpbench.spec.schedules import warm_up_length
 
 LAB = ("lab", "methods/lab")
 SEARCH = (*LAB, "methods/search")
 PAPER = ("paper", "methods/paper")
+SOURCES = ("ours", "paper", "code", "author", "open_clip", "WiSE-FT")
+SOURCES_OF_METHODS = (
+    *("EVP", "AR", "CoOp", "CoCoOp", "MaPLe", "VPT", "UPT", "Dassl", "ILM", "BLM", "SMM", "LoR-VP"),
+)
+COUNTED = ("random", "frequency", "iterative", "bayesian", "bayesian_plus")
+OF_DASSL = ("coop", "cocoop", "vpt", "upt")
 PUBLISHED = [  # method, setting, value, where it is stated
     ("evp", "image_side", 164, "EVP, main.py"),
     ("evp", "size", 30, "EVP, main.py"),
@@ -26,6 +35,7 @@ PUBLISHED = [  # method, setting, value, where it is stated
     ("evp", "momentum", 0, "EVP, main.py"),
     ("evp", "lr", 70, "EVP, main.py"),
     ("evp", "epochs", 1000, "EVP, main.py"),
+    ("evp", "augmentation", "flip", "EVP, main.py: on squares its crop does nothing"),
     ("adversarial_reprogramming", "bound", "tanh", "Elsayed et al., equation 2"),
     ("adversarial_reprogramming", "optimiser", "adam", "Elsayed et al., appendix"),
     ("adversarial_reprogramming", "lr", 0.05, "Elsayed et al., appendix"),
@@ -42,6 +52,10 @@ PUBLISHED = [  # method, setting, value, where it is stated
     ("vpt", "lr", 0.0025, "MaPLe, its VPT"),
     ("vpt", "batch_size", 4, "MaPLe, its VPT"),
     ("vpt", "epochs", 5, "MaPLe, its VPT"),
+    ("vpt", "tokens_at", "before_norm", "MaPLe, its VPT"),
+    ("vpt", "text_prompt", "a photo of a {}.", "MaPLe, its VPT"),
+    *((name, "t_max", "all", "Dassl, its scheduler") for name in OF_DASSL),
+    *((name, "drop_last", True, "Dassl, its loader") for name in OF_DASSL),
     ("upt", "width", 128, "MVLPT"),
     ("upt", "class_name_at", "middle", "MVLPT"),
 ]
@@ -96,6 +110,30 @@ def test_each_method_has_its_published_recipe_at_the_scale_of_the_paper(
     config, _ = read(PAPER)
     settings = merge_settings(config["recipes"], method, "clip_vit_b32")
     assert settings[setting] == value, source
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs"), [("coop", 50), ("cocoop", 10), ("vpt", 5), ("upt", 50)]
+)
+def test_the_warm_up_of_coop_and_its_kin_is_one_epoch_of_any_number_of_steps(method, epochs):
+    config, _ = read(PAPER)
+    settings = merge_settings(config["recipes"], method, "clip_vit_b32")
+    for steps in range(1, 3000):
+        assert warm_up_length(settings, epochs * steps) == steps
+
+
+def test_maps_that_count_are_trained_with_adam_and_two_steps_down_as_ilm_and_blm():
+    config, where = read(PAPER)
+    found = sliced(expand(config, where), config["analyses"]["mapping_vs_prompt"])
+    trained = [run for run in found if run["method"] == "visual_prompt"]
+    for run in trained:
+        settings = run["settings"]
+        of_ilm = settings["label_map"] in COUNTED and settings["template"] == "padding"
+        recipe = ("adam", 0.01, "multistep", 200, 128, None)
+        keys = "optimiser", "lr", "schedule", "epochs", "batch_size", "warm_up_steps"
+        assert (tuple(settings[key] for key in keys) == recipe) == of_ilm
+    cells = {(run["settings"]["label_map"], run["seed"]) for run in trained}
+    assert {("random", 2), ("iterative", 0), ("bayesian_plus", 0)} <= cells
 
 
 def test_methods_trains_all_methods_on_all_datasets_of_the_paper_with_clip():
@@ -199,3 +237,20 @@ def test_configurations_are_put_together_as_snakemake_does_it(names):
     for name in names:
         update_config(merged, strict_yaml.read_config(ROOT / "config" / f"{name}.yaml"))
     assert read(names)[0] == merged
+
+
+def recipe_lines(name):
+    """Returns the lines of a file that give a setting of a recipe or of a variant a value."""
+    text = (ROOT / "config" / f"{name}.yaml").read_text()
+    parts = text.split("\nrecipes:")[1].split("\ngrid:")[0].split("\nvariants:")
+    kept = parts if name.startswith("methods") else parts[:1]  # there variants are words
+    lines = "\n".join(kept).splitlines()
+    return [line for line in lines if re.match(r" +[\w<]+: *[^ #&]|.*&\w+ [^#]", line)]
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-fast", "methods/paper"])
+def test_every_value_of_a_recipe_of_the_paper_states_its_source(name):
+    source = "|".join((*SOURCES, *SOURCES_OF_METHODS))
+    lines = recipe_lines(name)
+    assert [line for line in lines if not re.search(rf"# .*\b({source})\b", line)] == []
+    assert len(lines) > 15
