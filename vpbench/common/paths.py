@@ -22,6 +22,16 @@ def device() -> str:
     return os.environ.get("VPBENCH_DEVICE") or "auto"
 
 
+def placed(path: str | Path) -> Path:
+    """Returns where a path in a configuration is: one in `data` or `weights` in those folders.
+
+    So `data/imagenet/train` follows VPBENCH_DATA, as the datasets do; other paths are what they are.
+    """
+    first, *rest = Path(path).parts or ("",)
+    folder = {"data": data_dir, "weights": weights_dir}.get(first)
+    return folder().joinpath(*rest) if folder else Path(path)
+
+
 def use(
     data_dir: str | Path | None = None,
     weights_dir: str | Path | None = None,

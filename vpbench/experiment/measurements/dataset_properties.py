@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
-from vpbench.data.image_folder import EXTENSIONS, read_image
+from vpbench.common.paths import placed
+from vpbench.data.photographs import EXTENSIONS
 from vpbench.data.task import Task
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.models import lpips_weights
 from vpbench.models.backbone import load_backbone
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, read_image
 from vpbench.spec.settings import Settings
 from vpbench.spec.tasks import is_twin
 from vpbench.training.evaluate import BATCH
@@ -161,7 +162,7 @@ def weights_file(network: str, weights: str | None) -> str | None:
             f"{network} needs its published weights, a random network measures nothing: give the "
             f"path of {FILES[network]} ({made}) as `weights`"
         )
-    path = Path(weights)
+    path = placed(weights)
     path = path / FILES[network] if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"{path} is missing; {network} needs it")
@@ -185,7 +186,7 @@ def load_reference(
     the biases are those of the next DRAWS times `images` pictures.
     """
     count = reference_images + DRAWS * images
-    pictures = world(count) if folder is None else photographs(Path(folder), count, preprocessing)
+    pictures = world(count) if folder is None else photographs(placed(folder), count, preprocessing)
     metric = load_metric(extractor, weights, pictures(slice(1)).shape[1]).to(device)
     for start in range(0, reference_images, BATCH):
         part = slice(start, min(start + BATCH, reference_images))
