@@ -57,15 +57,18 @@ def test_its_prompts_have_the_papers_share_of_the_image():
     assert config["recipes"]["visual_prompt"]["every_backbone"]["size"] == size
 
 
-def test_a_folder_is_added_on_the_command_line(suite):
+def test_a_folder_is_added_on_the_command_line(suite, photos):
+    folder = {"path": str(photos), "template": "one {}"}
     output = plan(
         suite, "--configfile", "config/desk.yaml", "--config", "tasks=[digits,my_photos]",
-        "folders={my_photos: {path: /somewhere/photos, template: 'one {}'}}", "--", "all",
+        f"folders={{my_photos: {{path: {photos}, template: 'one {{}}'}}}}", "--", "all",
     )  # fmt: skip
-    specs = planned_specs(output)
+    config = read_config("desk")
+    config |= {"tasks": ["digits", "my_photos"], "folders": {"my_photos": folder}}
+    specs = planned_specs(output, config)
     own = [spec for spec in specs if spec["task"] == "my_photos"]
     assert {spec["method"] for spec in own} == METHODS and len(own) == 7
-    assert all(spec["folder"]["path"] == "/somewhere/photos" for spec in own)
+    assert all(spec["folder"]["path"] == str(photos) for spec in own)
     assert {spec["task"] for spec in specs} == {"digits", "my_photos"}
     assert planned_jobs(output)["run_task"] == 4
 
@@ -120,3 +123,6 @@ def test_a_folder_of_photographs_gives_a_whole_report(photos, tmp_path):
     assert "Desk scale" in page and "Not run: " not in (results / "tables.tex").read_text()
     claims = (results / "claims.csv").read_text()
     assert claims.count("not run") >= 25
+    Image.new("RGB", (40, 50)).save(photos / "cat" / "new.jpg")
+    again = planned_jobs(plan(suite, "--configfile", path, "--", "all"))
+    assert again["run_task"] == 2 and again["measure_all"] == 3

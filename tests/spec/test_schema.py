@@ -211,6 +211,10 @@ def refusal(suite, path):
             ("'bit_m_micro'", "not in backbones"),
         ),
         ({"analyses": {"table1": {"colour": "red"}}}, ("unknown", "'colour'")),
+        (
+            {"analyses": {"table1": {"methods": ["visual_prompt"]}}},
+            ("at analyses.table1", "grid", "no such run", "leave it out"),
+        ),
     ],
 )
 def test_a_mistake_in_a_configuration_is_named_in_one_line(suite, tmp_path, change, facts):

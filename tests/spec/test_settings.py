@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from tests.helpers.checkout import read_config
+from tests.helpers.messages import complains
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation
 from vpbench.spec import costs, grid, schema_check
@@ -94,6 +95,41 @@ def test_a_twin_is_not_shown_as_the_papers_dataset():
     config = read_config("smoke") | {"kind": "paper"}
     with pytest.raises(UserError, match="at kind: paper, but eurosat_twin is painted"):
         grid.expand(config, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tasks", "backbone", "facts"),
+    [
+        ("twins", ["eurosat_twin", "eurosat"], "clip_micro", ("twins", "eurosat", "say real")),
+        ("twins", ["mine"], "clip_micro", ("twins", "mine", "no twin", "say real")),
+        ("real", ["eurosat_twin"], "clip_micro", ("real", "eurosat_twin", "say twins")),
+        ("paper", ["mine"], "clip_vit_b32", ("paper", "mine", "folder", "say real")),
+        ("paper", ["eurosat"], "clip_micro", ("paper", "clip_micro", "no model", "say real")),
+    ],
+)
+def test_a_kind_says_what_all_runs_are_on(tmp_path, kind, tasks, backbone, facts):
+    with complains(UserError, "mine.yaml at kind", *facts):
+        grid.expand(of_kind(kind, tasks[:1], backbone, tmp_path, blocks=tasks), "mine.yaml")
+
+
+def test_each_kind_takes_what_it_is_about(tmp_path):
+    for kind, task, backbone in (
+        ("twins", "eurosat_twin", "clip_vit_b32"),
+        ("real", "mine", "clip_micro"),
+        ("real", "eurosat", "clip_vit_b32"),
+        ("paper", "eurosat", "clip_vit_b32"),
+        ("rehearsal", "eurosat_twin", "clip_micro"),
+    ):
+        assert grid.expand(of_kind(kind, [task], backbone, tmp_path), "mine.yaml").specs
+
+
+def of_kind(kind, tasks, backbone, folder, blocks=None):
+    """Returns a configuration of a kind; `blocks` are tasks that only its block names."""
+    recipe = {"text_prompt": {}}
+    config = read_config("smoke") | {"kind": kind, "tasks": tasks, "recipes": recipe}
+    config |= {"backbones": [backbone], "folders": {"mine": {"path": str(folder)}}}
+    main = {"methods": ["text_prompt"], "seeds": [0], "tasks": blocks or tasks}
+    return config | {"grid": {"main": main}, "measurements": {}, "analyses": {}}
 
 
 def test_a_measurement_of_prompts_refuses_runs_without_one():

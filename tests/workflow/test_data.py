@@ -17,9 +17,10 @@ def suite(tmp_path_factory):
 
 
 def real(folder, **changes):
-    """Returns the path of a configuration with two real datasets, a twin and four backbones."""
+    """Returns the path of a configuration with two real datasets and four backbones."""
     config = read_config("smoke") | {
-        "tasks": ["cifar10", "svhn", "eurosat_twin"],
+        "kind": "real",
+        "tasks": ["cifar10", "svhn"],
         "backbones": ["clip_vit_b32", "clip_rn50", "rn50", "bit_m_r50x1"],
         "grid": {"main": {"methods": ["linear_probe"], "seeds": [0]}},
         "measurements": {},

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.common.errors import UserError
-from vpbench.common.messages import one_line
+from vpbench.common.messages import brief, one_line
 from vpbench.data.cache import Data
 from vpbench.data.dataset import load_dataset
 from vpbench.data.image_folder import load_folder
 from vpbench.data.task import Task
 from vpbench.data.twin import paint_twin
 from vpbench.spec import schema_check
+from vpbench.spec.fingerprints import check_fingerprint
 from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.schema import data_schema
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 
 
 def load_task(
-    name: str,
+    name: str | Path,
     data: Data = None,
     preprocessing: Preprocessing | None = None,
     folder: dict[str, Any] | None = None,
@@ -34,13 +35,17 @@ def load_task(
     where that is and how it is read: the keys of spec.schema.folder_schema. Raises UserError, in
     one line, if the data cannot be used.
     """
+    if not isinstance(name, str | Path):
+        raise UserError(f"task {brief(name)}: expected a name, or the path of a folder of images")
+    name = str(name)
     if data is not None:
         legal = data_schema(complete=is_twin(name), of_run=True)
         schema_check.check(data, legal, f"data of {one_line(name)}")
     preprocessing = preprocessing or Preprocessing(56, 56)
     if folder is not None or (name not in TASKS and Path(name).is_dir()):
         options = folder or {"path": name}
-        reading = {key: value for key, value in options.items() if key != "path"}
+        check_fingerprint(options)
+        reading = {key: options[key] for key in options if key not in ("path", "fingerprint")}
         task = load_folder(options["path"], preprocessing, data=data, **reading)
         display = name if folder else task.display  # a folder may be called images, or 2750
         return replace(task, name=name, display=display)

@@ -4,7 +4,7 @@ A run is described by its spec. A slice says which runs: of which blocks, tasks,
 on; a key that it lacks means all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from vpbench.spec.blocks import (
     variants,
 )
 from vpbench.spec.config_schema import config_schema
+from vpbench.spec.fingerprints import with_fingerprint
 from vpbench.spec.grid_checks import (
     check_changes,
     check_conflicts,
@@ -59,10 +60,11 @@ def expand(config: Config, where: str) -> Grid:
     """
     schema_check.check(config, config_schema(), where)
     check_names(config, {"tasks": config["tasks"], "grid": []}, where)
-    check_kind(config, where)
     for name in config.get("folders", {}):
         if name in TASKS:
             refuse(f"{where} at folders: {name!r} is a dataset's name; rename it")
+    if "folders" in config:
+        config = config | {"folders": folders_as_they_are(config, where)}
     for variant, changes in variants(config).items():
         if variant == "default":
             refuse(f"{where} at variants: 'default' is the recipe itself; rename it")
@@ -87,6 +89,10 @@ def expand(config: Config, where: str) -> Grid:
         check_names(config, measurement["runs"], f"{where} at measurements.{name}.runs")
     check_conflicts(blocks, where)
     grid = assigned(config, blocks)
+    check_kind(config, [run["task"] for run in grid.specs.values()], where)
+    for name, slice_ in config["analyses"].items():
+        if next(runs_of(grid, slice_), None) is None:
+            refuse(f"{where} at analyses.{name}: the grid has no such run; leave it out")
     for name in measurements(config):
         place = f"{where} at measurements.{name}.runs"
         if not measurement_specs(grid, name):
@@ -94,6 +100,15 @@ def expand(config: Config, where: str) -> Grid:
         if MEASUREMENTS[name].reads_prompts:
             check_prompts(sliced(grid, measurements(config)[name]["runs"]), place)
     return grid
+
+
+def folders_as_they_are(config: Config, where: str) -> dict[str, Any]:
+    """Returns the folders of images, those that runs are on with their fingerprints."""
+    tasks = set(config["tasks"]).union(*(each.get("tasks", []) for each in config["grid"].values()))
+    return {
+        name: with_fingerprint(folder, f"{where} at folders.{name}") if name in tasks else folder
+        for name, folder in config["folders"].items()
+    }
 
 
 def assigned(config: Config, blocks: dict[str, dict[str, Spec]]) -> Grid:
@@ -153,13 +168,16 @@ def job_file(config: Config, block: str, run: Spec, first: dict[tuple[str, str],
 
 def sliced(grid: Grid, slice_: Slice) -> list[Spec]:
     """Returns the specs of all runs of a slice: of the blocks it names, or of `main`."""
+    return list(runs_of(grid, slice_))
+
+
+def runs_of(grid: Grid, slice_: Slice) -> Iterator[Spec]:
+    """Yields the specs of all runs of a slice."""
     wanted = set().union(*(grid.blocks[name] for name in slice_.get("grid", ["main"])))
     belongs = cache(partial(inside, slice_))  # variants and seeds share a cell
-    return [
-        run
-        for path, run in grid.specs.items()
-        if path in wanted and belongs(run["task"], run["backbone"], run["method"])
-    ]
+    for path, run in grid.specs.items():
+        if path in wanted and belongs(run["task"], run["backbone"], run["method"]):
+            yield run
 
 
 def selection(grid: Grid, slice_: Slice) -> dict[str, list[str]]:

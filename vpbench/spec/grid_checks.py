@@ -7,6 +7,7 @@ from itertools import combinations
 from vpbench.common.errors import UserError
 from vpbench.spec import schema_check
 from vpbench.spec.aliases import Block, Config, Slice, Spec
+from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import variants
 from vpbench.spec.methods import METHODS, misfit
 from vpbench.spec.schema import settings_schema
@@ -47,14 +48,28 @@ def check_names(config: Config, slice_: Slice, where: str) -> None:
                 refuse(f"{at}: {name!r} is not in {place}: {', '.join(names)}")
 
 
-def check_kind(config: Config, where: str) -> None:
-    """Raises UserError if twins or made-up data would be shown as real."""
-    if "facts" in config and config["kind"] != "rehearsal":
+def check_kind(config: Config, tasks: Iterable[str], where: str) -> None:
+    """Raises UserError if runs on `tasks` would be shown as what they are not.
+
+    Twins, folders of one's own and made-up data have kinds of their own: tables and figures call
+    every dataset by the kind.
+    """
+    kind = config["kind"]
+    if "facts" in config and kind != "rehearsal":
         refuse(f"{where} at facts: only the kind rehearsal brings facts of its own; remove them")
-    if config["kind"] in ("real", "paper"):
-        painted = [name for name in config["tasks"] if is_twin(name)]
-        if painted:
-            refuse(f"{where} at kind: {config['kind']}, but {painted[0]} is painted; say twins")
+    for name in dict.fromkeys(tasks):
+        if kind in ("real", "paper") and is_twin(name):
+            refuse(f"{where} at kind: {kind}, but {name} is painted; say twins")
+        if kind == "twins" and not is_twin(name):
+            refuse(
+                f"{where} at kind: twins, but {name} is no twin; say real, and give twins a "
+                "configuration of their own"
+            )
+        if kind == "paper" and name in config.get("folders", {}):
+            refuse(f"{where} at kind: paper, but {name} is a folder of your own; say real")
+    for name in config["backbones"]:
+        if kind == "paper" and BACKBONES[name].hub is None:
+            refuse(f"{where} at kind: paper, but {name} is no model of the paper's; say real")
 
 
 def check_prompts(runs: list[Spec], where: str) -> None:

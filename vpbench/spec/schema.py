@@ -90,6 +90,9 @@ def folder_schema() -> Schema:
     keys["class_order"] = said(
         {"enum": ["text", "counting"]}, "order of the classes: 10 before 2 (default), or after"
     )
+    keys["fingerprint"] = said(
+        {"type": "string"}, "SHA-256 of the names and sizes in it; absent: taken when it is read"
+    )
     return closed_schema(keys, ["path"])
 
 
