@@ -5,6 +5,8 @@ much again, going back to the weights a third time. No torch before something is
 """
 
 import importlib
+import os
+from functools import cache
 
 from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
@@ -83,10 +85,30 @@ def texts_of(spec: Spec, batch: int) -> float:
 
 
 def classes_of(spec: Spec) -> int:
-    """Returns the number of classes of a run's task, a dataset or a twin."""
+    """Returns the number of classes of a run's task: a dataset, a twin or a folder of images."""
+    if "folder" in spec:
+        return class_folders(spec["folder"]["path"])
     if spec["task"] in FACTS:
         return FACTS[spec["task"]].classes
     return len(importlib.import_module(TASKS[spec["task"]].module).CLASS_NAMES)
+
+
+@cache
+def class_folders(folder: str) -> int:
+    """Returns how many classes a folder of images has: sub-folders of it, or of one for a split.
+
+    It is 2, the fewest there can be, of a folder that is not on this machine.
+    """
+    top = sub_folders(folder)
+    return max(2, len(top), *(len(sub_folders(each)) for each in top))
+
+
+def sub_folders(folder: str) -> list[str]:
+    """Returns the visible sub-folders of a folder, none of one that cannot be read."""
+    try:
+        return [each.path for each in os.scandir(folder) if each.is_dir() and each.name[0] != "."]
+    except OSError:
+        return []
 
 
 def stated(backbone: str, precision: str) -> float | None:
