@@ -19,16 +19,13 @@ def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
     Each picture has a generator of its own, so more pictures never change the first ones. The
     shifts have other domains (cameras, years, hospitals) in every split.
     """
+    check_counts(name, data)
     entry = TASKS[name]
     module = importlib.import_module(entry.module)
     classes, task_seed = len(module.CLASS_NAMES), zlib.crc32(name.encode())
     splits = {}
     for index, split in enumerate(SPLITS):
         count = data[split]
-        if count is None:
-            raise UserError(f"{name} is painted and has no end: say how many images of {split}")
-        if count < classes:
-            raise UserError(f"{name} has {classes} classes; {split}: {count} images are too few")
         domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)
         images, groups = [], []
         for number in range(count):
@@ -45,3 +42,14 @@ def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
         )
     facts = task_facts(name)
     return Task(name, entry.display, module.CLASS_NAMES, entry.template, splits, facts)
+
+
+def check_counts(name: str, data: Mapping[str, Any]) -> None:
+    """Raises UserError unless so many pictures of the twin `name` can be painted."""
+    classes = len(importlib.import_module(TASKS[name].module).CLASS_NAMES)
+    for split in SPLITS:
+        count = data[split]
+        if count is None:
+            raise UserError(f"{name} is painted and has no end: say how many images of {split}")
+        if count < classes:
+            raise UserError(f"{name} has {classes} classes; {split}: {count} images are too few")

@@ -3,28 +3,24 @@
 GPU-hours come from costs: measured where this machine has a GPU, else from stated FLOPs.
 """
 
-import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vpbench.common.hashing import canonical
-from vpbench.common.paths import data_dir, use
+from vpbench.common.paths import use
 from vpbench.compute import gpu
-from vpbench.data import cache
-from vpbench.experiment import throughput
-from vpbench.spec import costs
+from vpbench.experiment import readiness, throughput
+from vpbench.experiment.plan_space import number, report_space
+from vpbench.spec import costs, job_limits
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
-from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.grid import Grid, expand, measurement_files, measurement_specs
+from vpbench.spec.grid import Grid, expand, measurement_files
 from vpbench.spec.methods import METHODS
-from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 from vpbench.spec.products import PAGES, rule_name
 
 GPUS = (1, 8, 64)  # how long it takes on so many
-HOUR = 3600
+STAGES = (("run", "features", "regression", "run_task"), ("measure", "measure_all"))  # rules
 Spec = dict[str, Any]  # of a run
 Speeds = dict[str, float | None]  # backbone -> passes per second
 Hours = dict[str, float | None]  # path of the record -> GPU-hours
@@ -33,8 +29,13 @@ Hours = dict[str, float | None]  # path of the record -> GPU-hours
 def jobs(wanted: Grid) -> dict[str, int]:
     """Returns rule -> number of jobs of a `Grid`, as `snakemake --dry-run ... all` counts them."""
     per_task = wanted.config["granularity"] == "per_task"
+    probes = sum(METHODS[spec["method"]].on_features for spec in wanted.specs.values())
     measured = sum(len(measurement_files(wanted, name)) for name in measurements(wanted.config))
-    counts = {"run_task" if per_task else "run": len(wanted.jobs)}
+    if per_task:
+        counts = {"run_task": len(wanted.jobs)}
+    else:
+        counts = {"run": len(wanted.jobs) - probes, "features": probes, "regression": probes}
+        counts = {rule: count for rule, count in counts.items() if count}
     counts |= {"measure_all" if per_task else "measure": measured} if measured else {}
     counts |= dict.fromkeys(map(rule_name, wanted.config["analyses"]), 1)
     return counts | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
@@ -48,7 +49,7 @@ def hours(wanted: Grid, per_second: Speeds) -> Hours:
     spent = {}
     for path, spec in wanted.specs.items():
         passes, speed = costs.passes_of(spec), per_second[spec["backbone"]]
-        spent[path] = passes / speed / HOUR if passes is not None and speed else None
+        spent[path] = passes / speed / costs.HOUR if passes is not None and speed else None
     return spent
 
 
@@ -86,13 +87,6 @@ def table(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def number(value: float | None) -> str:
-    """Returns hours or gigabytes for people: 0.04, 3.2, 1,234."""
-    if value is None:
-        return "?"
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-
-
 def total(values: Iterable[float | None]) -> float | None:
     """Returns the sum of hours, None if none of them is known."""
     known = [value for value in values if value is not None]
@@ -128,12 +122,11 @@ def block_of(wanted: Grid) -> dict[str, str]:
 def report_jobs(wanted: Grid, where: str) -> list[str]:
     """Returns the lines about jobs."""
     counts = jobs(wanted)
-    unit = "run_task" if "run_task" in counts else "run"
-    measuring = counts.get("measure", counts.get("measure_all", 0))
-    others = sum(counts.values()) - counts[unit] - measuring
+    training, measuring = (sum(counts.get(rule, 0) for rule in rules) for rules in STAGES)
+    others = sum(counts.values()) - training - measuring
     return [
         f"{where}: {len(wanted.specs)} runs at {wanted.config['scale']} scale",
-        f"jobs: {counts[unit]} of training, {measuring} of measuring, {others} of tables, figures "
+        f"jobs: {training} of training, {measuring} of measuring, {others} of tables, figures "
         f"and pages; {sum(counts.values())} in all, as `snakemake --dry-run` counts them",
     ]
 
@@ -154,6 +147,7 @@ def report_hours(wanted: Grid, spent: Hours, what: str) -> list[str]:
         return lines
     longest = max(known, key=known.__getitem__)
     spec, everything = wanted.specs[longest], sum(known.values())
+    most = job_limits.max_runtime(wanted.config)
     days = ", ".join(
         f"{count}: {number(max(everything / count, known[longest]) / 24)}" for count in GPUS
     )
@@ -162,6 +156,8 @@ def report_hours(wanted: Grid, spent: Hours, what: str) -> list[str]:
         f"all runs: {number(everything)} GPU-hours; days at best on as many GPUs: {days}",
         f"longest run: {number(known[longest])} hours, {spec['method']} of {spec['task']} on "
         f"{spec['backbone']}; what reads it waits for it",
+        f"on a cluster: jobs of at most {most} minutes (max_runtime), each started again up to "
+        f"{job_limits.retries(wanted.jobs.values(), most)} times",
         "each further seed of a block costs its GPU-hours again",
         "not counted: measurements, and the logistic regressions of LP (minutes of CPU, for "
         "iWildCam and SUN397 up to hours)",
@@ -169,116 +165,15 @@ def report_hours(wanted: Grid, spent: Hours, what: str) -> list[str]:
     return lines
 
 
-def cached_parts(wanted: Grid) -> dict[Path, cache.Part]:
-    """Returns path -> `Part` of every cache that runs and measurements of real datasets read."""
-    specs = [(spec, preprocessing_of(spec)) for spec in wanted.specs.values()]
-    for name in measurements(wanted.config):
-        for spec in measurement_specs(wanted, name):
-            specs += [
-                (spec, Preprocessing(*BACKBONES[run["backbone"]].preprocessing))
-                for run in spec["runs"]
-            ]
-    by_path: dict[Path, cache.Part] = {}
-    seen = set()
-    for spec, transform in specs:
-        key = spec["task"], transform, canonical(spec["data"])
-        if spec["task"] in FACTS and key not in seen:
-            seen.add(key)
-            parts = cache.parts(spec["task"], spec["data"], transform)
-            by_path |= {part.path: part for part in parts}
-    return by_path
-
-
-def report_space(wanted: Grid) -> list[str]:
-    """Returns the lines about disk and memory."""
-    tasks = list(dict.fromkeys(spec["task"] for spec in wanted.specs.values()))
-    parts = cached_parts(wanted)
-    if not parts:
-        return ["disk: next to nothing, no dataset is read from disk"]
-    downloads = sum(FACTS[task].gigabytes for task in tasks if task in FACTS)
-    caches: dict[Path, float] = defaultdict(float)
-    for path, part in parts.items():
-        caches[path.parent] += part.bytes / 1e9
-    weights = {
-        BACKBONES[spec["backbone"]].hub: BACKBONES[spec["backbone"]].parameters or 0
-        for spec in wanted.specs.values()
-        if BACKBONES[spec["backbone"]].hub
-    }
-    largest = max(caches, key=caches.__getitem__)
-    files = sum(weights.values()) * 4 / 1e9
-    return [
-        f"disk: datasets {number(downloads)} GB, caches {number(sum(caches.values()))} GB in "
-        f"{len(caches)} folders (one per dataset and transform), weights {number(files)} GB; "
-        f"{number(free_space(data_dir()))} GB are free at {data_dir()}",
-        f"memory: a run maps the pixels of its dataset from the cache, {number(caches[largest])} "
-        f"GB for {largest.parent.name}; they are on the GPU if its free memory is twice that",
-    ]
-
-
-def free_space(folder: Path) -> float:
-    """Returns the gigabytes that are free where `folder` is or will be."""
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free / 1e9
-
-
 def report_missing(wanted: Grid) -> list[str]:
-    """Returns the lines about what has to be there before a GPU-hour is spent."""
-    missing = [*missing_datasets(wanted), *missing_weights(wanted), *missing_references(wanted)]
-    if not missing:
-        return ["missing: nothing"]
-    return [f"missing, {len(missing)} in all:", *(f"  {line}" for line in missing)]
-
-
-def missing_datasets(wanted: Grid) -> list[str]:
-    """Returns a line per dataset that is not there as it should be."""
-    from vpbench.data import status
-
-    tasks = dict.fromkeys(spec["task"] for spec in wanted.specs.values())
-    rows = [status.dataset_status(task) for task in tasks if task in FACTS]
-    return [
-        f"{row['dataset']} ({row['state']}): {row['to_do']}"
-        for row in rows
-        if row["state"] != "present"
-    ]
-
-
-def missing_weights(wanted: Grid) -> list[str]:
-    """Returns a line per weight file that is not on this machine."""
-    from vpbench.models import weight_files
-
-    lines = {}
-    for name in dict.fromkeys(spec["backbone"] for spec in wanted.specs.values()):
-        hub = BACKBONES[name].hub
-        if hub and hub not in lines and weight_files.find_here(name) is None:
-            repository, file = weight_files.on_hub(name)
-            lines[hub] = (
-                f"weights of {name}: the first run fetches them; without a network put {file} of "
-                f"https://huggingface.co/{repository} at {weight_files.local_names(name)[0]}"
-            )
-    return list(lines.values())
-
-
-def missing_references(wanted: Grid) -> list[str]:
-    """Returns a line per network or folder of photographs that a measurement lacks."""
-    asked = measurements(wanted.config).get("dataset_properties")
-    if asked is None:
-        return []
-    from vpbench.experiment.measurements import dataset_properties
-
-    settings, lines = asked["settings"], []
-    for network in (settings["extractor"], settings["diversity"]):
-        try:
-            dataset_properties.weights_file(network, settings["weights"])
-        except ValueError as error:
-            lines.append(f"dataset_properties: {error}")
-    reference = settings["reference"]
-    if reference is not None and not Path(reference).is_dir():
-        lines.append(
-            f"dataset_properties: no folder {reference}; give one with at least "
-            f"{settings['reference_images']:,} photographs as `reference`"
-        )
+    """Returns the lines about what has to be there before a GPU-hour is spent, or be mended."""
+    lines = []
+    for what, found in (
+        ("missing", readiness.absent(wanted)),
+        ("would fail", readiness.problems(wanted)),
+    ):
+        head = f"{what}, {len(found)} in all:" if found else f"{what}: nothing"
+        lines += [head, *(f"  {line}" for line in found)]
     return lines
 
 

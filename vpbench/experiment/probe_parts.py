@@ -36,8 +36,8 @@ def check_parts(spec: Spec) -> None:
 def extract(path: str | Path, spec: Spec, task: Task, backbone: Backbone) -> Path:
     """Returns `path` once it holds the features of all images, and what the record needs to know.
 
-    It is a safetensors file with float32 [N, D] for each split; its card says which run they are of,
-    of which weights and images.
+    It is a safetensors file with float32 [N, D] for each split; its card says of which run they
+    are, of which weights and images.
     """
     check_parts(spec)
     started = time.perf_counter()

@@ -53,8 +53,8 @@ def about_machine() -> Schema:
         ),
         "max_runtime": said(
             {"type": "integer", "minimum": 1},
-            "minutes of a job on a cluster at most; one that needs more goes on from its checkpoint "
-            f"when it is started again; absent: {MAX_RUNTIME}",
+            "minutes of a job on a cluster at most; one that needs more goes on from its "
+            f"checkpoint when it is started again; absent: {MAX_RUNTIME}",
         ),
         "data_dir": said({"type": "string"}, "datasets; absent: VPBENCH_DATA, or data/"),
         "weights_dir": said({"type": "string"}, "weight files; absent: VPBENCH_WEIGHTS, weights/"),
