@@ -1,11 +1,11 @@
-"""The command line: `python -m benchmarks [NAME ...]`."""
+"""The command line: `python -m benchmarks [NAME ...]`, and `python -m benchmarks gpu`."""
 
 import argparse
 import importlib
 import os
 import sys
 
-from benchmarks import report
+from benchmarks import gpu, report
 from vpbench.cli.device import limit_threads
 from vpbench.common.errors import UserError
 from vpbench.compute import memory
@@ -35,9 +35,15 @@ def parser():
 
 
 def main(argv=None):
-    """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user."""
-    arguments = parser().parse_args(argv)
+    """Returns the exit code: 0, or 2 after one line on stderr for a mistake of the user.
+
+    That of `gpu`, which has options of its own, is 1 where a part has failed.
+    """
+    argv = sys.argv[1:] if argv is None else argv
     try:
+        if argv[:1] == ["gpu"]:
+            return gpu.main(argv[1:])
+        arguments = parser().parse_args(argv)
         run(arguments.names, arguments.quick, arguments.threads, arguments.out)
     except ValueError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
