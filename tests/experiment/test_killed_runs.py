@@ -128,13 +128,16 @@ def undisturbed(begin, one, folder):
 def kill_often(begin, one, folder, most, loading, training, draw):
     """Returns how often a run was killed with -9, `most` times at most, until it ended by itself.
 
-    A fifth of the moments are before its first step, the others after it; `draw` draws them.
+    A fifth of the moments are before its first step, the others after it; `draw` draws them. There
+    are not three in turn before a step: another such start would be refused.
     """
     folder.mkdir()
+    early = False
     for kills in range(most + 1):
         run = begin(one, folder)
         if kills < most:
-            if draw.random() < 0.2:
+            early = draw.random() < 0.2 and not early
+            if early:
                 wait(run, draw.uniform(0, loading))
             else:
                 until_a_step(run, one, folder)
@@ -218,13 +221,33 @@ def test_a_run_that_is_stopped_and_killed_gives_the_record_of_an_undisturbed_one
     assert kept.relative_to(tmp_path / "checkpoints").with_suffix(".json") == (
         record_path(one, tmp_path).relative_to(tmp_path)
     )
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT):
         assert disturb(one, tmp_path, number) == 128 + number
         line = f"stopped by {number.name}; started again, the run goes on from {kept}\n"
         assert line in (tmp_path / "log").read_text()
     assert disturb(one, tmp_path, signal.SIGKILL) == -signal.SIGKILL
     assert disturb(one, tmp_path, 0) == 0
     (path,) = run_all([one], whole / "runs")
+    assert_equal(one, tmp_path, whole)
+
+
+def test_a_run_that_is_killed_before_its_first_step_again_and_again_says_so(tmp_path):
+    one, whole = case("padding", SHORT), tmp_path / "whole"
+    starts = checkpoint_path(one, tmp_path / "checkpoints").with_suffix(".starts")
+    for count in (1, 2):
+        run = Forked(one, tmp_path)
+        while not (starts.exists() and json.loads(starts.read_text())["starts"] == count):
+            assert not run.ended()
+        send(run, signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        for each in starts.parent.glob("*.pt"):  # was it faster by a step?
+            each.unlink()
+    assert Forked(one, tmp_path).wait() == 2
+    line = "2 starts at step 0 of 18 were ended before one more was kept, by a time limit or for la"
+    assert line in (tmp_path / "log").read_text()
+    starts.unlink()
+    assert Forked(one, tmp_path).wait() == 0
+    list(run_all([one], whole / "runs"))
     assert_equal(one, tmp_path, whole)
 
 

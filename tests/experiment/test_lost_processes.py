@@ -125,7 +125,7 @@ def test_the_command_line_says_once_that_one_of_its_processes_was_killed(victim,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", distributed.SIGNALS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_command_line_stops_all_its_processes_with_a_checkpoint(number, tmp_path):
     kept = checkpoint_path(LONG, tmp_path / "checkpoints")
     with open(tmp_path / "log", "w") as log:

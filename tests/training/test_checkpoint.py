@@ -4,9 +4,10 @@ import os
 import pickle
 import platform
 import random
+import re
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.helpers.tiny import numbered_task
 from tests.helpers.toy_training import SETTINGS
 from vpbench.cli.main import main
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
 from vpbench.compute.engine import Engine
 from vpbench.training import checkpoint as checkpoint_module
 from vpbench.training.checkpoint import FORMAT, HEAD, Checkpoint, Stopped, load
@@ -72,13 +74,21 @@ class Training:
         if self.calls == self.stop_at:
             signal.raise_signal(self.number)
 
-    def train(self):
-        """Returns the progress at its end."""
+    def train(self, spoil_at=None):
+        """Returns the progress at its end; a weight becomes infinite in the step `spoil_at`."""
         with torch.random.fork_rng([]):
             torch.manual_seed(5)
             generator = torch.Generator().manual_seed(5)
             network = Network(generator, self.called)
             optimiser = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9)
+            steps = []
+
+            def spoil(*_):
+                steps.append(1)
+                if len(steps) == spoil_at:
+                    network.layers[0].bias.data[0] = torch.inf
+
+            optimiser.register_step_post_hook(spoil)
             return Trainer(
                 network, optimiser, numbered_task(SIZES), EACH, generator,
                 "toy", Engine(precision="fp16"), self.checkpoint,
@@ -149,7 +159,9 @@ def test_a_training_may_end_anywhere_and_goes_on_as_if_it_had_not(undisturbed, t
         assert rest.calls <= calls - (end_at - 1) + 3  # at most an evaluation is done again
 
 
-@pytest.mark.parametrize(("number", "each"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 5)])
+@pytest.mark.parametrize(
+    ("number", "each"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 5), (signal.SIGINT, 5)]
+)
 def test_a_training_may_be_stopped_anywhere_and_keeps_every_step(
     number, each, undisturbed, tmp_path, capsys
 ):
@@ -162,20 +174,51 @@ def test_a_training_may_be_stopped_anywhere_and_keeps_every_step(
         line = f"vpbench: stopped by {number.name}; started again, the run goes on from {path}"
         assert line in capsys.readouterr().err.splitlines()
         assert equal(Training(Checkpoint(path)).train(), expected), stop_at
-    assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
 def test_a_training_may_be_stopped_again_and_again(undisturbed, tmp_path):
-    path = tmp_path / "a.pt"
-    for _ in range(STEPS):
-        with pytest.raises(Stopped):
-            Training(Checkpoint(path), stop_at=1).train()
-    assert equal(Training(Checkpoint(path)).train(), undisturbed[0])
+    path, parts, found = tmp_path / "a.pt", 0, None
+    while found is None:
+        with suppress(Stopped):  # each part is at least an evaluation and a step
+            found = Training(Checkpoint(path), stop_at=1 + 2 + 1).train()
+        parts += 1
+    assert equal(found, undisturbed[0]) and parts > 4
+    assert names_in(tmp_path) == ["a.older.pt", "a.pt"]
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    training = Training(Checkpoint(tmp_path / "a.pt"))
+    training.called = lambda: [signal.raise_signal(signal.SIGINT) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        training.train()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        Training(Checkpoint(tmp_path / "a.pt"), stop_at=1, number=signal.SIGHUP).train()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_weights_that_are_no_numbers_are_not_written_over_those_that_are(tmp_path):
+    training = Training(Checkpoint(tmp_path / "a.pt", 0))
+    with pytest.raises(UserError) as error:
+        training.train(spoil_at=3)
+    after = re.fullmatch(
+        r"toy: the next training loss is nan after (\d+) of 12 steps; choose a smaller lr",
+        str(error.value),
+    )
+    assert steps_in(training.checkpoint.path) == int(after[1]) - 1
+    _, state = load(training.checkpoint.path, {})
+    assert all(value.isfinite().all() for value in state["learner"].values())
 
 
 def test_without_a_path_a_signal_ends_the_process_as_ever():
     with Checkpoint().watching():
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             assert signal.getsignal(number) is signal.SIG_DFL
 
 

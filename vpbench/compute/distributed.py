@@ -27,7 +27,8 @@ from vpbench.common.messages import first_line
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of schedulers, some time before they kill
+# Of schedulers, some time before they kill; of Ctrl-C; of a terminal that is closed.
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 ALONE = "another process of this run has ended"
 
 
@@ -76,7 +77,7 @@ def launch(count: int, arguments: Sequence[str]) -> int:
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             max_restarts=0,
-            signals_to_handle=",".join(["SIGINT", "SIGHUP", *(each.name for each in SIGNALS)]),
+            signals_to_handle=",".join(each.name for each in SIGNALS),
         )
         try:
             elastic_launch(config, command[0])(*command[1:])

@@ -1,7 +1,7 @@
 """A prompt and all that it needs to classify: its backbone, label map, texts and recipe."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from vpbench.prompts.label_maps import Counted, LabelMap, label_map
 from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
-from vpbench.training.evaluate import evaluate, outputs, predict
+from vpbench.training.evaluate import Around, evaluate, outputs, predict
 from vpbench.training.learner import Learner
 from vpbench.training.selection import Selected
 
@@ -96,20 +96,22 @@ class PromptedClassifier(Learner):
                 stack.enter_context(member.one_draw())
             yield
 
-    def begin_epoch(self, epoch: int, images: Tensor, labels: Tensor) -> None:
+    def begin_epoch(
+        self, epoch: int, images: Tensor, labels: Tensor, around: Around = nullcontext
+    ) -> None:
         """Counts a label map that is counted from training images, if it is time."""
         when = self.label_map.refresh
         if when == "epoch" or (when == "once" and epoch == 1):
             self.eval()
-            self.count_map(images, labels)
+            self.count_map(images, labels, around)
 
     @torch.no_grad()
-    def count_map(self, images: Tensor, labels: Tensor) -> None:
+    def count_map(self, images: Tensor, labels: Tensor, around: Around = nullcontext) -> None:
         """Counts the label map from uint8 images [N, H, W, C] and labels [N]."""
         counted = cast(Counted, self.label_map)
         answers = partial(self.answers, counted.source)
         counts = counted.no_pairs()
-        for batch, source_logits in outputs(answers, images, self.backbone.device):
+        for batch, source_logits in outputs(answers, images, self.backbone.device, around):
             counted.add_pairs(counts, source_logits, labels[batch].cpu())
         counted.update(distributed.sum_tensor(counts))
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, BinaryIO, NoReturn, cast
@@ -17,13 +17,15 @@ from typing import IO, Any, BinaryIO, NoReturn, cast
 import torch
 from tqdm import tqdm
 
-from vpbench.common import atomic_files
+from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import UserError
+from vpbench.common.hashing import digest
 from vpbench.compute import distributed
 from vpbench.compute.distributed import SIGNALS
 from vpbench.records.schema import difference
 
 FORMAT = 4  # of the file: HEAD with the SHA-256 of all that follows, the run as JSON, its state
+TRIES = 2  # starts at one step, before another one is refused
 HEAD = "vpbench checkpoint {} sha256 {}\n"
 
 
@@ -47,6 +49,7 @@ class Checkpoint:
     ):
         self.path = None if path is None else Path(path)
         self.older = self.path and self.path.with_suffix(".older" + self.path.suffix)
+        self.starts = self.path and self.path.with_suffix(".starts")  # see `trying`
         self.every, self.steps, self.about = every, steps, json.loads(json.dumps(about or {}))
         self.started = self.written = time.perf_counter()
         self.before = 0.0  # seconds of the parts before this one
@@ -118,7 +121,7 @@ class Checkpoint:
             say(f"warning: no checkpoint, {error}")
 
     def remove(self) -> None:
-        """Removes both files, and what a killed process left of one.
+        """Removes both files, the count of starts, and what a killed process left of one.
 
         Where that is forbidden they stay: the record is there, and they do no harm.
         """
@@ -126,33 +129,82 @@ class Checkpoint:
             return
         try:
             atomic_files.clear_parts(self.path)
-            for path in filter(Path.exists, (self.older, self.path)):
-                path.unlink(missing_ok=True)
+            for path in (self.older, self.path, self.starts):
+                if path is not None and path.exists():
+                    path.unlink(missing_ok=True)
         except OSError as error:
             say(f"warning: {self.path} stays there, {error.strerror}")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Notes one of SIGNALS in `stop`, for the time of a block, instead of ending at once."""
+        """Notes one of SIGNALS in `stop`, for the time of a block, instead of ending at once.
+
+        A second Ctrl-C does that. Signals that this process was started to ignore stay ignored.
+        """
         if self.path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def note(number: int, frame: FrameType | None) -> None:
+            # Where several processes share a run, the one that has started them passes it on, too.
+            if number == signal.SIGINT == self.stopped_by and distributed.processes() == 1:
+                raise KeyboardInterrupt
             self.stopped_by = signal.Signals(number)
 
-        before = {number: signal.signal(number, note) for number in SIGNALS}
+        heard = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, note) for number in heard}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def trying(self, step: int, steps: int) -> Iterator[None]:
+        """Counts a start at `step` of `steps` that is ended from outside within a block.
+
+        Raises UserError if TRIES starts there were: a run whose every part is too short for one
+        step, or for an evaluation, would be started again for ever. A user's Ctrl-C and an error do
+        not count.
+        """
+        if self.starts is None or distributed.rank() > 0:
+            yield
+            return
+        here = {"run": digest([self.about]), "step": step}
+        tried = starts_at(self.starts, here)
+        if tried >= TRIES:
+            raise UserError(
+                f"{self.path}: {tried} starts at step {step} of {steps} were ended before one more "
+                "was kept, by a time limit or for lack of memory; choose a larger max_runtime or a "
+                f"smaller batch_size, and delete {self.starts}: then the run is tried again"
+            )
+        with suppress(UserError):  # who cannot write here says so of the checkpoint
+            atomic_files.write(self.starts, here | {"starts": tried + 1})
+        counts = False
+        try:
+            yield
+        except Stopped:
+            counts = self.stopped_by != signal.SIGINT
+            raise
+        finally:
+            if not counts:
+                with suppress(OSError):
+                    self.starts.unlink(missing_ok=True)
+
     def end(self) -> NoReturn:
         """Raises `Stopped`, after a line that says how the run goes on."""
         by = self.stopped_by or signal.SIGTERM  # which another process of the run has got
         say(f"vpbench: stopped by {by.name}; started again, the run goes on from {self.path}")
         raise Stopped(128 + by)
+
+
+def starts_at(path: Path, point: dict[str, Any]) -> int:
+    """Returns how many starts the file `path` counts at `point`: a run and a step of it."""
+    try:
+        noted = strict_json.parse_json(path.read_bytes())
+        return noted["starts"] if point.items() <= noted.items() else 0
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # there is none, or no more
+        return 0
 
 
 class Hashed(io.RawIOBase):

@@ -4,6 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor, nn
 
+from vpbench.training.evaluate import Around
+
 
 class Learner(nn.Module):
     """A classifier, uint8 images [N, H, W, C] to logits [N, K]; a `Trainer` trains its parameters.
@@ -15,5 +17,8 @@ class Learner(nn.Module):
         """Returns the context of a batch: passes in it share what is drawn at random."""
         return nullcontext()
 
-    def begin_epoch(self, epoch: int, images: Tensor, labels: Tensor) -> None:
-        """Counts what is counted anew for an epoch, the first being 1, from all training images."""
+    def begin_epoch(self, epoch: int, images: Tensor, labels: Tensor, around: Around) -> None:
+        """Counts what is counted anew for an epoch, the first being 1, from all training images.
+
+        `around` gives the context of each batch of them; an evaluation has the same.
+        """

@@ -1,9 +1,9 @@
 """The one training loop that prompts, tokens and fine-tuning share."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,8 @@ from vpbench.training.learner import Learner
 from vpbench.training.progress import Progress, progress_of
 from vpbench.training.selection import RULES, Selected, Selection, select
 
+Result = TypeVar("Result")
+
 
 class Step(NamedTuple):
     """What a step found, over all processes of the run."""
@@ -47,7 +49,7 @@ class Trainer:
     drawn from `generator`. A batch is passed through `progress.micro_batch` images at a time: as
     `engine` says, or fewer if memory is short; the gradients are those of the batch. (Only batch
     norm in training sees the images of a pass.) From a `checkpoint` the training goes on where it
-    was.
+    was. State and logits are kept of the epochs that the rules in `keep` select.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Trainer:
             desc=self.description, total=self.steps, initial=self.taken, mininterval=5,
             disable=distributed.rank() > 0,
         )  # fmt: skip
-        with self.bar, self.checkpoint.watching():
+        with self.bar, self.checkpoint.trying(self.taken, self.steps), self.checkpoint.watching():
             while self.progress.epoch <= self.settings["epochs"]:
                 self.train_epoch()
                 self.end_epoch()
@@ -115,7 +117,11 @@ class Trainer:
         """Trains on the images of the epoch at hand, those that are left of it."""
         progress, train = self.progress, self.task.splits["train"]
         if progress.order is None:
-            self.learner.begin_epoch(progress.epoch, train.images, train.labels)
+            self.looked(
+                lambda: self.learner.begin_epoch(
+                    progress.epoch, train.images, train.labels, self.one_batch
+                )
+            )
             progress.order = torch.randperm(len(train), generator=self.generator)
         self.learner.train()
         order = progress.order[: self.images_per_epoch]
@@ -227,20 +233,26 @@ class Trainer:
         """
         self.learner.eval()
         distributed.average_buffers(self.learner)
-        before = self.generator.get_state()
-        try:
-            evaluations = evaluate_splits(self.learner, self.task, self.device, self.one_batch)
-        except Stopped:
-            self.generator.set_state(before)
-            self.save()
-            self.checkpoint.end()
+        evaluations = self.looked(
+            lambda: evaluate_splits(self.learner, self.task, self.device, self.one_batch)
+        )
         for name, evaluation in evaluations.items():
             self.check_finite(evaluation.metrics["nll"], name)
         return evaluations
 
+    def looked(self, look: Callable[[], Result]) -> Result:
+        """Returns look(); a signal to end that comes in one_batch keeps the state before it."""
+        before = self.generator.get_state()
+        try:
+            return look()
+        except Stopped:
+            self.generator.set_state(before)
+            self.save()
+            self.checkpoint.end()
+
     @contextmanager
     def one_batch(self) -> Iterator[None]:
-        """Ends an evaluation between two of its batches, after a signal to end."""
+        """Ends an evaluation or a count between two of its batches, after a signal to end."""
         if self.checkpoint.stop and distributed.processes() == 1:  # several stop after a step
             raise Stopped
         with self.learner.one_draw():
@@ -255,8 +267,13 @@ class Trainer:
             )
 
     def save(self) -> None:
-        """Writes a checkpoint."""
+        """Writes a checkpoint; raises UserError if the last step has spoilt what is trained."""
         distributed.average_buffers(self.learner)
+        values = [
+            value for value in self.learner.state_dict().values() if value.is_floating_point()
+        ]
+        if not all(bool(value.isfinite().all()) for value in values):
+            self.check_finite(math.nan, "next training")  # the checkpoint before is worth more
         self.checkpoint.write(self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
