@@ -22,6 +22,7 @@ def copy_suite(folder):
     """Returns `folder` with what a run needs and nothing that a run has made."""
     for part in PARTS:
         source, target = ROOT / part, Path(folder, part)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:

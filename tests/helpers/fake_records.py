@@ -4,9 +4,10 @@ import hashlib
 
 from tests.helpers.tiny import MICRO, TWINS
 from vpbench.common import atomic_files
-from vpbench.records.paths import manifest, record_path
+from vpbench.records.paths import MANIFEST, manifest, record_path
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS, PAPER_METHODS, selection_rule
+from vpbench.spec.result_files import RECORD
 from vpbench.spec.schema import SCHEMA
 from vpbench.spec.tasks import TASKS
 
@@ -91,6 +92,24 @@ def grid(accuracy, **changes):
 def by_method(task, backbone, method):
     """Returns an accuracy that depends on the method only: TP 20, VP 60, LP 50, FT 80."""
     return dict(zip(PAPER_METHODS, (20.0, 60.0, 50.0, 80.0)))[method]
+
+
+def write_jobs(wanted, folder, accuracy=by_method, leave_out=()):
+    """Returns the paths of the records of a `Grid`, but for those that are left out, and of no job
+    that lacks one the manifest; all below `folder`."""
+    written = []
+    for file, specs in wanted.jobs.items():
+        for spec in specs:
+            path = record_path(spec, folder / "results/runs")
+            cell = spec["task"], spec["backbone"], spec["method"]
+            one = record(*cell, accuracy(*cell)) | {"spec": spec}
+            if path.relative_to(folder).as_posix() not in leave_out:
+                written.append(atomic_files.write(path, one))
+        if file.endswith(MANIFEST) and all(
+            RECORD.format(**spec) not in leave_out for spec in specs
+        ):
+            atomic_files.write(folder / file, manifest(specs))
+    return written
 
 
 def write_all(made, runs):
