@@ -5,6 +5,7 @@ in words) and the scale. It returns a finding: an effect with its verdict and a 
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from analysis.common.aliases import Row
 from analysis.common.effects import (
     APPEARS,
     CONTRARY,
+    UNDEFINED,
     NotRun,
     contrast,
     effect_of,
@@ -26,6 +28,7 @@ from analysis.common.effects import (
     minus,
     shown,
     smallest,
+    statistic_of,
     trend,
     verdict,
 )
@@ -41,7 +44,12 @@ TWIN_SIDE = 56  # pixels
 
 
 def judged(effect: Row, side: str = "above", limit: float = 0.0, note: str = "") -> Row:
-    """Returns the finding that an effect is: its numbers, the verdict and a note."""
+    """Returns the finding that an effect is: its numbers, the verdict and a note.
+
+    Of an effect that does not exist the note says so.
+    """
+    if math.isnan(effect["measured"]):
+        note = ". ".join(filter(None, (UNDEFINED, note)))
     return effect | {"verdict": verdict(effect, side, limit), "note": note}
 
 
@@ -102,9 +110,9 @@ def correlation(
 
     The note has the same correlations given TP.
     """
-    rows = frame[(frame.task == "all") & frame.value.notna()]
+    rows = frame[frame.task == "all"]
     statistics = {
-        name: effect_of(rows, ("value", "low", "high"), statistic=name)
+        name: statistic_of(rows, statistic=name)
         for name in rows.statistic
         if any(word in name for word in of)
     }
@@ -160,7 +168,7 @@ def at_each_rate(rule: Rule) -> Rule:
         except NotRun:
             return finding
         chosen = f"With learning rates chosen on validation: {other['verdict']}, {shown(other, 1)}"
-        return finding | {"note": chosen}
+        return finding | {"note": ". ".join(filter(None, (finding["note"], chosen)))}
 
     return at_rates
 
@@ -220,7 +228,7 @@ def semantic_over_swapped(frame: pandas.DataFrame, claim: Any, scale: Scale) -> 
 
 def gain_falls_with_text_quality(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether VP grows by less than a point per point of TP."""
-    slope = effect_of(frame, ("value", "low", "high"), variant="all", statistic="slope")
+    slope = statistic_of(frame, variant="all", statistic="slope")
     return judged(slope, "below", 1.0)
 
 

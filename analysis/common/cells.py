@@ -186,7 +186,9 @@ def wilson(percent: float, count: int) -> tuple[float, float]:
     centre = (share + square / (2 * count)) / (1 + square / count)
     half = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     half /= 1 + square / count
-    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+    # The percentage is inside, and 0 or 100 is an end; rounding alone would put it outside
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return min(percent, 100 * low), max(percent, 100 * high)
 
 
 def t_interval(percents: Sequence[float]) -> tuple[float, float]:

@@ -19,6 +19,8 @@ from vpbench.common.errors import RecordError
 APPEARS, CONTRARY, UNDECIDED, NOT_RUN = "appears", "does not appear", "undecided", "not run"
 VERDICTS = (APPEARS, CONTRARY, UNDECIDED, NOT_RUN)
 SIDES = ("low", "high")
+ROUNDING = 1e-9  # how far from a limit the last bits of a sum may put a number that is on it
+UNDEFINED = "Undefined: what it is computed from is the same for all"
 
 
 class NotRun(LookupError):
@@ -26,13 +28,16 @@ class NotRun(LookupError):
 
 
 def verdict(effect: Row, side: str = "above", limit: float = 0.0) -> str:
-    """Returns whether the effect is on the claimed side of `limit`, interval and all."""
+    """Returns whether the effect is on the claimed side of `limit`, interval and all.
+
+    One that does not exist (not-a-number) is on neither.
+    """
     low, high = effect["low"], effect["high"]
     if side == "below":
         low, high, limit = -high, -low, -limit
-    if low > limit:
+    if low > limit + ROUNDING:
         return APPEARS
-    return CONTRARY if high < limit else UNDECIDED
+    return CONTRARY if high < limit - ROUNDING else UNDECIDED
 
 
 def size_verdict(effect: Row, published: float, tolerance: float, at_least: bool = False) -> str:
@@ -50,24 +55,41 @@ def effect_of(
     frame: pandas.DataFrame, columns: Sequence[str] = ("measured", "low", "high"), **wanted: Any
 ) -> Row:
     """Returns the effect in `columns` of the one row of `frame` that has the values `wanted`."""
-    rows = effects_of(frame, columns, **wanted)
-    if len(rows) > 1:
-        raise RecordError(f"{len(rows)} rows with {described(wanted)}, where one is expected")
-    return rows[0]
+    return only(effects_of(frame, columns, **wanted), wanted)
+
+
+def statistic_of(frame: pandas.DataFrame, **wanted: Any) -> Row:
+    """Returns the same of a statistic, which may not exist: then it is not-a-number."""
+    return only(effects_in(frame, ("value", "low", "high"), wanted), wanted)
+
+
+def only(effects: list[Row], wanted: dict[str, Any]) -> Row:
+    """Returns the one effect there is with the values `wanted`."""
+    if len(effects) > 1:
+        raise RecordError(f"{len(effects)} rows with {described(wanted)}, where one is expected")
+    return effects[0]
 
 
 def effects_of(
     frame: pandas.DataFrame, columns: Sequence[str] = ("measured", "low", "high"), **wanted: Any
 ) -> list[Row]:
     """Returns the effects in `columns` of all rows of `frame` with the values `wanted`."""
+    effects = effects_in(frame, columns, wanted)
+    if any(math.isnan(number) for effect in effects for number in effect.values()):
+        raise NotRun(f"has nothing measured with {described(wanted)}")
+    return effects
+
+
+def effects_in(
+    frame: pandas.DataFrame, columns: Sequence[str], wanted: dict[str, Any]
+) -> list[Row]:
+    """Returns the same, with what is not measured as not-a-number."""
     kept = np.ones(len(frame), bool)
     for name, value in wanted.items():
         kept &= (frame[name] == value).to_numpy(bool)
     if not kept.any():
         raise NotRun(f"has no row with {described(wanted)}")
     numbers = np.stack([frame[name].to_numpy(float)[kept] for name in columns], axis=1)
-    if np.isnan(numbers).any():
-        raise NotRun(f"has nothing measured with {described(wanted)}")
     return [dict(zip(("measured", *SIDES), row)) for row in numbers.tolist()]
 
 
@@ -95,12 +117,12 @@ def mean(effects: Sequence[Row]) -> Row:
 
 def smallest(effects: Sequence[Row]) -> Row:
     """Returns the smallest of several effects: above a limit only if all of them are."""
-    return extreme(effects, min)
+    return extreme(effects, np.min)
 
 
 def largest(effects: Sequence[Row]) -> Row:
     """Returns the largest of several effects: below a limit only if all of them are."""
-    return extreme(effects, max)
+    return extreme(effects, np.max)
 
 
 def extreme(effects: Sequence[Row], choose: Callable[..., float]) -> Row:
@@ -114,18 +136,22 @@ def extreme(effects: Sequence[Row], choose: Callable[..., float]) -> Row:
         one | {side: one["measured"] + stretch * (one[side] - one["measured"]) for side in SIDES}
         for one in effects
     ]
-    return {name: float(choose(one[name] for one in wide)) for name in ("measured", *SIDES)}
+    return {name: float(choose([one[name] for one in wide])) for name in ("measured", *SIDES)}
 
 
 def trend(effects: Sequence[Row], places: ArrayLike) -> Row:
-    """Returns the least-squares slope of effects at `places` (two or more different numbers)."""
+    """Returns the least-squares slope of effects at `places`; not-a-number where all are one."""
     away = np.asarray(places, float)
+    if not np.ptp(away):  # the mean of equal numbers is not always that number
+        return dict.fromkeys(("measured", *SIDES), math.nan)
     away = away - away.mean()
     return contrast(effects, list(away / (away @ away)))
 
 
 def shown(effect: Row, decimals: int) -> str:
-    """Returns an effect for people: 1.2 (-0.3 to 2.7)."""
+    """Returns an effect for people: 1.2 (-0.3 to 2.7), or undefined."""
+    if math.isnan(effect["measured"]):
+        return "undefined"
     measured, low, high = (number(effect[name], decimals) for name in ("measured", *SIDES))
     return f"{measured} ({low} to {high})"
 

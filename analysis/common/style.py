@@ -1,5 +1,6 @@
 """How tables and figures look: display names, colours, sizes and files."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from vpbench.spec.methods import COLOURS as KIND_COLOURS
 from vpbench.spec.methods import LEARNS, METHODS, Method
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -117,6 +119,33 @@ def whiskers(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
     """
     middle, below, above = (np.atleast_1d(np.asarray(each, float)) for each in (values, low, high))
     return np.maximum(0, np.stack([middle - below, above - middle]))
+
+
+def round_places(low: float, high: float, most: float = 40) -> list[float]:
+    """Returns round numbers about as far apart on a logarithmic axis, from `low` to `high`.
+
+    1, 2 and 5 times the powers of ten where `high` is less than `most` times `low`, else those.
+    """
+    steps = (1, 2, 5) if high < most * low else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    places = [step * 10**exponent for exponent in exponents for step in steps]
+    return [place for place in places if 0.8 * low <= place <= 1.25 * high]
+
+
+def logarithmic(axes: "Axes", values: ArrayLike, most: float = 40) -> "Axes":
+    """Returns `axes` with a logarithmic horizontal axis for positive numbers, its ticks apart."""
+    from matplotlib import ticker
+
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    places = round_places(low, high, most)
+    axes.set_xscale("log")
+    if len(places) > 1:
+        axes.set_xticks(places, [f"{place:,g}" for place in places])
+    else:  # of one size, or nearly
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(4))
+        axes.xaxis.set_major_formatter("{x:,g}")
+    axes.minorticks_off()
+    return axes
 
 
 def set_theme() -> None:

@@ -25,6 +25,7 @@ SHOWN = {  # method -> colour, marker
 }
 FAMILIES = {"clip": ("#0173b2", "o"), "instagram": ("#de8f05", "s")}
 FAMILIES |= {"bit_m": ("#029e73", "^"), "rn50": ("#cc78bc", "D")}
+FAMILY_NAMES = {"rn50": "ResNet"}  # where it is not the role's: RN50 is one model of a family
 OTHER_FAMILY = (style.GREY, "P")
 COLUMNS = (
     *("backbone", "role", "architecture", "parameters", "method"),
@@ -88,13 +89,13 @@ def draw_methods(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
         places = [backbones.index(backbone) + 0.2 * (number - 1) for backbone in rows.backbone]
         axes.errorbar(
             rows.measured, places,
-            xerr=[rows.measured - rows.low, rows.high - rows.measured], fmt=marker, color=colour,
+            xerr=style.whiskers(rows.measured, rows.low, rows.high), fmt=marker, color=colour,
             markersize=6, lw=1, capsize=2, label=style.full_name(method),
         )  # fmt: skip
     facts = frame.drop_duplicates("backbone")
     labels = [
         "\n".join(
-            [f"{style.role_name(row.role)}, {millions(row.parameters)}"]
+            [f"{style.backbone_name(row.backbone)}, {millions(row.parameters)}"]
             + textwrap.wrap(row.architecture, 30)
         )
         for row in facts.itertuples()
@@ -112,8 +113,6 @@ def draw_methods(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
 
 def draw_sizes(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with the accuracy of the visual prompt by number of parameters."""
-    from matplotlib import ticker
-
     rows = frame[frame.method == "visual_prompt"]
     transformer = rows.architecture.str.startswith("ViT")
     for (role, is_transformer), family in rows.groupby([rows.role, transformer], sort=False):
@@ -122,21 +121,20 @@ def draw_sizes(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
         kind = (" ViT" if is_transformer else " ResNet") if mixed else ""
         axes.errorbar(
             family.parameters / 1e6, family.measured,
-            [family.measured - family.low, family.high - family.measured], color=colour,
+            style.whiskers(family.measured, family.low, family.high), color=colour,
             marker=marker, markersize=6, lw=1, capsize=2, linestyle=":",
             mfc="white" if mixed and not is_transformer else colour,
-            label=style.role_name(role) + kind,
+            label=FAMILY_NAMES.get(role, style.role_name(role)) + kind,
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(5))  # a logarithmic one names too few or many
-    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    style.logarithmic(axes, rows.parameters / 1e6, most=60)
     axes.margins(x=0.15)
     axes.set_ylim(bottom=0)
+    axes.set_box_aspect(1.25)
+    axes.set_anchor("N")
     axes.set_xlabel("Backbone parameters (millions)")
     axes.set_ylabel("Accuracy of visual prompt (%)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return axes
 
 
@@ -146,7 +144,7 @@ def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -
 
     style.set_theme()
     count = frame.backbone.nunique()
-    figure = plt.figure(figsize=(style.WIDTH, max(3.4, 1.2 + 0.5 * count)), layout="constrained")
+    figure = plt.figure(figsize=(style.WIDTH, max(3.8, 1.2 + 0.4 * count)), layout="constrained")
     noun = "architecture" if count == 1 else "architectures"
     title = f"{count} {noun} on {style.task_name(task, scale)}"
     figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)

@@ -143,7 +143,7 @@ def draw_panel(axes: "Axes", frame: pandas.DataFrame, rate: str) -> "Axes":
         rows = rows.sort_values("parameters")
         x = rows.parameters * 1.04 ** (number - 1)  # aside, so that no interval hides another
         axes.errorbar(
-            x, rows.measured, [rows.measured - rows.low, rows.high - rows.measured], color=colour,
+            x, rows.measured, style.whiskers(rows.measured, rows.low, rows.high), color=colour,
             marker=marker, linestyle=line, markersize=5, lw=1.2, elinewidth=0.8, capsize=1.5,
             label=name,
         )  # fmt: skip

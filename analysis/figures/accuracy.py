@@ -81,7 +81,7 @@ def draw_panel(
         entry = style.described(method)
         y = [tasks.index(task) + 0.16 * (place - (len(methods) - 1) / 2) for task in rows.task]
         axes.errorbar(
-            rows.accuracy, y, xerr=[rows.accuracy - rows.low, rows.high - rows.accuracy], fmt="o",
+            rows.accuracy, y, xerr=style.whiskers(rows.accuracy, rows.low, rows.high), fmt="o",
             color=entry.shown_colour, fillstyle=entry.fill, markersize=5, elinewidth=1,
             label=entry.display,
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """Budget: accuracy of every method against its compute and the number of its parameters."""
 
-import math
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,20 +64,12 @@ def front_of(frame: pandas.DataFrame, cost: str) -> pandas.DataFrame:
     return frame[frame[f"front_{cost}"]].sort_values([cost, "accuracy"], kind="stable")
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Returns round numbers about as far apart on a logarithmic axis, from `low` to `high`."""
-    steps = (1, 2, 5) if high < 40 * low else (1,)
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    places = [step * 10**exponent for exponent in exponents for step in steps]
-    return [place for place in places if 0.8 * low <= place <= 1.25 * high]
-
-
 def draw_panel(axes: "Axes", frame: pandas.DataFrame, cost: str) -> "Axes":
     """Returns `axes` with a point per method, variants hollow, and a line along the front."""
     for row in frame[frame[cost].notna()].itertuples():
         axes.errorbar(
             getattr(row, cost), row.accuracy,
-            [[row.accuracy - row.low], [row.high - row.accuracy]],
+            style.whiskers(row.accuracy, row.low, row.high),
             fmt=style.described(row.method).marker,
             color=style.KINDS[methods.kind_of(row)], markersize=5, elinewidth=0.7, mew=0.9,
             fillstyle="full" if row.variant == "default" else "none",
@@ -89,9 +80,7 @@ def draw_panel(axes: "Axes", frame: pandas.DataFrame, cost: str) -> "Axes":
     if cost == "trained_parameters":
         axes.set_xscale("symlog", linthresh=100)  # a text prompt trains none, and log has no zero
     else:
-        axes.set_xscale("log")
-        places = ticks(frame[cost].min(), frame[cost].max())
-        axes.set_xticks(places, [f"{place:,g}" for place in places])
+        style.logarithmic(axes, frame[cost])
     axes.minorticks_off()
     axes.tick_params(axis="x", labelsize=7)
     names = ", ".join(map(methods.named, best.itertuples()))

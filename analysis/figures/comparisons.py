@@ -113,7 +113,7 @@ def draw_panel(
     colour, marker = RIVALS[rival]
     y = [ticks[task] + offset for task in frame.task]
     axes.errorbar(
-        frame.difference, y, xerr=[frame.difference - frame.low, frame.high - frame.difference],
+        frame.difference, y, xerr=style.whiskers(frame.difference, frame.low, frame.high),
         fmt=marker, color=colour, markersize=4, elinewidth=1, capsize=1.5,
         label=f"VP \N{MINUS SIGN} {style.short_name(rival)}",
     )  # fmt: skip

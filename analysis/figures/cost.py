@@ -111,21 +111,16 @@ def gaps_of(frame: pandas.DataFrame, scale: Scale) -> list[str]:
 
 def draw_panel(axes: "Axes", frame: pandas.DataFrame, column: str) -> "Axes":
     """Returns `axes` with a point per backbone (shape) and method (fill and colour)."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
     for row in frame.itertuples():
         entry = style.described(row.method)
         axes.errorbar(
             getattr(row, column), row.accuracy,
-            [[row.accuracy - row.low], [row.high - row.accuracy]],
+            style.whiskers(row.accuracy, row.low, row.high),
             fmt=MARKERS.get(row.role, OTHER_MARKER),
             color=entry.shown_colour, fillstyle=entry.fill, markersize=6, elinewidth=0.8,
         )  # fmt: skip
     if column == "seconds":
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_locator(NullLocator())
+        style.logarithmic(axes, frame.seconds)
     else:
         axes.set_xscale("symlog", linthresh=100)  # a text prompt trains none, and log knows no zero
     axes.set_xlabel(AXES[column])

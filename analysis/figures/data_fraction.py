@@ -150,7 +150,13 @@ def draw_line(
     points_ = {"color": colour, "marker": marker, "ms": 4, "mew": 0.8}
     points_ |= {} if variant == "default" else {"mfc": "white"}
     axes.errorbar(
-        x, y, [y - rows.low, rows.high - y], fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6
+        x,
+        y,
+        style.whiskers(y, rows.low, rows.high),
+        fmt="none",
+        ecolor=colour,
+        elinewidth=0.6,
+        alpha=0.6,
     )
     name = style.variant_name(method, variant)
     axes.plot(x[few], y[few], linestyle=line, lw=1.2, label=name, **points_)

@@ -172,10 +172,14 @@ def draw_panel(
 ) -> "PathCollection":
     """Returns the coloured points: gain against a property, numbered, with the trend of the 12."""
     x, y = frame[columns[name]], frame.gain
-    across = [x - frame.diversity_low, frame.diversity_high - x] if name == "diversity" else None
+    across = (
+        style.whiskers(x, frame.diversity_low, frame.diversity_high)
+        if name == "diversity"
+        else None
+    )
     axes.errorbar(
-        x, y, [y - frame.gain_low, frame.gain_high - y], across, fmt="none", ecolor="#b0b0b0",
-        elinewidth=0.8, zorder=1,
+        x, y, style.whiskers(y, frame.gain_low, frame.gain_high), across, fmt="none",
+        ecolor="#b0b0b0", elinewidth=0.8, zorder=1,
     )  # fmt: skip
     for shift, rows in frame.groupby("shift"):
         points = axes.scatter(

@@ -146,7 +146,7 @@ def draw_panel(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     places, reference = range(len(mean)), without_prompt(frame[plain & (frame.task == ALL)], mean)
     axes.plot(places, reference, color=REFERENCE, lw=1.4, ls="--", marker="s", markersize=3.5)
     axes.errorbar(
-        places, mean.accuracy, yerr=[mean.accuracy - mean.low, mean.high - mean.accuracy],
+        places, mean.accuracy, yerr=style.whiskers(mean.accuracy, mean.low, mean.high),
         color=MEAN, marker="o", markersize=4.5, lw=2, capsize=2, elinewidth=1, zorder=3,
     )  # fmt: skip
     for values, colour, drop in ((mean.accuracy, MEAN, 17), (reference, REFERENCE, 27)):

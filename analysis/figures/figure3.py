@@ -52,7 +52,7 @@ def draw_bars(axes: "Axes", frame: pandas.DataFrame, column: str, intervals: boo
                 continue
             if intervals:
                 axes.errorbar(
-                    x, value, [[value - row.low], [row.high - value]], color="black", lw=0.8
+                    x, value, style.whiskers(value, row.low, row.high), color="black", lw=0.8
                 )
                 top = row.high
             axes.text(x, top + 1, f"{value:.0f}", ha="center", va="bottom", fontsize=7.5)

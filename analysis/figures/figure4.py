@@ -69,7 +69,7 @@ def draw(frame: pandas.DataFrame, scale: Scale) -> "Figure":
             end = gain
             if column == "measured":
                 axes.errorbar(
-                    gain, y, xerr=[[gain - row.low], [row.high - gain]], color="black", lw=0.8
+                    gain, y, xerr=style.whiskers(gain, row.low, row.high), color="black", lw=0.8
                 )
                 end = row.high if gain >= 0 else row.low
             side = 1 if gain >= 0 else -1

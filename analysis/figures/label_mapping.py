@@ -94,7 +94,7 @@ def draw(
             label="Measured" if position == 0 else None,
         )  # fmt: skip
         axes.errorbar(
-            position, row.measured, [[row.measured - row.low], [row.high - row.measured]],
+            position, row.measured, style.whiskers(row.measured, row.low, row.high),
             color="black", lw=1, capsize=3,
         )  # fmt: skip
         values = list(cells.cell(by_name[row.variant])["by_seed"].values())

@@ -262,7 +262,7 @@ def draw_points(
     values, low, high = (rows[column].to_numpy(float) for column in columns)
     x = [place(label_map, number) for label_map in rows.label_map]
     axes.errorbar(
-        x, values, [values - low, high - values], fmt=marker, color=colour, markersize=4,
+        x, values, style.whiskers(values, low, high), fmt=marker, color=colour, markersize=4,
         elinewidth=1, capsize=1.5, label=name,
     )  # fmt: skip
     return axes

@@ -63,7 +63,7 @@ def draw_averages(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
             if (row.method, row.variant) in places:
                 axes.errorbar(
                     row.measured, places[row.method, row.variant] + aside,
-                    xerr=[[row.measured - row.low], [row.high - row.measured]], fmt=marker,
+                    xerr=style.whiskers(row.measured, row.low, row.high), fmt=marker,
                     color=style.KINDS[kind_of(row)], fillstyle=fill, markersize=4, elinewidth=0.9,
                 )  # fmt: skip
     for y, row in enumerate(plain.itertuples()):

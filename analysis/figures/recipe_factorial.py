@@ -73,7 +73,7 @@ def draw_effects(axes: "Axes", frame: pandas.DataFrame, design: Factorial, scale
             mfc="none", mec="0.45", mew=0.8, ls="none", label=style.task_name(task, scale),
         )  # fmt: skip
     axes.errorbar(
-        rows.measured, y, xerr=[rows.measured - rows.low, rows.high - rows.measured], fmt="o",
+        rows.measured, y, xerr=style.whiskers(rows.measured, rows.low, rows.high), fmt="o",
         color="#0173b2", markersize=5, elinewidth=1.1, capsize=2, label="Mean over the datasets",
     )  # fmt: skip
     for place, share in zip(y, rows.share):
@@ -114,7 +114,7 @@ def draw_interaction(axes: "Axes", frame: pandas.DataFrame, design: Factorial) -
         label = f"{FACTORS[names.other][0]}: {said(design.levels[names.other][number])}"
         axes.errorbar(
             np.arange(2) + 0.06 * (number - 0.5), means,
-            [means - limits[:, 0], limits[:, 1] - means], color=colour, marker=marker,
+            style.whiskers(means, *limits.T), color=colour, marker=marker,
             linestyle=line, markersize=5, lw=1.3, elinewidth=0.9, capsize=2, label=label,
         )  # fmt: skip
     levels = [said(level).replace(" ", "\n") for level in design.levels[names.factor]]

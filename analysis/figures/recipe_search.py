@@ -1,6 +1,6 @@
 """Recipe search: validation accuracy of each variant of a recipe; the test split is never read."""
 
-from itertools import combinations
+from itertools import combinations, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
 from analysis.common.scales import Scale, scale_of
+from vpbench.common.errors import RecordError
 from vpbench.spec.blocks import variant_name
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
@@ -36,7 +37,7 @@ def search(records: list[Record]) -> pandas.DataFrame:
             "recipe": recipe_of(record["spec"]),
             **{rate: record["spec"]["settings"].get(rate) for rate in RATES},
             "task": record["spec"]["task"],
-            "accuracy": record["selection"]["last"]["validation"]["accuracy"],
+            "accuracy": last_validation(record),
         }
         for record in same_origin(records)
     )
@@ -48,6 +49,17 @@ def search(records: list[Record]) -> pandas.DataFrame:
     rows["mean"] = rows.mean(axis=1, skipna=False)
     rows["best"] = rows["mean"] == rows.groupby(keys[:3])["mean"].transform("max")
     return rows.reset_index().dropna(axis="columns", how="all")
+
+
+def last_validation(record: Record) -> float:
+    """Returns the validation accuracy after the last epoch; RecordError where there is none."""
+    look, spec = record["selection"]["last"]["validation"], record["spec"]
+    if look is None:
+        raise RecordError(
+            f"recipe_search: {spec['task']} has no validation split, on which rates are chosen; "
+            "leave it out of the `tasks` of this analysis"
+        )
+    return float(look["accuracy"])
 
 
 def recipe_of(spec: dict[str, Any]) -> str:
@@ -74,7 +86,7 @@ def draw(rows: pandas.DataFrame, scale: Scale) -> "Figure":
         high, wide, figsize=(style.WIDTH, 0.5 + 1.9 * high), squeeze=False, layout="constrained"
     )
     backbones = sorted(set(rows.backbone))
-    markers = dict(zip(backbones, "osD^v"))
+    markers = dict(zip(backbones, cycle("osD^v")))
     for axes, (recipe, tried) in zip(panels.flat, recipes):
         rate = next((name for name in RATES if name in tried and tried[name].nunique() > 1), "lr")
         for backbone, group in tried.groupby("backbone"):
@@ -88,6 +100,7 @@ def draw(rows: pandas.DataFrame, scale: Scale) -> "Figure":
         values = sorted(set(tried[rate].dropna())) if rate in tried else []
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()
+        axes.margins(0.06, 0.15)  # or a circle at the edge is cut
         axes.set_xlabel({"lr": "Learning rate"}.get(rate, rate))
     for axes in list(panels.flat)[len(recipes) :]:
         axes.remove()

@@ -124,7 +124,7 @@ def draw_panel(
         for mean in both[both.task == "average"].itertuples():
             value, low, high = (getattr(mean, f"{part}_{gap}") for part in ("gap", "low", "high"))
             axes.errorbar(
-                value, y - 0.3, xerr=[[value - low], [high - value]], fmt="D", color="black",
+                value, y - 0.3, xerr=style.whiskers(value, low, high), fmt="D", color="black",
                 markersize=4, elinewidth=1, capsize=1.5,
                 label="Average of the 12, 95 % interval over datasets" if y == 0 else None,
             )  # fmt: skip

@@ -117,7 +117,7 @@ def draw_gains(axes: "Axes", frame: pandas.DataFrame, plain: float) -> "Axes":
     for position, row in enumerate(frame.itertuples()):
         _, colour, marker, _ = look_of(row.template)
         axes.errorbar(
-            row.gain, position, xerr=[[row.gain - row.gain_low], [row.gain_high - row.gain]],
+            row.gain, position, xerr=style.whiskers(row.gain, row.gain_low, row.gain_high),
             color=colour, marker=marker, markersize=6, capsize=2, lw=1,
         )  # fmt: skip
         p_value = float(row.p_value)

@@ -298,10 +298,8 @@ def draw_points(
             if cell.outcome == NOT_REACHED:
                 axes.plot(edge, height, mfc="none", **look)
             else:
-                spread = [[cell.speedup - cell.low], [cell.high - cell.speedup]]
-                axes.errorbar(
-                    cell.speedup, height, xerr=np.maximum(0, spread), elinewidth=0.8, **look
-                )
+                spread = style.whiskers(cell.speedup, cell.low, cell.high)
+                axes.errorbar(cell.speedup, height, xerr=spread, elinewidth=0.8, **look)
         mean_label = {} if y else {"label": "Geometric mean"}
         axes.plot([total.speedup] * 2, [y - 0.38, y + 0.38], color="black", lw=1.6, **mean_label)
     axes.set_yticks(range(len(recipes)), names, fontsize=7.5)

@@ -95,8 +95,11 @@ STATISTICS = {  # name -> statistic of TP and gain, its value if VP is the same 
 
 
 def statistics(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Returns the rows of the statistics over all text prompts; none with too few of them."""
-    if len(frame) < correlation.FEWEST or frame.text_prompt_accuracy.nunique() == 1:
+    """Returns the rows of the statistics over all text prompts; none with too few of them.
+
+    They have no value where all text prompts are equally good.
+    """
+    if len(frame) < correlation.FEWEST:
         return pandas.DataFrame(columns=list(COLUMNS))
     zero_shot, gain = (frame[key].to_numpy(float) for key in ("text_prompt_accuracy", "gain"))
     rows = []
@@ -128,8 +131,9 @@ def draw_points(axes: "Axes", frame: pandas.DataFrame, summary: pandas.DataFrame
     """Returns `axes` with a numbered point per text prompt, and what a constant VP would give."""
     zero_shot, gain = frame.text_prompt_accuracy, frame.gain
     axes.errorbar(
-        zero_shot, gain, [gain - frame.gain_low, frame.gain_high - gain], fmt="o", markersize=5,
-        color=style.COLOURS["visual_prompt"], lw=0.8, capsize=1.5, label="A text prompt",
+        zero_shot, gain, style.whiskers(gain, frame.gain_low, frame.gain_high), fmt="o",
+        color=style.COLOURS["visual_prompt"], markersize=5, lw=0.8, capsize=1.5,
+        label="A text prompt",
     )  # fmt: skip
     ends = np.array([zero_shot.min(), zero_shot.max()])
     axes.plot(
@@ -244,5 +248,5 @@ def write(records: list[Record], out: Path, figures: Path) -> None:
     whole = whole.reindex(columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
     write_csv(whole, out)
     task = records[0]["task"]["published"] if records else "eurosat"
-    figure = draw(frame, summary, scale_of(records), task, missing)
+    figure = draw(frame, summary.dropna(subset=["value"]), scale_of(records), task, missing)
     style.save(figure, figures, "text_prompt_quality")

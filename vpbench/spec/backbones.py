@@ -21,7 +21,7 @@ class Backbone(NamedTuple):
     hub: str | None = None  # repository and file of the weights on the hub; None: shipped
     token_towers: tuple[str, ...] = ()  # the transformers that take learned tokens: text, image
     gpu_share: float = 0.20  # of an A100's peak that a training step reaches: see costs.stated
-    stand_in: bool = True  # goes by its role in the paper's tables, not by its own name
+    stand_in: bool = True  # is or stands for one of the paper's four models, and goes by its name
 
 
 ROLES = {"clip": "CLIP", "instagram": "Instagram", "bit_m": "BiT-M", "rn50": "RN50"}
@@ -66,25 +66,25 @@ BACKBONES = {
     "clip_vit_b16": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/16", *_CLIP, 149_620_737, 35.13, None,
         "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors", _TOWERS,
-        gpu_share=0.28,
+        gpu_share=0.28, stand_in=False,
     ),
     "clip_rn50": Backbone(
         _ORIGINAL, "clip", "vision_language", "ResNet-50", *_CLIP, 102_007_137, 12.22, None,
-        "timm/resnet50_clip.openai/open_clip_model.safetensors", ("text",),
+        "timm/resnet50_clip.openai/open_clip_model.safetensors", ("text",), stand_in=False,
     ),
     "clip_rn101": Backbone(
         _ORIGINAL, "clip", "vision_language", "ResNet-101", *_CLIP, 119_688_033, 19.54, None,
-        "timm/resnet101_clip.openai/open_clip_model.safetensors", ("text",),
+        "timm/resnet101_clip.openai/open_clip_model.safetensors", ("text",), stand_in=False,
     ),
     "clip_vit_l14": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-L/14", *_CLIP, 427_616_513, 162.03, None,
         "timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors", _TOWERS,
-        gpu_share=0.28,
+        gpu_share=0.28, stand_in=False,
     ),
     "siglip_vit_b16": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/16 (SigLIP)", "WebLI image-text pairs",
         "Pairwise sigmoid", "Apache-2.0", (None, 224, "bicubic"), 203_155_970, 35.42, None,
-        "timm/ViT-B-16-SigLIP/open_clip_model.safetensors",
+        "timm/ViT-B-16-SigLIP/open_clip_model.safetensors", stand_in=False,
     ),
     "instagram_32x8d": Backbone(
         _ORIGINAL, "instagram", "vision", "ResNext101-32x8d", *_INSTAGRAM, 88_791_336, 32.83, 1000,
@@ -93,6 +93,7 @@ BACKBONES = {
     "instagram_32x16d": Backbone(
         _ORIGINAL, "instagram", "vision", "ResNext101-32x16d", *_INSTAGRAM, 194_026_792, 72.33,
         1000, "timm/resnext101_32x16d.fb_wsl_ig1b_ft_in1k/model.safetensors", gpu_share=0.10,
+        stand_in=False,
     ),
     "bit_m_r50x1": Backbone(
         _ORIGINAL, "bit_m", "vision", "ResNet-50", *_BIT_M, 68_256_659, 8.26, 21_843,
@@ -100,23 +101,23 @@ BACKBONES = {
     ),
     "bit_m_r101x1": Backbone(
         _ORIGINAL, "bit_m", "vision", "ResNet-101", *_BIT_M, 87_248_787, 15.69, 21_843,
-        "timm/resnetv2_101x1_bit.goog_in21k/model.safetensors", gpu_share=0.11,
+        "timm/resnetv2_101x1_bit.goog_in21k/model.safetensors", gpu_share=0.11, stand_in=False,
     ),
     "bit_m_r50x3": Backbone(
         _ORIGINAL, "bit_m", "vision", "ResNet-50x3", *_BIT_M, 345_399_315, 72.42, 21_843,
-        "timm/resnetv2_50x3_bit.goog_in21k/model.safetensors", gpu_share=0.21,
+        "timm/resnetv2_50x3_bit.goog_in21k/model.safetensors", gpu_share=0.21, stand_in=False,
     ),
     "bit_m_r101x3": Backbone(
         _ORIGINAL, "bit_m", "vision", "ResNet-101x3", *_BIT_M, 516_015_123, 139.24, 21_843,
-        "timm/resnetv2_101x3_bit.goog_in21k/model.safetensors", gpu_share=0.21,
+        "timm/resnetv2_101x3_bit.goog_in21k/model.safetensors", gpu_share=0.21, stand_in=False,
     ),
     "bit_m_r50x1_zero_head": Backbone(  # as the official script builds it: it cannot learn
         _ORIGINAL, "bit_m", "vision", "ResNet-50, head zeroed", *_BIT_M, 68_256_659, 8.26, 21_843,
-        "timm/resnetv2_50x1_bit.goog_in21k/model.safetensors",
+        "timm/resnetv2_50x1_bit.goog_in21k/model.safetensors", stand_in=False,
     ),
     "rn18": Backbone(
         _ORIGINAL, "rn50", "vision", "ResNet-18", *_IMAGENET, 11_689_512, 3.63, 1000,
-        "timm/resnet18.tv_in1k/model.safetensors", gpu_share=0.26,
+        "timm/resnet18.tv_in1k/model.safetensors", gpu_share=0.26, stand_in=False,
     ),
     "rn50": Backbone(
         _ORIGINAL, "rn50", "vision", "ResNet-50", *_IMAGENET, 25_557_032, 8.18, 1000,
@@ -124,11 +125,11 @@ BACKBONES = {
     ),
     "rn101": Backbone(
         _ORIGINAL, "rn50", "vision", "ResNet-101", *_IMAGENET, 44_549_160, 15.60, 1000,
-        "timm/resnet101.tv_in1k/model.safetensors", gpu_share=0.24,
+        "timm/resnet101.tv_in1k/model.safetensors", gpu_share=0.24, stand_in=False,
     ),
     "rn152": Backbone(
         _ORIGINAL, "rn50", "vision", "ResNet-152", *_IMAGENET, 60_192_808, 23.03, 1000,
-        "timm/resnet152.tv_in1k/model.safetensors", gpu_share=0.24,
+        "timm/resnet152.tv_in1k/model.safetensors", gpu_share=0.24, stand_in=False,
     ),
     # Those of the desk, whose weights are in Python packages
     "lite0_minilm": Backbone(

@@ -294,8 +294,16 @@ def test_measured_numbers_are_those_of_the_claims(results):
     )
 
 
-@pytest.mark.parametrize("source", VALUES)
-@pytest.mark.parametrize("how", ["deleted", "no rows", "nothing measured"])
+STATISTICS = {"dataset_properties", "text_prompt_quality"}  # which do not exist where all is equal
+MISSING = [
+    (source, how)
+    for source in VALUES
+    for how in ("deleted", "no rows", "nothing measured")
+    if how != "nothing measured" or source not in STATISTICS
+]
+
+
+@pytest.mark.parametrize(("source", "how"), MISSING)
 def test_what_is_missing_is_not_run_for_exactly_its_claims(results, source, how):
     path = results / f"{source}.csv"
     if how == "deleted":
@@ -374,7 +382,9 @@ def test_sizes_are_judged_at_paper_scale_only(results):
     edit(results, "comparisons", lambda frame: change(frame, "comparisons", 60, **where))
     assert row_of(results, "svhn_over_probe")["verdict"] == APPEARS
     assert row_of(results, "svhn_over_probe", DESK)["verdict"] == APPEARS
+    mine = judged(results, Scale("my-paper", "paper"))  # by the kind, whatever its name
     found = judged(results, PAPER)
+    pandas.testing.assert_frame_equal(mine.drop(columns="scale"), found.drop(columns="scale"))
     assert found.verdict["svhn_over_probe"] == CONTRARY  # 60 points, in the paper 23
     assert "the size does not appear" in found.note["svhn_over_probe"]
     assert found.verdict["best_gain"] == APPEARS and found.verdict["vision_gap"] == APPEARS
@@ -454,3 +464,36 @@ def test_a_csv_file_that_another_configuration_left_there_is_not_read(results):
     assert run("claims", *command, "--names", "table1", "single_pixel") == 0
     found = pandas.read_csv(out).set_index("id")
     assert list(found.index[found.verdict != NOT_RUN]) == ["single_pixel"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "parameters"), [("rises_with_size", 4_000), ("drops_above_70k", 9_999)]
+)
+def test_sizes_that_are_all_one_have_no_trend(results, claim, parameters):
+    edit(results, "ablation_prompt_size", lambda frame: frame.assign(parameters=parameters))
+    row = row_of(results, claim)
+    assert row["verdict"] == UNDECIDED and math.isnan(row["measured"])
+    assert "Undefined: what it is computed from is the same for all" in row["note"]
+    assert row["note"].endswith("validation: undecided, undefined")
+
+
+@pytest.mark.parametrize("source", VALUES)
+def test_where_all_that_was_measured_is_equal_nothing_appears(results, source):
+    value, low, high = VALUES[source]
+    edit(results, source, lambda frame: frame.assign(**dict.fromkeys((value, low, high), 0.0)))
+    found = judged(results)
+    touched = found[(found.source == source) & ~found.index.isin(EXACT)]
+    decided = {"clip_competitive": APPEARS, "gain_falls_with_text_quality": APPEARS}  # 0 > -5, < 1
+    assert dict(touched.verdict) == {name: decided.get(name, UNDECIDED) for name in touched.index}
+    assert (touched.measured.abs() < 1e-9).all()
+
+
+@pytest.mark.parametrize("claim", ["gain_rises_with_distance", "gain_falls_with_text_quality"])
+def test_a_statistic_that_does_not_exist_is_undecided_in_words(results, claim):
+    def constant(frame):
+        return frame.assign(value=math.nan, low=math.nan, high=math.nan)
+
+    edit(results, STATED[claim].source, constant)
+    row = row_of(results, claim)
+    assert row["verdict"] == UNDECIDED and "is the same for all" in row["note"]
+    assert "| undefined |" in claims.markdown(claims.scorecard(results, LAB), LAB)

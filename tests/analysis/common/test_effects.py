@@ -23,6 +23,8 @@ def effect(measured, low=None, high=None):
         (-2, -0.1, "above", 0, CONTRARY),
         (-1, 1, "above", 0, UNDECIDED),
         (0, 0, "above", 0, UNDECIDED),
+        (3e-14, 3e-14, "above", 0, UNDECIDED),  # what rounding leaves of 0
+        (-3e-14, -3e-14, "below", 0, UNDECIDED),
         (-4, -1, "above", -5, APPEARS),
         (-9, -6, "above", -5, CONTRARY),
         (-2, -0.1, "below", 0, APPEARS),

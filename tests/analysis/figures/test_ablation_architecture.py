@@ -1,5 +1,7 @@
 """Figure 9 on made-up records."""
 
+from itertools import pairwise
+
 import pytest
 from matplotlib import pyplot
 
@@ -7,6 +9,8 @@ from analysis.figures import ablation_architecture
 from tests.helpers.analyses import LAB, PAPER
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import record
+from vpbench.common.strict_yaml import read_config
+from vpbench.spec.backbones import BACKBONES
 
 
 def architecture_runs():
@@ -36,6 +40,44 @@ def test_vits_and_resnets_of_clip_are_told_apart():
     frame = ablation_architecture.accuracies(made)
     said = figure_text(ablation_architecture.draw(frame, PAPER, "cifar100", []))
     assert "CLIP ViT" in said and "CLIP ResNet" in said and "38 M" in said
+    pyplot.close("all")
+
+
+def all_of_the_paper(accuracy):
+    """Returns the runs of Figure 9, all 14 architectures, with one accuracy."""
+    config = read_config("config/paper.yaml")
+    names = [name for name in config["backbones"] if name != "bit_m_r50x1_zero_head"]
+    made = [
+        record("cifar100", name, method, accuracy)
+        for name in names
+        for method in ablation_architecture.SHOWN
+    ]
+    for one in made:
+        one["backbone"]["parameters"] = BACKBONES[one["spec"]["backbone"]].parameters
+    return made
+
+
+def boxes(axes):
+    """Returns the boxes in pixels of what is written along the axes of a panel, by axis."""
+    renderer = axes.figure.canvas.get_renderer()
+    labels = axes.get_xticklabels(), axes.get_yticklabels()
+    return [[one.get_window_extent(renderer) for one in each if one.get_text()] for each in labels]
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 100.0, 55.5])
+def test_the_14_architectures_of_the_paper_go_by_their_names_and_none_covers_another(accuracy):
+    frame = ablation_architecture.accuracies(all_of_the_paper(accuracy))
+    assert frame.backbone.nunique() == 14
+    figure = ablation_architecture.draw(frame, PAPER, "cifar100", [])
+    figure.canvas.draw()
+    said = figure_text(figure)
+    assert "rn18, 12 M ResNet-18" in said and "RN50, 26 M ResNet-50" in said
+    assert "RN50, 12 M" not in said
+    for axes in figure.axes:
+        for along, labels in enumerate(boxes(axes)):
+            assert len(labels) > 2
+            for first, second in pairwise(sorted(labels, key=lambda box: box.min[along])):
+                assert first.max[along] <= second.min[along] + 1
     pyplot.close("all")
 
 

@@ -134,3 +134,4 @@ def test_a_toy_dataset_of_the_lab_is_in_no_table_of_the_paper(tmp_path):
 def test_a_model_of_the_desk_goes_by_its_own_name():
     assert style.backbone_name("lite0_minilm") == "lite0_minilm"
     assert style.backbone_name("clip_micro") == style.backbone_name("clip_vit_b32") == "CLIP"
+    assert style.backbone_name("rn50") == "RN50" and style.backbone_name("rn18") == "rn18"

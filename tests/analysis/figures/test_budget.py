@@ -5,6 +5,7 @@ import math
 import pytest
 from matplotlib import pyplot
 
+from analysis.common import style
 from analysis.common.method_accuracies import accuracies
 from analysis.figures import budget
 from tests.helpers.analyses import LAB
@@ -86,7 +87,7 @@ def test_a_cost_that_was_not_measured_is_said_to_be_so():
     [(1.0, 10.0, [1, 2, 5, 10]), (0.5, 70.0, [1, 10]), (1200, 4000, [1000, 2000, 5000])],
 )
 def test_ticks_are_round_numbers_within_the_costs(low, high, expected):
-    assert budget.ticks(low, high) == expected
+    assert style.round_places(low, high) == expected
 
 
 def test_the_script_writes_the_csv_and_the_figure(tmp_path):
