@@ -20,11 +20,10 @@ from benchmarks.report import goal, goals, ranged, table
 from benchmarks.timing import interleaved, speed_ups, spread
 from vpbench.data import batches
 from vpbench.data.cache_files import map_images
-from vpbench.data.image_folder import read_image
 from vpbench.data.task import Split
 from vpbench.methods import visual_prompt
 from vpbench.models.backbone import load_backbone
-from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.preprocessing import Preprocessing, read_image
 from vpbench.spec.recipes import load_recipe
 from vpbench.training import trainer
 from vpbench.twins import eurosat

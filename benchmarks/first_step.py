@@ -59,7 +59,7 @@ def main(begun: str, spec: str, folder: str) -> None:
 
     watch(backbone, "load_backbone", "weights")
     watch(load, "load_task", "data")
-    watch(backbone.VisionLanguageBackbone, "text_features", "text")
+    watch(backbone.VisionLanguageBackbone, "class_features", "text")
     watch(trainer.Trainer, "train_step", "step", end=True)
     watch(evaluate, "in_parts", "step", end=True)
     kept = "--checkpoints", f"{folder}/checkpoints", "--out", f"{folder}/record.json"

@@ -97,6 +97,28 @@ def test_evaluate_prints_the_metrics_that_fit_promised(pets, fitted, capsys):
         assert set(metrics) >= {"macro_f1", "nll", "ece", "per_class"}
 
 
+def test_evaluate_matches_classes_by_name_whatever_their_order(pets, fitted, tmp_path, capsys):
+    for number, name in ((1, "horse"), (2, "dog"), (10, "cat")):
+        for file in sorted(Path(pets, name).iterdir()):
+            split = "train" if file.name < "3" else "test"
+            for place in (tmp_path / "zoo" / split / str(number), tmp_path / "same" / split / name):
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, place)
+    (tmp_path / "names").write_text("1\thorse\n2\tdog\n10\tcat\n")
+    options = ("evaluate", fitted, "--backbone", "clip_micro", "--task")
+    assert main([*options, str(tmp_path / "same")]) == 0
+    same = json.loads(capsys.readouterr().out)
+    names = ("--class-names", str(tmp_path / "names"))
+    assert main([*options, str(tmp_path / "zoo"), *names]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["accuracy"] == same["accuracy"]
+    assert json.loads(printed.out)["per_class"] == same["per_class"]
+    assert list(same["per_class"]) == ["cat", "dog", "horse"]
+    assert f"{tmp_path}/zoo: classes: 1 = horse, 10 = cat, 2 = dog" in printed.err.splitlines()
+    line = mistake(capsys, *options, tmp_path / "zoo")
+    holds(line, "does not know 1, 10, 2", f"{tmp_path}/zoo", "cat, dog, horse")
+
+
 def test_export_writes_the_same_npy_as_fit(fitted, tmp_path, capsys):
     out = tmp_path / "b"
     assert main(["export", fitted, "--backbone", "clip_micro", "--out", str(out)]) == 0
@@ -133,9 +155,10 @@ def test_list_prints_every_legal_name(capsys):
 
 
 def test_the_folder_options_reach_the_task(pets, tmp_path):
-    (tmp_path / "names.txt").write_text("dog\ncat\nbird\n")
-    rows = [[f"{name}/0.png", label, name] for label, name in enumerate(("cat", "dog", "horse"))]
-    (tmp_path / "split.json").write_text(json.dumps({"train": rows, "test": rows}))
+    (tmp_path / "names.txt").write_text("cat\tdog\ndog\tcat\nhorse\tbird\n")
+    classes = list(enumerate(("cat", "dog", "horse")))
+    rows = [[[f"{name}/{n}.png", label, name] for label, name in classes] for n in range(2)]
+    (tmp_path / "split.json").write_text(json.dumps({"train": rows[0], "test": rows[1]}))
     options = ("--split-file", tmp_path / "split.json", "--class-names", tmp_path / "names.txt")
     options += ("--template", "a picture of a {}")
     arguments = [*fit(pets, tmp_path / "a"), *options, *FIT]
@@ -186,7 +209,7 @@ def test_a_class_that_the_micro_clip_cannot_read_is_named(pets, tmp_path, capsys
 def test_an_image_that_cannot_be_read_is_one_line_after_the_bar(pets, tmp_path, capsys):
     shutil.copytree(Path(pets), tmp_path / "zoo")
     for number in range(6):
-        (tmp_path / "zoo" / "cat" / f"{number}.png").write_text("no image")
+        (tmp_path / "zoo" / "cat" / f"{number}.png").write_text(f"no image {number}")
     line = mistake(capsys, *fit(tmp_path / "zoo", tmp_path / "a", *FIT))
     holds(line, f"{tmp_path}/zoo/cat/", ".png", "cannot be read", "replace or remove")
 

@@ -139,7 +139,7 @@ def test_an_image_of_a_folder_that_disappears_after_it_was_listed(
 ):
     one = spec("linear_probe", task="pets") | {"folder": {"path": str(pets)}}
     monkeypatch.chdir(tmp_path)
-    victim, listed = pets / "dog" / "3.png", image_folder._cut
+    victim, listed = pets / "dog" / "3.png", image_folder.list_folder
     content = victim.read_bytes()
 
     def list_and_lose(*arguments):
@@ -148,7 +148,7 @@ def test_an_image_of_a_folder_that_disappears_after_it_was_listed(
         return found
 
     with monkeypatch.context() as context:
-        context.setattr(image_folder, "_cut", list_and_lose)
+        context.setattr(image_folder, "list_folder", list_and_lose)
         assert complains(run(one)) == f"{victim}: the image is missing"
     assert not Path("seed0.json").exists()
     victim.write_bytes(content)

@@ -143,7 +143,8 @@ def test_the_saved_prompt_has_the_accuracy_of_the_record(prompted, clip):
     shown = record["selection"][record["rule"]]
     for split in ("validation", "test"):
         assert classifier.accuracy[split] == shown[split]["accuracy"]
-        assert classifier.evaluate(task, split) == shown[split]
+        by_name = dict(zip(task.class_names, shown[split]["per_class"], strict=True))
+        assert classifier.evaluate(task, split) == shown[split] | {"per_class": by_name}
 
 
 def test_only_prompts_are_saved(tmp_path):

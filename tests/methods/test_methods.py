@@ -25,13 +25,13 @@ def balanced():
 
 def counted(monkeypatch):
     """Returns a list that grows whenever text features are computed."""
-    calls, original = [], VisionLanguageBackbone.text_features
+    calls, original = [], VisionLanguageBackbone.class_features
 
-    def text_features(self, texts):
+    def class_features(self, texts):
         calls.append(texts)
         return original(self, texts)
 
-    monkeypatch.setattr(VisionLanguageBackbone, "text_features", text_features)
+    monkeypatch.setattr(VisionLanguageBackbone, "class_features", class_features)
     return calls
 
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import vpbench
+from tests.helpers.messages import complains
 from tests.helpers.tiny import PADDING
 from vpbench.prompts import files
 from vpbench.prompts.build import restore_prompt
@@ -104,12 +105,63 @@ def test_predictions_are_those_that_are_evaluated(made, task):
     assert made.evaluate(task)["accuracy"] == pytest.approx(accuracy)
 
 
-def test_a_task_with_other_names_is_read_in_those(made, task):
-    other = replace(task, class_names=task.class_names[::-1])
+def test_classes_in_another_order_are_matched_by_name(made, task):
+    names = [name.upper().replace(" ", "_") for name in task.class_names[::-1]]
     split = task.splits["test"]
     mirrored = replace(split, labels=9 - split.labels)
-    swapped = replace(other, splits={"test": mirrored})
-    assert made.evaluate(swapped)["accuracy"] == made.evaluate(task)["accuracy"]
+    swapped = replace(task, class_names=tuple(names), splits={"test": mirrored})
+    assert made.evaluate(swapped) == made.evaluate(task)
+
+
+def test_accuracies_of_classes_go_by_their_names(made, task):
+    test = task.splits["test"]
+    right = made.predict(test.images).argmax(1) == test.labels
+    expected = {
+        name: pytest.approx(100 * right[test.labels == label].float().mean().item())
+        for label, name in enumerate(task.class_names)
+    }
+    assert made.evaluate(task)["per_class"] == expected
+
+
+def test_some_of_the_classes_may_be_there_in_any_order(made, task):
+    test, chosen = task.splits["test"], (7, 2)
+    keep = (test.labels == 7) | (test.labels == 2)
+    labels = (test.labels[keep] == 2).long()  # 0 is class 7, and 1 is class 2
+    part = replace(test, images=test.images[keep], labels=labels)
+    names = tuple(task.class_names[number] for number in chosen)
+    metrics = made.evaluate(replace(task, class_names=names, splits={"test": part}))
+    right = made.predict(part.images).argmax(1) == test.labels[keep]  # among all ten
+    assert metrics["accuracy"] == pytest.approx(100 * right.float().mean().item())
+    whole = made.evaluate(task)["per_class"]
+    assert metrics["per_class"] == {name: whole[name] for name in sorted(names, key=names.index)}
+
+
+def test_unknown_classes_are_refused_by_name(made, task):
+    names = ("yak", *task.class_names[1:])
+    with complains(ValueError, "does not know yak", "eurosat_twin", task.class_names[0], "rename"):
+        made.evaluate(replace(task, class_names=names))
+
+
+def test_names_of_a_recipe_do_not_hide_those_of_the_folders(clip, task, tmp_path):
+    letters = [f"a {word}" for word in "cat dog horse bird fish frog one two three four".split()]
+    classifier = vpbench.fit_prompt(clip, task, PADDING | {"epochs": 1, "class_names": letters})
+    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    assert loaded.card == classifier.card
+    assert loaded.card["class_names"] == letters
+    assert loaded.card["original_names"] == list(task.class_names)
+    split = task.splits["test"]
+    mirrored = replace(split, labels=9 - split.labels)
+    swapped = replace(task, class_names=task.class_names[::-1], splits={"test": mirrored})
+    assert loaded.evaluate(swapped) == classifier.evaluate(task)
+    in_words = replace(swapped, class_names=tuple(letters[::-1]))
+    assert loaded.evaluate(in_words) == classifier.evaluate(task)
+
+
+def test_notes_on_the_images_go_into_the_card(clip, task, tmp_path):
+    noted = replace(task, notes=("left out: 3 .txt",))
+    classifier = vpbench.fit_prompt(clip, noted, PADDING | {"epochs": 1})
+    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    assert loaded.card["notes"] == ["left out: 3 .txt"] and loaded.card == classifier.card
 
 
 def test_a_classifier_goes_to_a_device_with_its_backbone(task):
@@ -130,7 +182,7 @@ def test_a_prompt_is_evaluated_only_on_splits_and_classes_it_fits(made, clip, ta
     with pytest.raises(ValueError, match="eurosat_twin has no dev split; it has: train, valid"):
         made.evaluate(task, "dev")
     other = vpbench.load_task("clevr_twin", {"train": 8, "validation": 8, "test": 8})
-    with pytest.raises(ValueError, match=r"for 10 classes \(eurosat_twin\), clevr_twin has 8"):
+    with pytest.raises(ValueError, match="does not know three, four.* of clevr_twin; it was made"):
         made.evaluate(other)
 
 

@@ -4,12 +4,17 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+from tests.helpers.messages import complains
+from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import (
     Preprocessing,
     preprocess,
     preprocessing_of,
+    read_image,
     straight_to,
 )
+
+SMALL, USUAL = Preprocessing(8, 8), Preprocessing(56, 56)
 
 
 def noise(width, height):
@@ -53,7 +58,10 @@ def test_without_a_resize_an_image_is_squashed():
 def test_the_images_of_a_recipe_that_shrinks_them_go_straight_to_their_side(
     backbone, settings, key
 ):
-    assert preprocessing_of({"backbone": backbone, "settings": settings}).key == key
+    spec = {"backbone": backbone, "settings": settings, "data": {"resolution": "backbone"}}
+    assert preprocessing_of(spec).key == key
+    kept = preprocessing_of(spec | {"data": {"resolution": "native"}})
+    assert kept == Preprocessing(*BACKBONES[backbone].preprocessing)
 
 
 def test_straight_to_a_side_is_evp_s_transform_and_not_that_of_two_resizes():
@@ -72,3 +80,67 @@ def test_equal_transforms_have_equal_keys_and_others_do_not():
     assert Preprocessing(None, 224).key == "squash_bicubic_crop224"
     different = {Preprocessing(224, 224), Preprocessing(256, 224), Preprocessing(None, 224)}
     assert len({one.key for one in different}) == 3
+
+
+@pytest.mark.parametrize("size", [(56, 56), (71, 97), (97, 71), (300, 57), (20, 31), (5, 9)])
+def test_an_image_is_resized_and_cropped_as_clip_does_it(tmp_path, size):
+    image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    )
+    image.save(tmp_path / "a.png")
+    resize = transforms.Resize(56, transforms.InterpolationMode.BICUBIC)
+    expected = transforms.CenterCrop(56)(resize(image))
+    assert np.array_equal(read_image(tmp_path / "a.png", USUAL), np.asarray(expected))
+
+
+def test_the_middle_of_a_wide_image_is_kept(tmp_path):
+    image = Image.new("RGB", (24, 8), (255, 0, 0))
+    image.paste((0, 255, 0), (8, 0, 16, 8))
+    image.save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png", SMALL) == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 77, (77, 77, 77)),
+        ("1", 1, (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 128), (10, 20, 30)),
+        ("LA", (77, 0), (77, 77, 77)),
+        ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
+    ],
+)
+def test_other_kinds_of_images_are_read_as_rgb(tmp_path, mode, colour, expected):
+    Image.new(mode, (8, 8), colour).save(tmp_path / "a.tif")
+    assert (read_image(tmp_path / "a.tif", SMALL) == expected).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": 1}, {"transparency": bytes((255, 0))}])
+def test_a_palette_image_is_read_as_rgb_with_or_without_transparency(tmp_path, options):
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(tmp_path / "a.png", **options)
+    assert (read_image(tmp_path / "a.png", SMALL) == (10, 20, 30)).all()
+
+
+def test_sixteen_bits_are_refused_since_they_would_be_read_as_white(tmp_path):
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "a.png")
+    with complains(ValueError, "a.png", "more than 8 bits", "channel", "convert"):
+        read_image(tmp_path / "a.png", SMALL)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "gif", "bmp", "webp", "tif"])
+def test_a_truncated_image_is_refused_by_name(tmp_path, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / f"a.{kind}"
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with complains(ValueError, path, "cannot be read"):
+        read_image(path, USUAL)
+
+
+def test_an_image_that_claims_to_be_gigantic_is_refused(tmp_path, monkeypatch):
+    Image.new("RGB", (60, 60)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with complains(ValueError, "a.png", "cannot be read", "decompression bomb"):
+        read_image(tmp_path / "a.png", SMALL)

@@ -35,6 +35,7 @@ class Task:
         default_factory=dict
     )  # published, metric, shift, paper_validation
     deviations: tuple[str, ...] = ()  # what is not as in the paper, in words
+    notes: tuple[str, ...] = ()  # what was left out or changed of one's own images, in words
     stored_hash: str | None = None  # of a dataset whose cache knows it
     source_hashes: dict[str, str] = field(default_factory=dict)  # of the files that define splits
 

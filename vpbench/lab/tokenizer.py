@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,7 @@ from vpbench.spec.tasks import TASKS, is_twin
 from vpbench.twins import world
 
 CONTEXT_LENGTH = 16
+WORD = r"(?:[a-z0-9']|[^\x00-\x7f\s])+"  # of English; any other letter is part of an unknown word
 # Words for text prompts of different quality; the world never says them, so they mean little.
 UNTRAINED = (
     "aerial area background bad blurry bright camera centered class close color dark digit good "
@@ -21,8 +23,9 @@ UNTRAINED = (
 
 
 def split_words(text: str) -> list[str]:
-    """Returns the lower-case words of `text` without punctuation."""
-    return re.findall(r"[a-z0-9']+", text.lower().replace("_", " ").replace("-", " "))
+    """Returns the lower-case words of `text` without punctuation, those of other scripts whole."""
+    words = unicodedata.normalize("NFC", text.lower().replace("_", " ").replace("-", " "))
+    return re.findall(WORD, words)
 
 
 def collect_words() -> list[str]:

@@ -24,7 +24,7 @@ class TextHeadClassifier(Adapted):
 
     def __init__(self, backbone: VisionLanguageBackbone, task: Task):
         super().__init__(backbone)
-        text = backbone.text_features(text_prompts(task.template, task.class_names))
+        text = backbone.class_features(text_prompts(task.template, task.class_names))
         self.tower = copy.deepcopy(backbone.image_tower())
         self.head = nn.Parameter(text * backbone.logit_scale)
         self.engine = backbone.engine

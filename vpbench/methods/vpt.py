@@ -33,7 +33,7 @@ class LearnedTokens(Adapted):
             self.head = linear_head(self.tower.tower.output_dim, len(task.class_names))
         else:
             texts = text_prompts(task.template, task.class_names, coop_class_name)
-            self.text, self.scale = backbone.text_features(texts), backbone.logit_scale
+            self.text, self.scale = backbone.class_features(texts), backbone.logit_scale
 
     def logits(self, x: Tensor) -> Tensor:
         tokens = self.dropout(self.tokens.expand(len(x), -1, -1, -1))

@@ -144,32 +144,36 @@ class VisionLanguageBackbone(Backbone):
         tower: nn.Module = self.model.visual
         return tower
 
-    @torch.no_grad()
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Returns unit text features [K, D] of a list of K texts."""
-        return F.normalize(self.model.encode_text(self.tokenize(texts).to(self.device)), dim=-1)
+        return self._encoded(self.tokenize(texts))
 
     def class_features(self, texts: Sequence[str]) -> Tensor:
-        """Returns unit text features [K, D] of a text about each class, which must differ to it."""
-        self.check_told_apart(texts)
-        return self.text_features(texts)
+        """Returns unit text features [K, D] of a text about each class; see `class_tokens`."""
+        return self._encoded(self.class_tokens(texts))
 
-    def check_told_apart(self, texts: Sequence[str]) -> None:
-        """Raises UserError if two of the texts, though they differ, are the same to the tokenizer.
+    @torch.no_grad()
+    def _encoded(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self.model.encode_text(tokens.to(self.device)), dim=-1)
 
-        Of two equal texts it is known: iWildCam has a class of each.
+    def class_tokens(self, texts: Sequence[str]) -> Tensor:
+        """Returns the tokens [K, L] of a text about each class.
+
+        Raises UserError if two of them, though they differ, are the same to the tokenizer. That two
+        are equal is known of iWildCam, and some text prompts of the lab are so on purpose.
         """
+        tokens = self.tokenize(texts)
         seen: dict[tuple[float, ...], str] = {}
-        for text, tokens in zip(texts, self.tokenize(texts).cpu(), strict=True):
-            key = tuple(
-                tokens.round(decimals=4).tolist() if tokens.is_floating_point() else tokens.tolist()
-            )
+        for text, row in zip(texts, tokens, strict=True):
+            # Texts that stand for their tokens are embeddings, equal but for the last bits.
+            key = tuple((row.round(decimals=4) if row.is_floating_point() else row).tolist())
             other = seen.setdefault(key, text)
             if other != text:
                 raise UserError(
                     f"{self.name} reads two classes as the same text: {other!r} and {text!r}; "
                     "rename one of them"
                 )
+        return tokens
 
 
 class VisionBackbone(Backbone):

@@ -31,6 +31,7 @@ CARD = (
 OF_MAP = "label_map"  # the part of a file that is not the prompt's
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
 _USED = (
     *("template", "size", "bound", "operation", "ensemble_size", "gradient"),
     *("prompt_space", "image_side", "label_map", "source_classes", "text_encoder"),
@@ -42,7 +43,7 @@ LEGAL = {
         **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
         "image_size": {"type": "integer", "minimum": 1},
         "accuracy": {"type": "object", "additionalProperties": {"type": "number"}},
-        "class_names": {"type": "array", "items": _TEXT},
+        **dict.fromkeys(("class_names", "original_names", "notes"), _TEXTS),
         "settings": closed_schema(legal(METHODS["visual_prompt"].settings), list(_USED)),
     },
 }
@@ -76,10 +77,11 @@ def prompt_card(
 ) -> dict[str, Any]:
     """Returns the card of a prompt: what it was made for, with which recipe, and how good it is.
 
-    `accuracy` maps split names to percent.
+    `accuracy` maps split names to percent. Where the settings call the classes by other names than
+    the task, its own names are there as well, and so are the notes on its images, if any.
     """
-    task = worded(task, settings)
-    return {
+    original, task = task.class_names, worded(task, settings)
+    card = {
         "schema": SCHEMA,
         "backbone": backbone.name,
         "weights": backbone.weights_hash,
@@ -92,6 +94,9 @@ def prompt_card(
         "settings": settings,
         "accuracy": accuracy,
     }
+    if original != task.class_names:
+        card["original_names"] = list(original)
+    return card | ({"notes": list(task.notes)} if task.notes else {})
 
 
 def write_prompt(

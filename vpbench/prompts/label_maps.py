@@ -180,7 +180,7 @@ def class_weights(backbone: Fitting, texts: list[list[str]]) -> Tensor:
 
     `texts` has a list of K texts per template.
     """
-    features = torch.stack([backbone.text_features(each) for each in texts]).mean(0)
+    features = torch.stack([backbone.class_features(each) for each in texts]).mean(0)
     return F.normalize(features, dim=-1).t().contiguous()
 
 

@@ -37,7 +37,7 @@ class ClassTexts:
     ):
         model = text_tower(backbone)
         names = [coop_class_name(name) for name in task.class_names]
-        lengths = backbone.tokenize(names).argmax(1) - 1  # as far as they fit
+        lengths = backbone.class_tokens(names).argmax(1) - 1  # as far as they fit
         check_room(backbone, task, names, lengths, count)
         before = {"end": count, "middle": count // 2, "front": 0}[name_at]
         tokens = backbone.tokenize([layout(name, before, count - before) for name in names])

@@ -1,7 +1,7 @@
 """From an image of any size to the square of pixels that a backbone takes; no torch here."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -38,8 +38,13 @@ class Preprocessing(NamedTuple):
 
 
 def preprocessing_of(spec: Spec) -> Preprocessing:
-    """Returns what the images of a run go through before they are stored."""
-    return for_recipe(Preprocessing(*BACKBONES[spec["backbone"]].preprocessing), spec["settings"])
+    """Returns what the images of a run go through before they are stored.
+
+    Those that are kept as they are (`resolution: native`) are resized when they are looked at.
+    """
+    transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
+    native = spec["data"]["resolution"] == "native"
+    return transform if native else for_recipe(transform, spec["settings"])
 
 
 def for_recipe(preprocessing: Preprocessing, settings: Settings) -> Preprocessing:
@@ -95,7 +100,7 @@ def _as_published(file: Image.Image) -> Image.Image:
 def decoded(
     path: str | os.PathLike[str],
     decode: Callable[[Image.Image], Decoded],
-    formats: Sequence[str] = FORMATS,
+    formats: tuple[str, ...] = FORMATS,
 ) -> Decoded:
     """Returns what `decode` makes of the open image file at `path`.
 

@@ -1,0 +1,163 @@
+"""What lies in a folder of images: classes, images, and files that are left out and counted."""
+
+import os
+import unicodedata
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from vpbench.common.errors import UserError
+from vpbench.common.messages import brief, one_line
+from vpbench.data.photographs import HEIF, extensions, reads_heif
+
+# Of operating systems, archives, network drives and notebooks; all that begins with a dot as well.
+HIDDEN = (
+    *("__macosx", "__pycache__", "@eadir", "@synoresource", "#recycle", "$recycle.bin"),
+    *("system volume information", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+)
+LINK = "linked folder"
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+class Contents(NamedTuple):
+    """The images in a folder, in order, and how many other files of each kind there are."""
+
+    images: list[Path]
+    left_out: Counter[str]
+
+
+def composed(name: str) -> str:
+    """Returns a name as most systems write it: macOS writes ü as two letters."""
+    return unicodedata.normalize("NFC", name)
+
+
+def hidden(name: str) -> bool:
+    """Returns whether a file or folder is not a person's own."""
+    return name.startswith(".") or name.lower() in HIDDEN
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split that a folder with this name holds, or None."""
+    return SPLIT_FOLDERS.get(name.strip().lower())
+
+
+def entries(folder: Path) -> list[Path]:
+    """Returns what is directly in a folder, in the order of the names' letters."""
+    try:
+        return sorted(folder.iterdir(), key=lambda path: (composed(path.name), path.name))
+    except OSError as error:
+        raise UserError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+def folders(folder: Path) -> list[Path]:
+    """Returns the folders directly in a folder, without hidden ones."""
+    return [path for path in entries(folder) if path.is_dir() and not hidden(path.name)]
+
+
+def class_folders(folder: Path, root: Path) -> list[Path]:
+    """Returns the folders of the classes in `folder`, which is `root` or in it."""
+    found = folders(folder)
+    if not found and contents(folder, root, below=False).images:
+        raise UserError(
+            f"{folder} holds images but no class sub-folders; put the images of each class into "
+            "a folder with the name of the class, or give a split file"
+        )
+    if not found:
+        raise UserError(f"{folder} is empty: expected one sub-folder of images per class")
+    for path in found:
+        check_name(path, root)
+    return found
+
+
+def check_name(path: Path, root: Path) -> None:
+    """Raises UserError unless `path` has a name that fits a line, and is no link out of `root`."""
+    name = str(path.relative_to(root))
+    if one_line(name) != name or not path.name.strip():
+        raise UserError(f"{root}: the name {brief(name)} is blank or has odd characters; rename it")
+    if path.is_symlink() and not inside(path, os.path.realpath(root)):
+        raise UserError(
+            f"{path} is a link that leads out of {root}; put what it leads to in its place"
+        )
+
+
+def inside(path: Path, real_folder: str) -> bool:
+    """Returns whether a path is in a folder once all links are followed, as they are in its own."""
+    return os.path.realpath(path).startswith(os.path.join(real_folder, ""))
+
+
+def class_contents(folder: Path, root: Path) -> Contents:
+    """Returns what is in the folder of a class, at any depth; there must be an image."""
+    found = contents(folder, root)
+    if not found.images:
+        instead = f"; it has {counted(found.left_out)}" if found.left_out else ""
+        raise UserError(
+            f"{folder} has no images{instead}; expected files ending in {', '.join(extensions())}"
+            f"{heif_advice(found.left_out)}"
+        )
+    return found
+
+
+def contents(folder: Path, root: Path, below: bool = True) -> Contents:
+    """Returns what is in a folder, with `below` at any depth; links to folders are left out."""
+    found = Contents([], Counter())
+    for path in entries(folder):
+        if hidden(path.name):
+            found.left_out.update(f"hidden {kind}" for kind in kinds(path))
+        elif path.is_dir():
+            if below:
+                check_name(path, root)
+                _add_folder(found, path, root)
+        elif path.suffix.lower() in extensions():
+            check_name(path, root)
+            found.images.append(path)
+        else:
+            found.left_out[kind_of(path)] += 1
+    return found
+
+
+def _add_folder(found: Contents, path: Path, root: Path) -> None:
+    """Adds what is in a folder of a class to what was found in the class."""
+    if split_of(path.name) is not None:
+        raise UserError(
+            f"{path} is called like a split, but {path.parent.name} is read as a class; put splits "
+            f"above classes, as in train/cat, give {path.parent} itself, or rename it"
+        )
+    if path.is_symlink():
+        found.left_out[LINK] += 1
+        return
+    more = contents(path, root)
+    found.images.extend(more.images)
+    found.left_out.update(more.left_out)
+
+
+def kinds(path: Path) -> list[str]:
+    """Returns the kinds of all files that a hidden file or folder is."""
+    if path.is_symlink() or not path.is_dir():
+        return [kind_of(path)]
+    return [kind for inner in entries(path) for kind in kinds(inner)]
+
+
+def kind_of(path: Path) -> str:
+    """Returns how the name of a file ends, or the whole name where it ends in nothing."""
+    return one_line(path.suffix.lower() or path.name)
+
+
+def left_out_note(left_out: Counter[str]) -> str:
+    """Returns in words which files are not read, and what would read them."""
+    return f"left out: {counted(left_out)}{heif_advice(left_out)}"
+
+
+def counted(left_out: Counter[str]) -> str:
+    """Returns how many files of each kind there are, the most frequent first."""
+    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {kind}" for kind, count in ordered)
+
+
+def heif_advice(left_out: Counter[str]) -> str:
+    """Returns what would read the photographs that were left out, if anything would."""
+    if reads_heif() or not any(left_out[kind] for kind in HEIF):
+        return ""
+    return " (`pip install pillow-heif` reads .heic)"

@@ -1,0 +1,135 @@
+"""The images of a folder as arrays, and what is to be said of them."""
+
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vpbench.common.errors import UserError
+from vpbench.common.hashing import sha256
+from vpbench.common.messages import gigabytes
+from vpbench.common.paths import data_dir
+from vpbench.data.folder_splits import Lists
+from vpbench.data.photographs import read_photograph
+from vpbench.data.task import Split
+from vpbench.spec.preprocessing import Preprocessing, preprocess
+
+IN_MEMORY = 2**30  # bytes of the images of a split; more are mapped from a file
+FEW = 3  # images that a complaint lists
+
+
+class Reader:
+    """Reads the images of a folder, and remembers what a person should know of them."""
+
+    def __init__(self, folder: Path, preprocessing: Preprocessing) -> None:
+        self.folder, self.preprocessing = folder, preprocessing
+        self.turned = self.transparent = 0
+        self.refused: list[str] = []
+
+    def split(self, entries: Sequence[tuple[Path, int]]) -> Split:
+        """Returns the images of a split; those that cannot be read are in `refused`."""
+        shape = (len(entries), self.preprocessing.crop, self.preprocessing.crop, 3)
+        if math.prod(shape) <= IN_MEMORY:
+            images: np.ndarray = np.zeros(shape, np.uint8)  # a list would be a second copy
+            for number, picture in enumerate(self.pictures(entries)):
+                images[number] = picture
+        else:
+            images = _on_disk(self.pictures(entries), shape)
+        return Split(
+            torch.from_numpy(images),
+            torch.tensor([label for _, label in entries]),
+            tuple(path.relative_to(self.folder).as_posix() for path, _ in entries),
+        )
+
+    def pictures(self, entries: Sequence[tuple[Path, int]]) -> Iterator[np.ndarray]:
+        """Yields each image as uint8 [crop, crop, 3], black for one that cannot be read."""
+        side = self.preprocessing.crop
+        with tqdm(entries, desc=str(self.folder), mininterval=5) as progress:  # closed on errors
+            for path, _ in progress:
+                try:
+                    image, turned, transparent = read_photograph(path)
+                except UserError as error:
+                    self.refused.append(str(error))
+                    yield np.zeros((side, side, 3), np.uint8)
+                    continue
+                self.turned += turned
+                self.transparent += transparent
+                yield preprocess(image, self.preprocessing)
+
+    def check(self) -> None:
+        """Raises UserError if images could not be read."""
+        if self.refused:
+            more = len(self.refused) - FEW
+            shown = "; ".join(self.refused[:FEW])
+            raise UserError(shown + (f"; and {more:,} more like these" if more > 0 else ""))
+
+    def notes(self) -> list[str]:
+        """Returns in words what was done to the images."""
+        said = {
+            "turned upright by their orientation tag": self.turned,
+            "with transparency, put on white": self.transparent,
+        }
+        return [f"images {what}: {count:,}" for what, count in said.items() if count]
+
+
+def repetition_notes(lists: Lists) -> list[str]:
+    """Returns in words how many images are there more than once, byte for byte.
+
+    In two splits, what is learned is asked; in two classes, no answer is right.
+    """
+    places: dict[str, set[tuple[str, int]]] = {}
+    digests = _digests([path for rows in lists.values() for path, _ in rows])
+    for split, rows in lists.items():
+        for path, label in rows:
+            if path in digests:
+                places.setdefault(digests[path], set()).add((split, label))
+    both: Counter[tuple[str, str]] = Counter()
+    classes = 0
+    for found in places.values():
+        splits = {split for split, _ in found}
+        both.update(pair for pair in combinations(lists, 2) if splits.issuperset(pair))
+        classes += len({label for _, label in found}) > 1
+    notes = [f"images in {a} and in {b}, byte for byte: {n:,}" for (a, b), n in both.items()]
+    return notes + ([f"images in two classes, byte for byte: {classes:,}"] if classes else [])
+
+
+def _digests(paths: Iterable[Path]) -> dict[Path, str]:
+    """Returns path -> SHA-256 of those files that are as long as another one."""
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        try:
+            sizes.setdefault(os.path.getsize(path), []).append(path)
+        except OSError:  # missing; the reader says so
+            continue
+    found = {}
+    for alike in sizes.values():
+        for path in alike if len(alike) > 1 else ():
+            try:
+                found[path] = sha256(path)
+            except OSError:
+                continue
+    return found
+
+
+def _on_disk(pictures: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.memmap:
+    """Returns an array mapped from a file without a name, which goes when the process does."""
+    where = data_dir() / "cache"
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=where) as file:
+            for picture in pictures:  # into a mapped file a full disk would be a crash
+                file.write(np.ascontiguousarray(picture).data)
+            file.flush()
+            return np.memmap(file, np.uint8, "r+", shape=shape)
+    except OSError as error:
+        raise UserError(
+            f"{where}: {shape[0]:,} images, {gigabytes(math.prod(shape))}, do not go there "
+            f"({error.strerror or error}); choose another disk with --data-dir, or fewer images"
+        ) from None
