@@ -30,7 +30,7 @@ from vpbench.data.load import load_task
 from vpbench.data.subsets import balanced
 from vpbench.experiment import run
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.preprocessing import Preprocessing, open_image, preprocess
+from vpbench.spec.preprocessing import Preprocessing, open_image, preprocess, straight_to
 
 SMALL = Preprocessing(16, 8)
 ALL = dict.fromkeys(SIZES)
@@ -403,6 +403,17 @@ def test_the_command_line_prepares_the_cache_of_a_backbone(dots, capsys):
     assert main([*arguments, "--data", data]) == 0  # all there: the dataset is not looked at
     assert capsys.readouterr().out.splitlines() == [made]
     assert (folder / "train.part6.npy").is_file()
+
+
+def test_the_command_line_prepares_the_cache_of_images_that_go_straight_to_a_side(dots, capsys):
+    assert main(["data", "prepare", NAME, "--image-side", "8", "10"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    task = load(preprocessing=straight_to(8))
+    (name,) = task.splits["test"].ids[:1]
+    expected = preprocess(open_image(dots / name), straight_to(8))
+    assert np.array_equal(task.splits["test"].images[0].numpy(), expected)
+    assert main(["data", "prepare", NAME, "--image-side", "0"]) == 2
+    holds(capsys.readouterr().err, "image_side 0", "1 pixel or more")
 
 
 def test_without_a_backbone_the_command_line_only_looks_at_the_dataset(dots, capsys):

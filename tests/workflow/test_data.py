@@ -42,6 +42,17 @@ def test_each_dataset_is_prepared_once_for_each_transform(suite):
             assert f"data/cache/{name}/{transform}_{sizes}.prepared" in output
 
 
+def test_recipes_that_shrink_images_have_a_cache_of_their_side_for_all_backbones(suite):
+    recipe = {"size": 30, "lr": 1, "batch_size": 2, "epochs": 1, "map_lr": 0.1}
+    changes = {"grid": {"main": {"methods": ["visual_prompt"], "seeds": [0]}}}
+    changes["recipes"] = {"visual_prompt": {"every_backbone": recipe | {"image_side": 164}}}
+    path = real(suite, tasks=["svhn"], **changes)
+    output = plan(suite, "--configfile", path, "--", "data")
+    assert planned_jobs(output) == {"prepare": 1, "data": 1}
+    sizes = "train100_validation60_test120"
+    assert f"data/cache/svhn/resize164_bicubic_crop164_{sizes}.prepared" in output
+
+
 def test_native_caches_are_shared_by_all_transforms_and_the_folder_is_the_configured_one(suite):
     data = dict.fromkeys(SIZES) | {"resolution": "native"}
     path = real(suite, data=data, tasks=["cifar10"], data_dir="elsewhere")

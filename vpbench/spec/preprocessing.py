@@ -43,7 +43,7 @@ def preprocessing_of(spec: Spec) -> Preprocessing:
     Those that are kept as they are (`resolution: native`) are resized when they are looked at.
     """
     transform = Preprocessing(*BACKBONES[spec["backbone"]].preprocessing)
-    native = spec["data"]["resolution"] == "native"
+    native = spec["data"].get("resolution") == "native"
     return transform if native else for_recipe(transform, spec["settings"])
 
 

@@ -159,7 +159,9 @@ def cached_spec(path):
 def transform_options(spec):
     """Returns the options of `data prepare` that say what the images of a spec go through."""
     side = spec["settings"].get("image_side")
-    return ["--backbones", spec["backbone"]] if side is None else ["--image-side", str(side)]
+    if side is None or spec["data"]["resolution"] == "native":
+        return ["--backbones", spec["backbone"]]
+    return ["--image-side", str(side)]
 
 
 def task_specs(wildcards):
