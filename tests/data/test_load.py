@@ -1,5 +1,12 @@
+import pytest
+
+import vpbench
+from tests.helpers.folders import SMALL, fill, paint
 from tests.helpers.messages import complains
 from vpbench.data import load
+from vpbench.experiment.provenance import describe_task
+from vpbench.spec.schema import folder_schema
+from vpbench.spec.schema_check import check
 
 
 def test_without_sizes_a_twin_has_500_300_and_1000_pictures():
@@ -10,3 +17,41 @@ def test_without_sizes_a_twin_has_500_300_and_1000_pictures():
 def test_an_unknown_task_is_refused_with_the_known_ones():
     with complains(ValueError, "'imagenet'", "folder of images", "tasks", "cifar100", "dtd_twin"):
         load.load_task("imagenet")
+
+
+def test_a_folder_of_a_configuration_has_all_options_and_its_notes_are_in_the_record(tmp_path):
+    fill(tmp_path / "images", 5)
+    (tmp_path / "images" / "cat" / "notes.txt").write_text("...")
+    (tmp_path / "names").write_text("one\ntwo\nthree\n")
+    folder = {
+        "path": str(tmp_path / "images"),
+        "class_names": str(tmp_path / "names"),
+        "class_order": "counting",
+        "template": "a {}",
+    }
+    check(folder, folder_schema(), "folders.pets")
+    task = load.load_task("pets", None, SMALL, folder)
+    notes = ["left out: 1 .txt", "classes: cat = one, dog = two, owl = three"]
+    assert describe_task(task)["notes"] == notes
+    assert "notes" not in describe_task(
+        load.load_task("dtd_twin", {"train": 47, "validation": 47, "test": 47})
+    )
+    with complains(ValueError, "class_order", "'random'", "text, counting"):
+        check(folder | {"class_order": "random"}, folder_schema(), "folders.pets")
+
+
+@pytest.mark.parametrize("wrong", [None, "clip_micro", 7])
+def test_what_is_no_backbone_or_no_task_is_refused_by_the_function_that_makes_one(clip, wrong):
+    with complains(ValueError, repr(wrong), "no Backbone", "load_backbone"):
+        vpbench.fit_prompt(wrong, wrong, {})
+    with complains(ValueError, repr(wrong), "no Task", "load_task"):
+        vpbench.fit_prompt(clip, wrong, {})
+    with complains(ValueError, repr(wrong), "no Backbone", "load_backbone"):
+        vpbench.load_prompt("prompt", wrong)
+
+
+def test_a_path_that_does_not_exist_is_neither_a_folder_nor_a_task(tmp_path):
+    with complains(ValueError, repr(str(tmp_path / "typo")), "neither", "folder of images"):
+        load.load_task(tmp_path / "typo")
+    with complains(ValueError, tmp_path / "a.png", "is a file"):
+        vpbench.load_folder(paint(tmp_path / "a.png"))

@@ -52,6 +52,7 @@ def test_where_the_folder_is_its_times_and_hidden_files_change_nothing(photos, t
     before = fingerprint({"path": str(photos)})
     os.utime(photos / "cats/a.png", (0, 0))
     (photos / "cats/.DS_Store").write_bytes(b"x")
+    (photos / "cats/Thumbs.db").write_bytes(b"x")
     (photos / ".thumbnails").mkdir()
     (photos / ".thumbnails/a.png").write_bytes(b"x")
     photos.rename(tmp_path / "moved")

@@ -1,10 +1,15 @@
 import importlib
+import unicodedata
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from tests.helpers.messages import complains
 from tests.helpers.tiny import TWINS, numbered_task
 from vpbench.lab.tokenizer import CONTEXT_LENGTH, Tokenizer, collect_words, split_words
+from vpbench.models.backbone import VisionLanguageBackbone
+from vpbench.models.hub_backbones import tokenizer
 from vpbench.spec.class_names import read_manifest
 from vpbench.spec.tasks import TASKS
 from vpbench.spec.text_prompts import coop_class_name, refine_class_name, text_prompts, worded
@@ -50,6 +55,48 @@ def test_a_text_becomes_start_its_words_end_and_zeros():
 def test_words_out_of_the_vocabulary_are_listed_without_the_known_ones(clip):
     with complains(ValueError, "not know the words: quartz, zeppelin;", "clip_micro.words.txt"):
         clip.text_features(["This is a photo of a zeppelin", "a cat of Quartz", "a zeppelin"])
+
+
+@pytest.mark.parametrize("word", ["Бабочка", "猫", "हाथी", "naïve", "cafe\u0301"])
+def test_words_of_other_scripts_are_unknown_and_shown_whole(clip, word):
+    with complains(ValueError, unicodedata.normalize("NFC", word.lower())):
+        clip.text_features([f"This is a photo of a {word}"])
+
+
+@pytest.mark.parametrize("method", ["class_features", "class_tokens"])
+def test_two_classes_that_the_micro_clip_reads_as_the_same_text_are_refused(clip, method):
+    texts = ["a photo of a cat", "a photo of a dog", "a photo of a cat!"]
+    with complains(ValueError, "clip_micro", "same text", repr(texts[0]), repr(texts[2]), "rename"):
+        getattr(clip, method)(texts)
+    assert len(getattr(clip, method)([texts[0], texts[1], texts[0]])) == 3  # equal on purpose
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Sea Lion", "sea lion", True),  # of byte pairs, in lower case
+        ("a " * 90 + "cat", "a " * 90 + "dog", True),  # beyond its 77 tokens
+        ("sea lion", "sea lions", False),
+        ("Бабочка", "собака", False),  # it reads any script
+        ("猫", "狗", False),
+    ],
+)
+def test_two_classes_that_clip_reads_as_the_same_text_are_refused(one, other, same):
+    clip = SimpleNamespace(name="clip_vit_b32", tokenize=tokenizer("clip_vit_b32"))
+    texts = [f"a photo of a {one}", f"a photo of a {other}"]
+    if same:
+        with complains(ValueError, *map(repr, texts)):
+            VisionLanguageBackbone.class_tokens(clip, texts)
+    else:
+        assert VisionLanguageBackbone.class_tokens(clip, texts).shape == (2, 77)
+
+
+def test_embeddings_of_one_text_are_equal_but_for_the_last_bits():
+    rows = torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.6 + 1e-7, 0.8]])
+    words = SimpleNamespace(name="lite0_minilm", tokenize=lambda texts: rows[: len(texts)])
+    assert len(VisionLanguageBackbone.class_tokens(words, ["猫", "a dog"])) == 2
+    with complains(ValueError, "'猫'", "'狗'"):
+        VisionLanguageBackbone.class_tokens(words, ["猫", "a dog", "狗"])
 
 
 def test_a_text_of_too_many_words_is_refused():

@@ -9,17 +9,9 @@ from typing import NamedTuple
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
 from vpbench.data.photographs import HEIF, extensions, reads_heif
+from vpbench.spec.folder_names import hidden, split_of
 
-# Of operating systems, archives, network drives and notebooks; all that begins with a dot as well.
-HIDDEN = (
-    *("__macosx", "__pycache__", "@eadir", "@synoresource", "#recycle", "$recycle.bin"),
-    *("system volume information", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini"),
-)
 LINK = "linked folder"
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation",
-    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 class Contents(NamedTuple):
@@ -32,16 +24,6 @@ class Contents(NamedTuple):
 def composed(name: str) -> str:
     """Returns a name as most systems write it: macOS writes ü as two letters."""
     return unicodedata.normalize("NFC", name)
-
-
-def hidden(name: str) -> bool:
-    """Returns whether a file or folder is not a person's own."""
-    return name.startswith(".") or name.lower() in HIDDEN
-
-
-def split_of(name: str) -> str | None:
-    """Returns the split that a folder with this name holds, or None."""
-    return SPLIT_FOLDERS.get(name.strip().lower())
 
 
 def entries(folder: Path) -> list[Path]:
@@ -160,4 +142,4 @@ def heif_advice(left_out: Counter[str]) -> str:
     """Returns what would read the photographs that were left out, if anything would."""
     if reads_heif() or not any(left_out[kind] for kind in HEIF):
         return ""
-    return " (`pip install pillow-heif` reads .heic)"
+    return " (.heic is read after `pip install pillow-heif`)"

@@ -17,9 +17,9 @@ from vpbench.data.folder_files import (
     contents,
     folders,
     inside,
-    split_of,
 )
 from vpbench.data.subsets import cut
+from vpbench.spec.folder_names import split_of
 from vpbench.spec.tasks import SPLITS
 
 Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels

@@ -9,6 +9,7 @@ from typing import Any
 from vpbench.common import hashing
 from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
+from vpbench.spec.folder_names import hidden
 
 Folder = dict[str, Any]  # schema.folder_schema
 READ_BESIDE = ("split_file", "class_names")  # files that say what is in the folder
@@ -42,7 +43,7 @@ def visible_files(
     try:
         entries = list(os.scandir(folder))
         for entry in entries:
-            if entry.name.startswith("."):
+            if hidden(entry.name):
                 continue
             name = f"{within}{entry.name}"
             if entry.is_dir():
