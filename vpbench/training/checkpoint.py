@@ -50,7 +50,8 @@ class Checkpoint:
         self.path = None if path is None else Path(path)
         self.older = self.path and self.path.with_suffix(".older" + self.path.suffix)
         self.starts = self.path and self.path.with_suffix(".starts")  # see `trying`
-        self.every, self.steps, self.about = every, steps, json.loads(json.dumps(about or {}))
+        self.every, self.steps = every, steps
+        self.tell(about or {})
         self.started = self.written = time.perf_counter()
         self.before = 0.0  # seconds of the parts before this one
         self.stopped_by: signal.Signals | None = None  # the signal that has come
@@ -64,6 +65,29 @@ class Checkpoint:
     def stop(self) -> bool:
         """Whether the run is to end."""
         return self.stopped_by is not None
+
+    def tell(self, about: dict[str, Any]) -> None:
+        """Sets which run it is."""
+        self.about = json.loads(json.dumps(about))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether one of the two files is there, of whatever run."""
+        return any(path is not None and path.exists() for path in (self.path, self.older))
+
+    def obstacle(self) -> str | None:
+        """Returns why none of the two files can be used, or None if one can or none is there."""
+        reason = None
+        for path in filter(None, (self.path, self.older)):
+            try:
+                load(path, self.about)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                reason = reason or f"{path}: {error}"
+            else:
+                return None
+        return reason
 
     def due(self, step: int) -> bool:
         """Returns whether it is time to write, after `step` steps of the training."""
