@@ -34,7 +34,8 @@ def minutes(wildcards):
 
 def megabytes(wildcards):
     """Returns the memory of the machine that a job of runs needs: it does one after another."""
-    return max(map(memory_costs.host_mb, job_specs(wildcards)))
+    on_gpu = paths.device() != "cpu"
+    return max(memory_costs.host_mb(spec, on_gpu) for spec in job_specs(wildcards))
 
 
 def run_threads(wildcards):

@@ -1,0 +1,128 @@
+"""What the plan says of memory: facts of architectures, counted again, and sums made by hand."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.helpers.checkout import read_config
+from vpbench.models import hub_backbones
+from vpbench.models.folded_layers import folded
+from vpbench.models.vision_transformer import streamline
+from vpbench.spec import memory_costs
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.grid import expand
+
+QUICK = ("clip_vit_b32", "bit_m_r50x1", "rn18")  # one of each kind
+
+
+def kept(tower, size):
+    """Returns the million values that two images leave for the way back, weights not counted."""
+    own = {each.untyped_storage()._cdata for each in [*tower.parameters(), *tower.buffers()]}
+    found, alive = {}, []
+    x = torch.zeros(2, 3, size, size, device="meta", requires_grad=True)
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            found[storage._cdata] = storage.nbytes() / 4e6
+            alive.append(tensor)  # the number of a storage that is freed is given to another
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        tower(x).sum()
+    return sum(found.values())
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in memory_costs.SIZES
+    ],
+)
+def test_the_sizes_of_a_backbone_are_those_of_its_architecture(backbone):
+    with torch.device("meta"):
+        model = hub_backbones.build(backbone)
+    tower, is_clip = model, backbone in hub_backbones.CLIPS
+    if is_clip:
+        streamline(model.visual)
+        tower = model.visual
+    said, size = memory_costs.SIZES[backbone], BACKBONES[backbone].preprocessing[1]
+    parameters = sum(each.numel() for each in tower.parameters())
+    assert parameters == (said.tower or BACKBONES[backbone].parameters)
+    frozen = folded(tower.eval().requires_grad_(False))
+    assert kept(frozen, size) / 2 == pytest.approx(said.prompt, abs=0.01)
+    tuned = copy.deepcopy(tower).train().requires_grad_(True)
+    assert kept(tuned, size) / 2 == pytest.approx(said.fine_tune, rel=0.01)
+    width = tower(torch.zeros(1, 3, size, size, device="meta")).shape[1]
+    assert said.features == (width if is_clip else tower.num_features)
+
+
+@pytest.fixture
+def spec_of():
+    """Returns a function that gives a spec of the paper's configuration on CIFAR100."""
+    config = read_config("paper")
+    config |= {"measurements": {}, "analyses": {}}
+    specs = list(expand(config, "").specs.values())
+
+    def find(method, backbone, **engine):
+        (found,) = (
+            spec
+            for spec in specs
+            if (spec["method"], spec["backbone"], spec["variant"])
+            == (method, backbone, spec["variant"])
+            and spec["task"] == "cifar100"
+            and spec["variant"] in ("default", "architectures")
+        )
+        return found | {"engine": found["engine"] | engine}
+
+    return find
+
+
+def test_the_largest_fine_tune_takes_what_can_be_added_up_by_hand(spec_of):
+    spec = spec_of("fine_tune", "bit_m_r101x3")
+    parameters = 516_015_123
+    frozen = parameters * (4 + 4 + 2)  # as loaded, folded, in bfloat16
+    learned = parameters * (4 + 4 + 8)  # weights, gradients, two moments
+    step = 64 * 279.52e6 * 2 * 1.15
+    wanted = (frozen + learned + step + 1.25e9) / 1e9
+    assert memory_costs.memory(spec).gpu == pytest.approx(wanted)
+    assert 55 < wanted < 57
+    # On the machine: weights read and filled in, or a checkpoint of 3 times the weights, 6.2 GB
+    labels = 60_000 * 300 + 5 * 10_000 * 100 * 4
+    host = (1.1e9 + 2.5e9 + labels + 3 * 4 * parameters) / 1e9
+    assert memory_costs.memory(spec).host == pytest.approx(host)
+    # 1.2 times 9.8 GB, in the next 500 MB
+    assert memory_costs.host_mb(spec) == 12_000
+
+
+def test_a_probe_holds_its_features_in_double_precision(spec_of):
+    spec = spec_of("linear_probe", "rn50")
+    features = 60_000 * 2048 * 8 + 50_000 * 2048 * 4
+    regression = 50_000 * 3 * 100 * 8  # gradients of the outputs, and what is made of them
+    labels = 60_000 * 300 + 5 * 10_000 * 100 * 4
+    read = 2 * 4 * 25_557_032
+    host = (3.6e9 + features + regression + labels + read) / 1e9
+    assert memory_costs.memory(spec).host == pytest.approx(host)
+
+
+def test_float32_keeps_twice_as_much_and_smaller_parts_less(spec_of):
+    step = {
+        (precision, part): memory_costs.step_bytes(
+            spec_of("visual_prompt", "rn50", precision=precision, micro_batch=part), True
+        )
+        for precision, part in (("bf16", None), ("fp32", None), ("bf16", 1))
+    }
+    assert step["bf16", None] == pytest.approx(128 * 10.36e6 * 2 * 1.15)
+    assert step["fp32", None] == 2 * step["bf16", None]
+    # No less than a look at 256 images without a way back
+    assert step["bf16", 1] == pytest.approx(256 * 0.25 * 10.36e6 * 2 * 1.15)
+
+
+def test_a_table_of_pairs_counts_where_a_map_is_counted(spec_of):
+    spec = spec_of("visual_prompt", "bit_m_r50x1")
+    counted = copy.deepcopy(spec)
+    counted["settings"]["label_map"] = "iterative"
+    more = memory_costs.held_bytes(counted) - memory_costs.held_bytes(spec)
+    assert more == 3 * 21_843 * 100 * 8  # not the 50,000 x 21,843 answers
