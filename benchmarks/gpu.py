@@ -25,7 +25,7 @@ from vpbench.common.errors import UserError
 ROOT = Path(__file__).parents[1]
 OUT = "results/gpu"
 TOTAL = 480  # seconds of all parts together
-LAST_LINES = 3  # shown of what a part that failed has printed
+LAST_LINES = 12  # shown of what a part that failed has printed
 
 
 class Part(NamedTuple):
@@ -38,15 +38,15 @@ class Part(NamedTuple):
 
 
 PARTS = {  # the tests first, what may take long last
-    "tests": Part("Tests: `pytest -m gpu`", "", 90),
-    "update": Part("Float32 against the CPU", "gpu_parts:as_on_cpu", 60),
-    "bf16": Part("bf16 against float32", "gpu_parts:in_precision", 25, ("bf16",)),
-    "fp16": Part("fp16, its loss scaled, against float32", "gpu_parts:in_precision", 25, ("fp16",)),
-    "memory": Part("Too little memory", "gpu_parts:little_memory", 25),
-    "resume": Part("A resume", "gpu_parts:resumed", 25),
-    "speed": Part("Images per second", "gpu_speed:speeds", 100),
-    "processes": Part("One process and two", "gpu_speed:shared", 60),
-    "compile": Part("torch.compile against float32", "gpu_parts:compiled", 60),
+    "tests": Part("Tests: `pytest -m gpu`", "", 100),
+    "update": Part("Float32 against the CPU", "gpu_parts:as_on_cpu", 55),
+    "bf16": Part("bf16 against float32", "gpu_parts:in_precision", 35, ("bf16",)),
+    "fp16": Part("fp16, its loss scaled, against float32", "gpu_parts:in_precision", 35, ("fp16",)),
+    "memory": Part("Too little memory", "gpu_parts:little_memory", 30),
+    "resume": Part("A resume", "gpu_parts:resumed", 30),
+    "speed": Part("Images per second", "gpu_speed:speeds", 85),
+    "processes": Part("One process and two", "gpu_speed:shared", 50),
+    "compile": Part("torch.compile against float32", "gpu_parts:compiled", 55),
 }
 
 
@@ -106,6 +106,10 @@ def machine(device: str) -> dict[str, Any]:
             "capability": f"{about.major}.{about.minor}",
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
+            "tf32": {
+                "convolutions": torch.backends.cudnn.allow_tf32,
+                "products": torch.backends.cuda.matmul.allow_tf32,
+            },
         }
     return facts
 
@@ -143,7 +147,7 @@ def carried_out(name: str, part: Part, arguments: Any, limit: float) -> dict[str
 def part_command(part: Part, arguments: Any, result: Path) -> list[str]:
     """Returns the command of a part, which writes what it found to the file `result`."""
     if not part.function:
-        return [sys.executable, "-m", "pytest", "-q", "-rs", "tests/gpu"]
+        return [sys.executable, "-m", "pytest", "-v", "-rs", "tests/gpu"]
     code = "import sys; from benchmarks import gpu; gpu.compute(*sys.argv[1:5], *sys.argv[5:])"
     tiny = "tiny" if arguments.tiny else ""
     return [
@@ -191,7 +195,8 @@ def page(facts: dict[str, Any], done: dict[str, Any]) -> str:
     if "gpu" in facts:
         name += (
             f" ({facts['memory_gb']:.0f} GB, compute capability {facts['capability']}, "
-            f"{facts['gpus']} of them seen), CUDA {facts['cuda']}, cuDNN {facts['cudnn']}"
+            f"{facts['gpus']} of them seen), CUDA {facts['cuda']}, cuDNN {facts['cudnn']}, "
+            f"TF32 in float32: {', '.join(key for key, on in facts['tf32'].items() if on) or 'no'}"
         )
     head = (
         f"{name}, {facts['processors']} processors, torch {facts['torch']}, "

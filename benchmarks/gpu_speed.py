@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import report
 from benchmarks.against_official import relative, update
-from benchmarks.gpu_parts import SAME, STEPS, Found, material, whole_float32
+from benchmarks.gpu_parts import SAME, STEPS, Found, Material, material, whole_float32
 from benchmarks.our_step import OurStep
 from vpbench.compute import distributed
 from vpbench.compute.engine import Engine, computing
@@ -27,13 +27,12 @@ SIDE = 8192  # of the square product that says what the GPU can do
 
 def speeds(device: torch.device, tiny: bool) -> Found:
     """Returns images per second of the paper's four backbones, and their share of the products."""
-    rows = []
-    for precision in usable(device):
-        limit = product_rate(device, precision, 256 if tiny else SIDE)
-        rows += [
-            speed(name, device, precision, 8 if tiny else batch, limit, tiny)
-            for name, batch in BATCH.items()
-        ]
+    side, rows = 256 if tiny else SIDE, []
+    limits = {each: product_rate(device, each, side) for each in usable(device)}
+    for name, batch in BATCH.items():
+        made = material(name, device, tiny, 8 if tiny else batch)
+        seconds = 0 if tiny else SECONDS
+        rows += [speed(made, each, limit, seconds) for each, limit in limits.items()]
     return {"rows": rows, "goals": []}
 
 
@@ -48,12 +47,13 @@ def product_rate(device: torch.device, precision: str, side: int) -> float:
     return 2 * side**3 / min(seconds[1:])
 
 
-def speed(
-    name: str, device: torch.device, precision: str, batch: int, limit: float, tiny: bool
-) -> Found:
-    """Returns the images per second of a backbone's steps, and the share of `limit` they reach."""
-    made = material(name, device, tiny, batch)
-    train = made.task.splits["train"]
+def speed(made: Material, precision: str, limit: float, least: float) -> Found:
+    """Returns the images per second of steps, and the share of `limit` (FLOP/s) they reach.
+
+    They are measured for `least` seconds, and twice.
+    """
+    train, batch = made.task.splits["train"], made.settings["batch_size"]
+    device = made.backbone.device
     images, labels = train.images[:batch].to(device), train.labels[:batch].to(device)
     with computing(made.backbone, Engine(precision)):
         step = OurStep(*made)
@@ -61,12 +61,12 @@ def speed(
         with FlopCounterMode(display=False) as counter:
             step(images, labels)
         started, count = time.perf_counter(), 0
-        while count < 2 or time.perf_counter() - started < (0 if tiny else SECONDS):
+        while count < 2 or time.perf_counter() - started < least:
             step(images, labels)
             count += 1
         seconds = (time.perf_counter() - started) / count
     return {
-        "backbone": name, "precision": precision, "batch": batch,
+        "backbone": made.backbone.name, "precision": precision, "batch": batch,
         "images of a pass": step.trainer.progress.micro_batch,
         "images per second": batch / seconds,
         "TFLOP/s": counter.get_total_flops() / seconds / 1e12,

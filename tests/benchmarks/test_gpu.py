@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -157,6 +158,23 @@ def test_a_goal_that_is_missed_is_said_and_ends_with_1():
     assert gpu.outcome(result) == "done, 1 of its goals not met (2 s)"
     text = gpu.section("update", result)
     assert "- difference: at most 0.1, reached 0.5: **not met**" in text and "| 1,234 | - |" in text
+
+
+def test_the_page_of_a_gpu_says_which_it_is(monkeypatch):
+    about = SimpleNamespace(name="NVIDIA H200", total_memory=150e9, major=9, minor=0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: about)
+    monkeypatch.setattr("vpbench.compute.device.check_device", torch.device)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92400)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    facts = gpu.machine("cuda") | {"tiny": False}
+    text = gpu.page(facts, {"resume": {"outcome": "done", "seconds": 3.0}})
+    assert text.startswith(
+        "NVIDIA H200 (150 GB, compute capability 9.0, 1 of them seen), CUDA 13.0, cuDNN 92400, "
+        "TF32 in float32: convolutions, "
+    )
+    assert "no measurement" not in text and "## A resume\n\ndone (3 s).\n" in text
 
 
 def test_a_part_that_this_device_has_not_is_left_out_with_the_reason(tmp_path):
