@@ -55,7 +55,8 @@ def write_cifar10(root: Path, batches: Sequence[Sequence[int]], test: Sequence[i
 
     Image n of all, the training images first, is blue = n.
     """
-    contents, first = {}, 0
+    contents: dict[str, Any] = {}
+    first = 0
     for number, labels in enumerate(batches, start=1):
         contents[f"data_batch_{number}"] = {
             "batch_label": f"training batch {number} of 5",

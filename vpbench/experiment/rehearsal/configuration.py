@@ -99,6 +99,6 @@ def measured_runs(wanted: Grid, tasks: list[str]) -> tuple[str | None, list[Spec
 def cut_of_all(specs: list[Spec]) -> dict[str, Any]:
     """Returns what a block changes in the recipes of `specs`, so that each takes two steps."""
     settings = specs[0]["settings"]
-    short = {"epochs": 1, "batch_size": BATCH, "eval_epochs": 1}
+    short: dict[str, Any] = {"epochs": 1, "batch_size": BATCH, "eval_epochs": 1}
     short |= {"warm_up_steps": None if settings.get("warm_up_steps") is None else 1}
     return {key: value for key, value in short.items() if key in settings}

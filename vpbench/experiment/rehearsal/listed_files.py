@@ -24,7 +24,8 @@ def paint(path: Path, number: int) -> Path:
 
 def made_up_rows(name: str, labels: Mapping[str, Sequence[int]]) -> Rows:
     """Returns the split of a dataset whose images have these labels and paths of their own."""
-    names, number, rows = read_manifest(name), 0, {}
+    names, number = read_manifest(name), 0
+    rows: Rows = {}
     for split, listed in labels.items():
         rows[split] = []
         for label in listed:

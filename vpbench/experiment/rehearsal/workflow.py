@@ -13,6 +13,7 @@ from vpbench.common.messages import first_line
 from vpbench.spec.aliases import Config
 
 PARTS = ("Snakefile", "analysis", "config", "environment.yml", "profiles", "vpbench", "workflow")
+RULES = ("prepare", "run", "features", "regression", "run_task", "measure", "measure_all")
 SHARE = 0.8  # of the free memory that jobs may take together
 MOST = 18_000  # megabytes that they may take in any case
 
@@ -62,7 +63,7 @@ def snakemake(
     else:
         jobs = str(machine.jobs)
         command += ["--cores", jobs, "--resources", f"gpu={jobs}", f"mem_mb={memory()}"]
-        command += ["--set-threads", *(f"{rule}=1" for rule in ("run", "run_task", "measure"))]
+        command += ["--set-threads", *(f"{rule}=1" for rule in RULES)]
     command += ["--keep-going", *options, "--", *targets]
     return subprocess.run(
         command,

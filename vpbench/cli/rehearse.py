@@ -1,0 +1,71 @@
+"""`vpbench rehearse`."""
+
+import os
+import shutil
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
+from vpbench.compute import gpu
+from vpbench.spec import recipes
+
+
+def rehearse(arguments: Namespace) -> int:
+    """Returns the exit code: 1 if something would fail; prints a line for each item."""
+    from vpbench.experiment.rehearsal import outcomes
+    from vpbench.experiment.rehearsal.rehearsal import peak_gigabytes, rehearsal, steps
+    from vpbench.experiment.rehearsal.workflow import Machine
+
+    device = demanded(arguments.jobs_device)
+    config, where = recipes.read_configs(arguments.configfile)
+    jobs = arguments.jobs or os.cpu_count() or 1
+    profile = arguments.workflow_profile
+    machine = Machine(str(Path(profile).resolve()) if profile else None, device, jobs)
+    given = arguments.scratch is not None
+    scratch = Path(arguments.scratch if given else tempfile.mkdtemp(prefix="vpbench_rehearsal_"))
+    started, found = time.perf_counter(), []
+    try:
+        one = rehearsal(config, where, scratch.resolve(), machine, arguments.shapes)
+        for words, new in steps(one):
+            print(f"vpbench: {words}", flush=True)
+            found += new
+    finally:
+        if not given:
+            shutil.rmtree(scratch, ignore_errors=True)
+    minutes = (time.perf_counter() - started) / 60
+    print("", *outcomes.table(found), sep="\n")
+    print(f"{minutes:.1f} minutes; the largest process took {peak_gigabytes():.1f} GB")
+    if arguments.json:
+        facts = {"configuration": where, "device": device, "minutes": minutes}
+        facts["largest_process_gb"] = peak_gigabytes()
+        atomic_files.write(arguments.json, outcomes.document(found, facts))
+    return outcomes.exit_code(found, arguments.strict)
+
+
+def demanded(device: str) -> str:
+    """Returns the device to rehearse on; the CPU has to be said, as at paper scale."""
+    if device == "auto" and not gpu.visible():
+        raise UserError("rehearse: no GPU is seen here; say --device cpu to rehearse without one")
+    return "cuda" if device == "auto" else device
+
+
+def add_options(command: ArgumentParser) -> None:
+    """Adds the options of the verb."""
+    text = "what is rehearsed; later ones change earlier"
+    command.add_argument("--configfile", nargs="+", required=True, help=text)
+    text = "of Snakemake, for the rehearsed jobs; absent: the default one"
+    command.add_argument("--workflow-profile", metavar="FOLDER", help=text)
+    # Not `device`: this process starts others and claims no GPU for itself.
+    text = "auto (cuda), cuda, or cpu, which has to be said"
+    command.add_argument("--device", dest="jobs_device", default="auto", help=text)
+    text = "kept afterwards; absent: a temporary one, deleted at the end"
+    command.add_argument("--scratch", metavar="FOLDER", help=text)
+    text = "only so many shapes, of each method and dataset the cheapest"
+    command.add_argument("--shapes", type=int, metavar="N", help=text)
+    command.add_argument("--jobs", type=int, metavar="N", help="at once; absent: one a processor")
+    text = "exit code 1 also where something is absent here"
+    command.add_argument("--strict", action="store_true", help=text)
+    command.add_argument("--json", metavar="FILE", help="write the outcomes for machines, too")
