@@ -21,7 +21,7 @@ NODE = Path(__file__).parent / "slurm" / "node"
 ENDED = Path("/var/tmp/vpbench-slurm/jobs.log")  # a line per job that has ended
 COMMANDS = ("slurmctld", "slurmd", "sbatch", "munged")
 PLUGINS = ("snakemake_executor_plugin_slurm", "snakemake_executor_plugin_cluster_generic")
-GIVEN = ("--configfile", "given.yaml", "--set-threads", "run=1")
+GIVEN = ("--configfile", "given.yaml", "--set-threads", "run=1", "features=1", "regression=1")
 SLURM = (  # this node has no accounting database, and need not be asked gently
     *("--workflow-profile", "slurm", "--slurm-status-command", "squeue", "--slurm-no-account"),
     *("--slurm-init-seconds-before-status-checks", "5", "--slurm-logdir", "slurm_logs", *GIVEN),
@@ -53,8 +53,9 @@ def suite(node, tmp_path_factory):
     """Returns a copy of the suite with a part of the smoke grid, a job per run, done by Slurm."""
     folder = copy_suite(tmp_path_factory.mktemp("slurm"))
     methods = ["text_prompt", "visual_prompt", "linear_probe"]
-    write_config(folder, configuration(methods, [0], epochs=8, eval_epochs=[]))
-    snakemake(folder, *SLURM, "--group-components", "runs=2", "--", "all")
+    given = configuration(methods, [0], epochs=8, eval_epochs=[]) | {"max_runtime": 60}
+    write_config(folder, given)
+    snakemake(folder, *SLURM, "--", "all")
     return folder
 
 
@@ -79,18 +80,21 @@ def ended():
     return re.findall(r"^JobId=(\d+) .* JobState=(\w+) .* TimeLimit=(\w+)", text, re.MULTILINE)
 
 
-def test_the_grid_is_submitted_in_groups_and_all_that_was_asked_for_is_made(suite):
+def test_every_run_is_a_job_and_a_probe_two_and_all_that_was_asked_for_is_made(suite):
     limits = sorted((state, minutes) for _, state, minutes in ended())
-    assert limits == [("COMPLETED", "120"), ("COMPLETED", "60")]
+    assert limits == [("COMPLETED", "60")] * 4  # as max_runtime says: hours here are not known
     assert (suite / "results/table1.csv").stat().st_size
     assert (suite / "results/figures/cost.png").stat().st_size
     assert (suite / "results/report.html").stat().st_size
+    assert not list((suite / "results/features").rglob("*.safetensors"))
 
 
-def test_submissions_at_the_same_time_have_different_gpus(suite):
-    logs = [path.read_text() for path in (suite / "results/logs/smoke").rglob("seed0.log")]
-    gpus = [re.findall("^device: .*; GPU (.*) is listed", log, re.MULTILINE) for log in logs]
-    assert sorted(gpus) in ([["0"], ["0"], ["1"]], [["0"], ["1"], ["1"]])
+def test_submissions_at_the_same_time_have_different_gpus_and_a_regression_none(suite):
+    logs = [path.read_text() for path in (suite / "results/logs/smoke").rglob("seed0*.log")]
+    gpus = sorted(
+        re.findall(r"^vpbench: computes on .*; GPU (\S+) is listed", log, re.M) for log in logs
+    )
+    assert gpus in ([[], ["0"], ["0"], ["1"]], [[], ["0"], ["1"], ["1"]])
 
 
 def test_a_second_run_has_nothing_to_submit(suite):
@@ -103,10 +107,11 @@ def test_a_job_that_its_time_limit_has_ended_goes_on_from_its_checkpoint(suite, 
     train = read_config("smoke")["data"]["train"]
     speed = record_of(suite, "visual_prompt")["measured"]["images_per_second"]
     epochs = round(1.5 * MINUTE * speed / train)
-    write_config(suite, configuration(["visual_prompt"], [0], epochs=epochs, eval_epochs=[]))
+    given = configuration(["visual_prompt"], [0], epochs=epochs, eval_epochs=[])
+    write_config(suite, given | {"max_runtime": 1})
     target = f"results/runs/smoke/{RUN.format('visual_prompt')}.json"
     (suite / target).unlink()
-    limit = ("--set-resources", "run:runtime=1", f"run:slurm_extra={signal}", "--retries", "9")
+    limit = ("--set-resources", f"run:slurm_extra={signal}")
     output = snakemake(suite, *SLURM, *limit, "--", target)
     states = [state for _, state, _ in ended()[before:]]
     assert set(states[:-1]) == {end} and states[-1] == "COMPLETED", output

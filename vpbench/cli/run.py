@@ -40,6 +40,7 @@ def run_on_features(arguments: Namespace, spec: Spec) -> int:
     """Returns the exit code of the second part of a run, on features that are made; on the CPU."""
     from vpbench.experiment.probe_parts import regress
 
+    announce_device("cpu", [spec])
     made_up.use(spec)
     regress(arguments.out, spec, task_of(spec), arguments.features)
     return 0

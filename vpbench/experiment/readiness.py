@@ -6,7 +6,7 @@ Found before a GPU-hour is spent; nothing is run, and no image is read but the f
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
 from vpbench.spec.costs import classes_of, images_of
 from vpbench.spec.dataset_facts import FACTS
+from vpbench.spec.fingerprints import check_fingerprint
 from vpbench.spec.grid import Grid, measurement_specs
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.tasks import TASKS, is_twin
@@ -109,18 +110,18 @@ def missing_references(wanted: Grid) -> list[str]:
     asked = measurements(wanted.config).get("dataset_properties")
     if asked is None:
         return []
-    from vpbench.experiment.measurements import dataset_properties
+    from vpbench.experiment.measurements import frechet
 
     settings, lines = asked["settings"], []
     for network in dict.fromkeys((settings["extractor"], settings["diversity"])):
         try:
-            file = dataset_properties.weights_file(network, settings["weights"])
+            file = frechet.weights_file(network, settings["weights"])
         except UserError as error:
             lines.append(f"dataset_properties: {error}")
         else:
             lines += [f"dataset_properties: {file} {fault}" for fault in faults(file)]
     if settings["reference"] is not None:
-        lines += reference_problems(wanted, settings, dataset_properties.DRAWS)
+        lines += reference_problems(wanted, settings, frechet.DRAWS)
     return lines
 
 
@@ -194,18 +195,13 @@ def promised(length: bytes, header: bytes) -> int | None:
 
 
 def folder_problems(wanted: Grid) -> list[str]:
-    """Returns a line per folder of images, or file that says how to read it, that is not there."""
-    lines = []
-    for task in used(wanted)[0]:
-        folder = wanted.config.get("folders", {}).get(task)
-        if folder is None:
-            continue
-        if not Path(folder["path"]).is_dir():
-            lines.append(f"folders.{task}: {folder['path']} is not a folder; correct its path")
-        for key in ("split_file", "class_names"):
-            if key in folder and not Path(folder[key]).is_file():
-                lines.append(f"folders.{task}: no file {folder[key]}; correct {key}")
-    return lines
+    """Returns a line per folder of images that is not there, or not as its fingerprint says."""
+    folders = {spec["task"]: spec["folder"] for spec in wanted.specs.values() if "folder" in spec}
+    return [
+        f"folders.{task}: {line}"
+        for task, folder in folders.items()
+        for line in refused(check_fingerprint, folder)
+    ]
 
 
 def twin_problems(wanted: Grid) -> list[str]:
@@ -217,13 +213,17 @@ def twin_problems(wanted: Grid) -> list[str]:
         for spec in wanted.specs.values()
         if is_twin(spec["task"])
     }
-    return [line for spec in counts.values() for line in refused(check_counts, spec)]
+    return [
+        line
+        for spec in counts.values()
+        for line in refused(check_counts, spec["task"], spec["data"])
+    ]
 
 
-def refused(check: Any, spec: Spec) -> list[str]:
-    """Returns the line that a check says of a task and its data, if it refuses them."""
+def refused(check: Callable[..., None], *checked: Any) -> list[str]:
+    """Returns the line that a check says of what is checked, if it refuses that."""
     try:
-        check(spec["task"], spec["data"])
+        check(*checked)
     except UserError as error:
         return [str(error)]
     return []

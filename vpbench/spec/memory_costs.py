@@ -1,9 +1,9 @@
 """How much memory a run takes, of the machine and of its GPU, worked out from facts; no torch here.
 
-It is a sum of what is held at the worst moment. tests/models/test_memory_costs.py counts again what
-is said here of architectures. Of processes on a CPU, with random weights in float32, the plan is 1.0
-to 1.2 times the peak: fine-tunes of ResNet-50 (batch 32) and CLIP ViT-B/32 (16), a prompt of CLIP
-(32), a linear probe of ResNet-50.
+It is a sum of what is held at the worst moment. tests/models/test_memory_costs.py counts again
+what is said here of architectures. Held against processes on a CPU, with random weights in
+float32, it is 1.1 to 1.2 times the peak: fine-tunes of ResNet-50 (batch 32) and CLIP ViT-B/32
+(16), a prompt of CLIP (32), a linear probe of ResNet-50.
 """
 
 from typing import NamedTuple
