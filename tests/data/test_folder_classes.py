@@ -127,6 +127,8 @@ def test_a_list_that_gives_a_class_the_name_of_another_is_refused(tmp_path):
         ('{"cat": "A", "dog": "B", "owl": 3}', ("3 is no class name",)),
         ('{"cat": "A", "dog": "B"', ("not read",)),
         ("A\nB\nB\n", ("same text", "'B' and 'B'")),
+        ("cat,A\ndog,B\nowl,C\n", ("need a tab",)),
+        ("cat A\nowl B\ndog C\n", ("need a tab",)),
     ],
 )
 def test_names_that_leave_a_class_open_are_refused(tmp_path, text, facts):

@@ -158,5 +158,12 @@ def test_the_same_bytes_in_two_splits_or_two_classes_are_counted(tmp_path, capsy
     assert capsys.readouterr().err.splitlines()[:2] == [f"{tmp_path}: {n}" for n in task.notes]
 
 
+def test_classes_that_a_cap_leaves_without_an_image_are_named(tmp_path):
+    caps = {"train": 2, "validation": 6, "test": 6}
+    task = image_folder.load_folder(fill(tmp_path), SMALL, data=caps)
+    (absent,) = {0, 1, 2} - set(task.splits["train"].labels.tolist())
+    assert task.notes == (f"classes without an image in train: {task.class_names[absent]}",)
+
+
 def test_a_plain_folder_has_no_notes(tmp_path):
     assert image_folder.load_folder(fill(tmp_path), SMALL).notes == ()

@@ -8,7 +8,8 @@ from PIL import Image
 from tests.helpers.folders import SMALL, fill
 from vpbench.data import image_folder, photographs
 from vpbench.data.datasets.image_files import list_images
-from vpbench.data.photographs import read_photograph
+from vpbench.data.photographs import FIRST, ON_WHITE, TURNED, read_photograph
+from vpbench.spec.preprocessing import Preprocessing
 
 TURNS = {  # orientation -> where the first pixel of the file belongs, of 3 x 2 pixels
     1: (0, 0), 2: (2, 0), 3: (2, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 2), 8: (0, 2),
@@ -29,11 +30,11 @@ def tagged(path, orientation):
 @pytest.mark.parametrize("kind", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", TURNS)
 def test_a_photograph_is_turned_by_its_orientation_tag(tmp_path, orientation, kind):
-    image, turned, _ = read_photograph(tagged(tmp_path / f"a.{kind}", orientation))
+    image, done = read_photograph(tagged(tmp_path / f"a.{kind}", orientation))
     assert image.size == ((2, 3) if orientation > 4 else (3, 2))
     assert image.getpixel(TURNS[orientation]) == RED
     assert np.asarray(image).sum() == 255  # and all others are black
-    assert turned == (orientation > 1)
+    assert done == ([TURNED] if orientation > 1 else [])
 
 
 def test_what_was_turned_is_counted_in_the_notes_and_the_pixels_are_upright(tmp_path):
@@ -44,8 +45,6 @@ def test_what_was_turned_is_counted_in_the_notes_and_the_pixels_are_upright(tmp_
         tags = Image.Exif()
         tags[274] = 6
         halves.save(tmp_path / "cat" / f"{number:02}.png", exif=tags)
-    from vpbench.spec.preprocessing import Preprocessing
-
     task = image_folder.load_folder(tmp_path, Preprocessing(None, 8))
     assert "images turned upright by their orientation tag: 5" in task.notes
     train = task.splits["train"]
@@ -72,8 +71,8 @@ def test_the_datasets_of_the_paper_stay_as_published(tmp_path):
 )
 def test_what_is_transparent_is_put_on_white(tmp_path, mode, colour, expected):
     Image.new(mode, (4, 4), colour).save(tmp_path / "a.png")
-    image, _, transparent = read_photograph(tmp_path / "a.png")
-    assert transparent and image.mode == "RGB" and image.getpixel((0, 0)) == expected
+    image, done = read_photograph(tmp_path / "a.png")
+    assert done == [ON_WHITE] and image.mode == "RGB" and image.getpixel((0, 0)) == expected
 
 
 @pytest.mark.parametrize("transparency", [1, bytes((255, 0))])
@@ -82,14 +81,14 @@ def test_a_palette_with_a_transparent_colour_is_put_on_white(tmp_path, transpare
     image.putpalette([1, 2, 3, 10, 20, 30])
     image.putpixel((0, 0), 0)
     image.save(tmp_path / "a.png", transparency=transparency)
-    seen, _, transparent = read_photograph(tmp_path / "a.png")
-    assert transparent
+    seen, done = read_photograph(tmp_path / "a.png")
+    assert done == [ON_WHITE]
     assert (seen.getpixel((0, 0)), seen.getpixel((1, 0))) == ((1, 2, 3), WHITE)
 
 
 def test_an_opaque_image_with_an_alpha_channel_is_no_transparent_one(tmp_path):
     Image.new("RGBA", (4, 4), (10, 20, 30, 255)).save(tmp_path / "a.png")
-    assert read_photograph(tmp_path / "a.png")[1:] == (False, False)
+    assert read_photograph(tmp_path / "a.png").done == []
 
 
 def test_transparent_images_are_counted_in_the_notes(tmp_path, capsys):
@@ -102,6 +101,25 @@ def test_transparent_images_are_counted_in_the_notes(tmp_path, capsys):
     assert f"{tmp_path}: {note}" in capsys.readouterr().err.splitlines()
     train = task.splits["train"]
     assert (train.images[train.labels == 0] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["gif", "tif", "webp", "png"])
+def test_of_several_frames_the_first_is_read_and_that_is_said(tmp_path, kind):
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), WHITE)
+    exact = {"lossless": True} if kind == "webp" else {}
+    first.save(tmp_path / f"a.{kind}", save_all=True, append_images=[second], **exact)
+    first.save(tmp_path / f"b.{kind}", **exact)
+    image, done = read_photograph(tmp_path / f"a.{kind}")
+    assert done == [FIRST] and image.getpixel((4, 4)) == RED
+    assert read_photograph(tmp_path / f"b.{kind}").done == []
+
+
+def test_the_second_views_of_a_phone_are_not_spoken_of(tmp_path):
+    views = Image.new("RGB", (8, 8), RED), Image.new("RGB", (4, 4), WHITE)
+    views[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[views[1]], quality=100)
+    image, done = read_photograph(tmp_path / "a.jpg")
+    assert done == [] and image.size == (8, 8)
+    assert abs(image.getpixel((4, 4))[0] - 255) < 4
 
 
 def test_cmyk_and_sixteen_bits_a_channel_are_read_as_eight(tmp_path):
@@ -158,6 +176,6 @@ def test_a_real_photograph_of_a_phone_is_read_and_turned_once(tmp_path):
     halves.paste(RED, (0, 0, 32, 32))
     tags[274] = 6
     heif.from_pillow(halves).save(tmp_path / "a.heic", exif=tags.tobytes(), quality=100)
-    image, turned, _ = read_photograph(tmp_path / "a.heic")
-    assert turned and image.size == (32, 64)
+    image, done = read_photograph(tmp_path / "a.heic")
+    assert done == [TURNED] and image.size == (32, 64)
     assert image.getpixel((16, 4))[0] > 240 and image.getpixel((16, 60))[0] < 15

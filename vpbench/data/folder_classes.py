@@ -122,6 +122,9 @@ def _in_order(path: Path, lines: list[str], folders: Sequence[str], ordered: boo
             f"for each of: {few(folders)}"
         )
     names = [tidy(line) for line in lines]
+    cells = [re.split(r"[,;:=\s]", name, maxsplit=1) for name in names]
+    if {cell[0] for cell in cells} == set(folders) and all(len(cell) > 1 for cell in cells):
+        raise UserError(f"{path}: names after their folders need a tab between, as in {FORM}")
     readings = {how: order(folders) for how, order in ORDERS.items()}
     if not ordered and readings["text"] != readings["counting"]:
         differ = [i for i, name in enumerate(readings["text"]) if name != readings["counting"][i]]

@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self, folder: Path, preprocessing: Preprocessing) -> None:
         self.folder, self.preprocessing = folder, preprocessing
-        self.turned = self.transparent = 0
+        self.done: Counter[str] = Counter()
         self.refused: list[str] = []
 
     def split(self, entries: Sequence[tuple[Path, int]]) -> Split:
@@ -54,13 +54,12 @@ class Reader:
         with tqdm(entries, desc=str(self.folder), mininterval=5) as progress:  # closed on errors
             for path, _ in progress:
                 try:
-                    image, turned, transparent = read_photograph(path)
+                    image, done = read_photograph(path)
                 except UserError as error:
                     self.refused.append(str(error))
                     yield np.zeros((side, side, 3), np.uint8)
                     continue
-                self.turned += turned
-                self.transparent += transparent
+                self.done.update(done)
                 yield preprocess(image, self.preprocessing)
 
     def check(self) -> None:
@@ -72,11 +71,18 @@ class Reader:
 
     def notes(self) -> list[str]:
         """Returns in words what was done to the images."""
-        said = {
-            "turned upright by their orientation tag": self.turned,
-            "with transparency, put on white": self.transparent,
-        }
-        return [f"images {what}: {count:,}" for what, count in said.items() if count]
+        return [f"images {what}: {count:,}" for what, count in sorted(self.done.items())]
+
+
+def absence_notes(lists: Lists, names: Sequence[str]) -> list[str]:
+    """Returns in words which classes have no image in a split: the file says so, or a cap."""
+    notes = []
+    for split, rows in lists.items():
+        there = {label for _, label in rows}
+        absent = [name for label, name in enumerate(names) if label not in there]
+        if rows and absent:
+            notes.append(f"classes without an image in {split}: {', '.join(absent)}")
+    return notes
 
 
 def repetition_notes(lists: Lists) -> list[str]:

@@ -9,7 +9,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
 from vpbench.data.folder_classes import check_different, mapping_note, named, order_of
 from vpbench.data.folder_files import left_out_note
-from vpbench.data.folder_images import Reader, repetition_notes
+from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
 from vpbench.data.folder_splits import Listing, list_folder, list_split_file
 from vpbench.data.subsets import balanced
 from vpbench.data.task import Task
@@ -62,7 +62,7 @@ def load_folder(
     for split in ("train", "test"):
         if not lists[split]:
             raise UserError(f"{folder}: the {split} split has no images")
-    notes += repetition_notes(lists)
+    notes += absence_notes(lists, names) + repetition_notes(lists)
     say(folder, notes)
     reader = Reader(folder, preprocessing)
     splits = {split: reader.split(rows) for split, rows in lists.items() if rows}

@@ -22,12 +22,17 @@ UPRIGHT = {  # the orientation tag of Exif -> what turns the image upright
 }  # fmt: skip
 
 
+TURNED = "turned upright by their orientation tag"
+ON_WHITE = "with transparency, put on white"
+FIRST = "with several frames, of which the first is read"
+ALWAYS_SEVERAL = "MPO"  # of phones and cameras: a photograph, then smaller or second views of it
+
+
 class Photograph(NamedTuple):
-    """An image in RGB, and what was done to show it as it was meant."""
+    """An image in RGB, and what was done to show it as it was meant: of the words above."""
 
     image: Image.Image
-    turned: bool  # by its orientation tag
-    transparent: bool  # in part, and put on white
+    done: list[str]
 
 
 def read_photograph(path: Path) -> Photograph:
@@ -38,16 +43,19 @@ def read_photograph(path: Path) -> Photograph:
 def as_seen(file: Image.Image) -> Photograph:
     """Returns an open image file turned upright, what is transparent in it put on white."""
     tag = file.info.get("original_orientation") or orientation(file)  # the first is HEIF's
+    done = [TURNED] if tag in UPRIGHT else []
     file.load()
     left = orientation(file)  # none where the reader has turned it, as those of TIFF and HEIF do
     image = file.transpose(UPRIGHT[left]) if left in UPRIGHT else file
-    if not file.has_transparency_data:
-        return Photograph(image.convert("RGB"), tag in UPRIGHT, False)
-    layers = image.convert("RGBA")
-    transparent = layers.getchannel("A").getextrema() != (255, 255)
-    white = Image.new("RGBA", layers.size, "white")
-    seen = Image.alpha_composite(white, layers).convert("RGB")
-    return Photograph(seen, tag in UPRIGHT, transparent)
+    if file.has_transparency_data:
+        layers = image.convert("RGBA")
+        if layers.getchannel("A").getextrema() != (255, 255):
+            done.append(ON_WHITE)
+        image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
+    image = image.convert("RGB")
+    if file.format != ALWAYS_SEVERAL and getattr(file, "is_animated", False):
+        done.append(FIRST)
+    return Photograph(image, done)
 
 
 def orientation(image: Image.Image) -> int | None:
