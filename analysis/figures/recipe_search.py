@@ -48,7 +48,8 @@ def search(records: list[Record]) -> pandas.DataFrame:
     rows = means.unstack("task")
     rows["mean"] = rows.mean(axis=1, skipna=False)
     rows["best"] = rows["mean"] == rows.groupby(keys[:3])["mean"].transform("max")
-    return rows.reset_index().dropna(axis="columns", how="all")
+    found = rows.reset_index()
+    return found.drop(columns=[rate for rate in RATES if found[rate].isna().all()])
 
 
 def last_validation(record: Record) -> float:

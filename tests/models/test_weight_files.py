@@ -82,6 +82,16 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
     assert url.endswith("timm/resnet18.tv_in1k/resolve/main/model.safetensors") and timeout == 5
 
 
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_hub(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "/home/nobody/.cache")
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *_, **__: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    message = refused(UserError, weight_files.find, "rn18")
+    holds(message, "rn18", "/home/nobody/.cache", "no permission", "HF_HOME")
+
+
 def test_a_hub_that_answers_is_asked_for_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *_, **__: None)
     monkeypatch.setattr(

@@ -51,7 +51,7 @@ def can_go_offline():
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """Returns a copy of the suite with a finished smoke test, and what it printed."""
-    folder = copy_suite(tmp_path_factory.mktemp("smoke"))
+    folder = copy_suite(tmp_path_factory.mktemp("smoke") / "my proj's (1) dir [x]")
     return folder, snakemake(folder, "smoke", prefix=OFFLINE if can_go_offline() else ())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vpbench.common import paths
 from vpbench.common.errors import UserError
-from vpbench.common.messages import first_line, one_line
+from vpbench.common.messages import first_line, not_written, one_line
 from vpbench.spec import made_up
 from vpbench.spec.backbones import BACKBONES
 
@@ -76,6 +76,11 @@ def fetch(name: str) -> Path:
         get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the errors of its HTTP library have no common base
+        if isinstance(error, OSError) and error.filename:  # a file of this machine, and no network
+            raise UserError(
+                f"{name}: weights of the hub were not written to {error.filename}, "
+                f"{not_written(error)}; set HF_HOME to a folder that can be written"
+            ) from None
         raise UserError(
             f"{name}: no weights here, and none from the hub ({first_line(error)}); put {file} of "
             f"https://huggingface.co/{repository} at {local_names(name)[0]}"

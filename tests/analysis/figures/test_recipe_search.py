@@ -61,3 +61,11 @@ def test_each_recipe_has_a_panel_whose_ticks_are_its_rates():
     assert recipe_search.search([]).empty
     recipe_search.draw(recipe_search.search([]), NOWHERE)
     pyplot.close("all")
+
+
+def test_runs_without_a_common_dataset_have_no_mean_yet_and_are_drawn(tmp_path):
+    made = [tried("plain_lr_1", 40.0, lr=1), tried("plain_lr_10", 50.0, "eurosat_twin", lr=10)]
+    recipe_search.write(made, tmp_path / "search.csv", tmp_path)
+    rows = pandas.read_csv(tmp_path / "search.csv")
+    assert list(rows["mean"].isna()) == [True, True] and list(rows.best) == [False, False]
+    pyplot.close("all")
