@@ -8,8 +8,6 @@ from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.grid import expand
 from vpbench.spec.recipes import read_configs
 
-HOUR = 3600  # seconds
-
 
 def values(root: Path) -> dict[str, str]:
     """Returns the named values of the lab's and the paper's configurations."""
@@ -17,7 +15,7 @@ def values(root: Path) -> dict[str, str]:
     named = {"lab_runs": number(lab, 0), "methods_runs": number(extended - lab, 0)}
     for name, file in (("plan", "paper"), ("plan_fast", "paper-fast")):
         specs = runs(root, [file])
-        hours = [each for spec in specs if (each := gpu_hours(spec)) is not None]
+        hours = [each for spec in specs if (each := costs.hours_of(spec)) is not None]
         named[f"{name}_runs"] = number(len(specs), 0)
         named[f"{name}_hours"] = about(sum(hours))
         named[f"{name}_longest"] = about(max(hours))
@@ -28,13 +26,6 @@ def runs(root: Path, names: list[str]) -> list[dict]:
     """Returns the specs of configurations that are put together."""
     config, where = read_configs([root / f"config/{name}.yaml" for name in names])
     return list(expand(config, where).specs.values())
-
-
-def gpu_hours(spec: dict) -> float | None:
-    """Returns the hours of a run on an A100, from stated FLOPs; None if they cannot be told."""
-    passes = costs.passes_of(spec)
-    speed = costs.stated(spec["backbone"], spec["engine"]["precision"])
-    return None if passes is None or speed is None else passes / speed / HOUR
 
 
 def about(amount: float) -> str:
