@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from docs.generate.text import number
-from vpbench.spec import costs
+from vpbench.spec import costs, memory_costs
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.grid import expand
 from vpbench.spec.recipes import read_configs
@@ -19,6 +19,9 @@ def values(root: Path) -> dict[str, str]:
         named[f"{name}_runs"] = number(len(specs), 0)
         named[f"{name}_hours"] = about(sum(hours))
         named[f"{name}_longest"] = about(max(hours))
+        if name == "plan":
+            most = max(map(memory_costs.memory, specs), key=lambda memory: memory.gpu)
+            named |= {"plan_gpu_memory": about(most.gpu), "plan_host_memory": about(most.host)}
     return named | {"plan_data": about(sum(facts.gigabytes for facts in FACTS.values()))}
 
 
