@@ -1,4 +1,4 @@
-"""`vpbench run`, `features`, `run-task` and `measure`, which the workflow calls."""
+"""`vpbench run`, `features`, `run-task`, `reference`, `measure`, which the workflow calls."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -78,6 +78,17 @@ def run_task(arguments: Namespace) -> None:
     for _ in run_all(specs, arguments.runs, device, *kept):
         pass
     atomic_files.write(arguments.out, manifest(specs, arguments.runs))
+
+
+def reference(arguments: Namespace) -> None:
+    """Makes the statistics of the reference of a measurement's spec; writes what they are about."""
+    from vpbench.experiment.measurements import frechet
+
+    spec = read_json(arguments.spec)
+    schema_check.check(spec, measurement_schema(), "spec")
+    device = announce_device(arguments.device, [spec])
+    made_up.use(spec)
+    atomic_files.write(arguments.out, frechet.reference_of(spec["settings"], device).about)
 
 
 def measure(arguments: Namespace) -> None:

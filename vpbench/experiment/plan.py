@@ -15,12 +15,15 @@ from vpbench.experiment.plan_space import number, report_space
 from vpbench.spec import costs, job_limits
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
-from vpbench.spec.grid import Grid, expand, measurement_files
+from vpbench.spec.grid import Grid, expand, measurement_files, reads_reference
 from vpbench.spec.methods import METHODS
 from vpbench.spec.products import PAGES, rule_name
 
 GPUS = (1, 8, 64)  # how long it takes on so many
-STAGES = (("run", "features", "regression", "run_task"), ("measure", "measure_all"))  # rules
+STAGES = (  # rules
+    ("run", "features", "regression", "run_task"),
+    ("reference", "measure", "measure_all"),
+)
 Spec = dict[str, Any]  # of a run
 Speeds = dict[str, float | None]  # backbone -> passes per second
 Hours = dict[str, float | None]  # path of the record -> GPU-hours
@@ -37,6 +40,8 @@ def jobs(wanted: Grid) -> dict[str, int]:
         counts = {"run": len(wanted.jobs) - probes, "features": probes, "regression": probes}
         counts = {rule: count for rule, count in counts.items() if count}
     counts |= {"measure_all" if per_task else "measure": measured} if measured else {}
+    references = sum(reads_reference(wanted, name) for name in measurements(wanted.config))
+    counts |= {"reference": references} if references else {}
     counts |= dict.fromkeys(map(rule_name, wanted.config["analyses"]), 1)
     return counts | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
 

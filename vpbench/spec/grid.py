@@ -214,6 +214,12 @@ def measurement_specs(grid: Grid, name: str) -> list[Spec]:
     ]
 
 
+def reads_reference(grid: Grid, name: str) -> bool:
+    """Returns whether a measurement compares with photographs, which a job looks at for all."""
+    settings = measurements(grid.config)[name]["settings"]
+    return grid.config["granularity"] == "per_run" and settings.get("reference") is not None
+
+
 def measurement_files(grid: Grid, name: str) -> dict[str, list[Spec]]:
     """Returns the files of a measurement, each with the specs of what is in it; or none."""
     if name not in measurements(grid.config):

@@ -14,6 +14,7 @@ class Measurement(NamedTuple):
     reads_prompts: bool
 
 
+SEVERAL = {"type": "integer", "minimum": 2}  # a covariance and a spread need two
 _MEASUREMENTS = "vpbench.experiment.measurements."
 MEASUREMENTS = {
     "dataset_properties": Measurement(
@@ -31,14 +32,14 @@ MEASUREMENTS = {
                 {"type": ["string", "null"]},
                 "weight file of inception_v3 or LPIPS; null: none is needed",
             ),
-            "images": said(COUNT, "images of each task"),
+            "images": said(SEVERAL, "images of each task"),
             "reference": said(
                 {"type": ["string", "null"]},
                 "folder of photographs like those that the extractor was pretrained on; null: the "
                 "lab's world",
             ),
-            "reference_images": said(COUNT, "images of the reference"),
-            "pairs": said(COUNT, "pairs of images whose difference is averaged"),
+            "reference_images": said(SEVERAL, "images of the reference"),
+            "pairs": said(SEVERAL, "pairs of images whose difference is averaged"),
             "seed": said({"type": "integer", "minimum": 0}, "draws images and pairs"),
         },
         reads_prompts=False,

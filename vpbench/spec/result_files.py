@@ -6,4 +6,5 @@ RECORD = f"results/runs/{RUN}.json"
 FEATURES = f"results/features/{RUN}.safetensors"  # of a probe, until its record is there
 MANIFEST = f"results/runs/{UNIT}.manifest.json"
 MEASURED = "results/measurements/{scale}/{measurement}/{task}.json"
+REFERENCE = "results/references/{scale}/{measurement}.json"  # what one is about, once it is made
 ALL_MEASURED = "results/measurements/{scale}/{measurement}/all.manifest.json"

@@ -131,6 +131,19 @@ def measured_runs(wildcards):
     return grid.job_files(GRID, slice_ | {"tasks": [wildcards.task]})
 
 
+def measured_reference(wildcards):
+    """Returns the file that says that the photographs a measuring job compares with are ready."""
+    if grid.reads_reference(GRID, wildcards.measurement):
+        return [result_files.REFERENCE.format(**wildcards)]
+    return []
+
+
+def reference_spec(wildcards):
+    """Returns the request of the reference of a measurement: the spec of any of its tasks."""
+    path = result_files.REFERENCE.format(**wildcards)
+    return specs_file(path, grid.measurement_specs(GRID, wildcards.measurement)[0])
+
+
 def prepared(spec):
     """Returns the file that says that the cache of a spec is made.
 

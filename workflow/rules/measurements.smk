@@ -26,9 +26,32 @@ if config["granularity"] == "per_task":
 
 else:
 
+    # Photographs that all datasets are compared with are looked at once. What is declared says what
+    # the statistics are about; they are in the data folder, where other configurations find them.
+    rule reference:
+        output:
+            about=ensure(result_files.REFERENCE, non_empty=True),
+        log:
+            "results/logs/{scale}/{measurement}.reference.log",
+        benchmark:
+            "results/benchmarks/{scale}/{measurement}.reference.tsv"
+        priority: 1
+        conda:
+            "../../environment.yml"
+        threads: 4
+        resources:
+            gpu=1,
+            torch_threads=torch_threads,
+        params:
+            request=reference_spec,
+        shell:
+            "python -m vpbench reference {params.request:q} --out {output.about:q}"
+            " --threads {resources.torch_threads} > {log:q} 2>&1"
+
     rule measure:
         input:
             runs=measured_runs,
+            reference=measured_reference,
         output:
             record=ensure(result_files.MEASURED, non_empty=True),
         log:

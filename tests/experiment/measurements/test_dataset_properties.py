@@ -20,6 +20,7 @@ from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
 from vpbench.data.load import load_task
 from vpbench.experiment.measurements import dataset_properties as measurement
+from vpbench.experiment.measurements import frechet
 from vpbench.models import lpips_weights
 from vpbench.records.paths import record_path
 from vpbench.spec.schema import SCHEMA
@@ -58,7 +59,7 @@ def noise(count, seed=0, low=0, high=256):
 def distance_from(reference):
     """Returns torchmetrics' distance of the six features, the reference in place."""
     metric = FrechetInceptionDistance(Colours(), reset_real_features=False)
-    measurement.update(metric, reference, real=True)
+    frechet.update(metric, reference, real=True)
     return metric
 
 
@@ -70,7 +71,7 @@ def twin():
 
 def test_the_frechet_distance_is_that_of_the_two_gaussians():
     reference, images = noise(90, 0), noise(60, 1, low=40, high=200)
-    found, _ = measurement.frechet_distance(distance_from(reference), images)
+    found, _ = frechet.frechet_distance(distance_from(reference), images)
     a, b = (Colours()(side.permute(0, 3, 1, 2)).numpy() for side in (reference, images))
     cross = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum()
@@ -81,15 +82,15 @@ def test_the_frechet_distance_is_that_of_the_two_gaussians():
 def test_brighter_pictures_are_as_far_as_they_are_brighter():
     reference = noise(50, high=200)
     metric = distance_from(reference)
-    assert measurement.frechet_distance(metric, reference)[0] == pytest.approx(0, abs=1e-6)
+    assert frechet.frechet_distance(metric, reference)[0] == pytest.approx(0, abs=1e-6)
     # three colours, each 10 brighter, everything else equal: 3 x 10^2
-    assert measurement.frechet_distance(metric, reference + 10)[0] == pytest.approx(300)
-    assert measurement.frechet_distance(metric, reference + 10)[0] == pytest.approx(300)  # again
+    assert frechet.frechet_distance(metric, reference + 10)[0] == pytest.approx(300)
+    assert frechet.frechet_distance(metric, reference + 10)[0] == pytest.approx(300)  # again
 
 
 @pytest.mark.parametrize("images, rank", [(4, 3), (6, 5), (50, 6)])
 def test_the_rank_of_the_covariance_is_at_most_one_below_the_number_of_images(images, rank):
-    assert measurement.frechet_distance(distance_from(noise(50)), noise(images, 1))[1] == rank
+    assert frechet.frechet_distance(distance_from(noise(50)), noise(images, 1))[1] == rank
 
 
 def test_the_bias_is_the_distance_of_further_samples_and_falls_with_their_size(monkeypatch):
@@ -101,19 +102,19 @@ def test_the_bias_is_the_distance_of_further_samples_and_falls_with_their_size(m
 
     monkeypatch.setattr(world_pictures, "paint_world", paint)
     monkeypatch.setattr(
-        measurement,
+        frechet,
         "load_metric",
         lambda *_: FrechetInceptionDistance(Colours(), reset_real_features=False),
     )
-    load = measurement.load_reference.__wrapped__
-    metric, few = load("colours", None, None, measurement.PHOTOGRAPH, 100, 10, CPU)
-    _, many = load("colours", None, None, measurement.PHOTOGRAPH, 100, 200, CPU)
-    assert painted == ["labelled", "labelled"]
+    load = frechet.load_reference.__wrapped__
+    reference = load("colours", None, None, frechet.PHOTOGRAPH, 100, 200, CPU)
+    metric, few, many = reference.metric, *(frechet.biases(reference, n) for n in (10, 200))
+    assert painted == ["labelled"]
     assert metric.real_features_num_samples == 100
-    assert len(few) == measurement.DRAWS and len(set(few)) == measurement.DRAWS
+    assert len(few) == frechet.DRAWS and len(set(few)) == frechet.DRAWS
     assert 0 < np.mean(many) < np.mean(few) / 2
     again = noise(100 + 3 * 10)[110:120]  # the second sample after the reference
-    assert measurement.frechet_distance(metric, again)[0] == pytest.approx(few[1])
+    assert frechet.frechet_distance(metric, again)[0] == pytest.approx(few[1])
 
 
 def test_pairs_are_of_different_images_and_seeded():
@@ -222,14 +223,14 @@ def test_inception_needs_its_package_and_exactly_its_weights(monkeypatch, tmp_pa
     weights.write_bytes(b"others")
     images, settings = twin.splits["train"].images, SETTINGS | {"extractor": "inception_v3"}
     with pytest.raises(ValueError, match="inception_v3 needs its published weights"):
-        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
+        measurement.distance(images, settings, CPU)
     settings |= {"weights": str(weights)}
-    monkeypatch.setattr(measurement, "find_spec", lambda name: None)
+    monkeypatch.setattr(frechet, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install torch-fidelity"):
-        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
-    monkeypatch.setattr(measurement, "find_spec", lambda name: "there")
+        measurement.distance(images, settings, CPU)
+    monkeypatch.setattr(frechet, "find_spec", lambda name: "there")
     with pytest.raises(ValueError, match="SHA-256 .* has 6726825d0af5...; give that file"):
-        measurement.distance(images, settings, measurement.PHOTOGRAPH, CPU)
+        measurement.distance(images, settings, CPU)
 
 
 def test_only_twins_are_compared_with_the_labs_world(twin):

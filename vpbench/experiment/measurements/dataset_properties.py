@@ -4,41 +4,29 @@ Shapes: N images, H = W pixels, D features. Images are uint8 [N, H, W, 3] where 
 """
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from PIL import Image
+from torch import Tensor
 
 from vpbench.common.errors import UserError
-from vpbench.common.paths import placed
-from vpbench.data.photographs import EXTENSIONS
 from vpbench.data.task import Task
+from vpbench.experiment.measurements import frechet
 from vpbench.experiment.measurements.measured import Measured
 from vpbench.models import lpips_weights
 from vpbench.models.backbone import load_backbone
-from vpbench.spec.preprocessing import Preprocessing, read_image
+from vpbench.spec.preprocessing import Preprocessing, preprocess
 from vpbench.spec.settings import Settings
-from vpbench.spec.tasks import is_twin
+from vpbench.spec.tasks import SPLITS, is_twin
 from vpbench.training.evaluate import BATCH
 
-Pictures = Callable[[slice], Tensor]
 Between = Callable[[Tensor, Tensor], Tensor]  # two batches of images -> distances [N]
-WORLD = "labelled"  # the version of the lab's world that is the lab's ImageNet
-DRAWS = 3  # samples of the reference that the bias of the distance is measured on
 NORMAL = 1.959963984540054  # 97.5 % quantile
-FILES = {  # network -> the name of its weights where `weights` is a folder
-    "inception_v3": "weights-inception-2015-12-05-6726825d.pth",
-    "lpips_alex": "lpips_alex.safetensors",
-    "lpips_vgg": "lpips_vgg.safetensors",
-}
-PHOTOGRAPH = Preprocessing(224, 224)  # for networks that are no backbone: the paper's 224 pixels
-INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
 def measure(
@@ -52,8 +40,7 @@ def measure(
     The names of the networks are part of the keys. Raises UserError where weights are missing or
     not the published ones. `runs` is not read.
     """
-    extractor = settings["extractor"]
-    preprocessing = PHOTOGRAPH if extractor in FILES else load_backbone(extractor).preprocessing
+    preprocessing = frechet.preprocessing_of(settings["extractor"])
     task = load(preprocessing)
     if settings["reference"] is None and not is_twin(task.name):
         raise UserError(
@@ -61,10 +48,16 @@ def measure(
             "which says nothing about photographs; give a folder of photographs as `reference`"
         )
     images = drawn(task.splits["train"].images, settings["images"], settings["seed"])
-    if len(images) < 2:
-        raise UserError(f"dataset_properties: {task.name} has 1 training image; 2 are needed")
+    if len(images) < frechet.FEWEST:
+        raise UserError(
+            f"dataset_properties: {len(images)} training image of {task.name}, where a covariance "
+            f"and a pair need {frechet.FEWEST}; ask for more `images`"
+        )
+    if settings["reference"] is not None:
+        frechet.check_enough(settings["reference"], len(images), settings["reference_images"])
+        images = at_size(images, preprocessing)
     varied = diversity(images, settings, device)  # first, because its complaints come at once
-    row = distance(images, settings, preprocessing, device) | varied
+    row = distance(images, settings, device) | varied
     return Measured(task, [row | {"images": len(images), "seed": settings["seed"]}])
 
 
@@ -74,36 +67,52 @@ def drawn(images: Tensor, count: int, seed: int) -> Tensor:
     return images[torch.from_numpy(order)]  # no others: they may be a file mapped into memory
 
 
-def distance(
-    images: Tensor, settings: Settings, preprocessing: Preprocessing, device: torch.device
-) -> dict[str, Any]:
+def at_size(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Returns images as the photographs of a reference are: through the same `preprocessing`.
+
+    They have not been if a task keeps them at their own size (`resolution: native`). Networks that
+    resize would see the blur of small images as a difference of kind.
+    """
+    if images.shape[1:3] == (preprocessing.crop,) * 2:
+        return images
+    resized = [preprocess(Image.fromarray(image), preprocessing) for image in images.numpy()]
+    return torch.from_numpy(np.stack(resized))
+
+
+def distance(images: Tensor, settings: Settings, device: torch.device) -> dict[str, Any]:
     """Returns the Frechet distance of `images` from the reference, with what limits it.
 
     Its bias is that of further samples of the reference, of as many images: the true distance of
     those is 0. Below full rank, rank < dimension, the distance of small samples is too large.
     """
-    extractor, reference = settings["extractor"], settings["reference"]
-    weights = weights_file(extractor, settings["weights"])
+    extractor, folder = settings["extractor"], settings["reference"]
     count = settings["reference_images"]
-    metric, biases = load_reference(
-        extractor, weights, reference, preprocessing, count, len(images), device
-    )
-    value, rank = frechet_distance(metric, images)
+    reference = frechet.reference_of(settings, device)
+    value, rank = frechet.frechet_distance(reference.metric, images)
+    biases = frechet.biases(reference, len(images))
     return {
         f"frechet_distance_{extractor}": value,
         f"frechet_bias_{extractor}": float(np.mean(biases)),
         f"frechet_bias_spread_{extractor}": float(np.std(biases, ddof=1)),
         "rank": rank,
-        "dimension": len(metric.real_features_sum),
-        "reference": f"images of {Path(reference).name}" if reference else f"{WORLD} lab world",
+        "dimension": len(reference.metric.real_features_sum),
+        "reference": name_of(folder),
         "reference_images": count,
     }
+
+
+def name_of(folder: str | None) -> str:
+    """Returns what a reference is called: images of photos, of imagenet/train, the lab's world."""
+    if folder is None:
+        return f"{frechet.WORLD} lab world"
+    *_, above, name = ("", *Path(folder).parts)
+    return f"images of {above}/{name}" if above and name in SPLITS else f"images of {name}"
 
 
 def diversity(images: Tensor, settings: Settings, device: torch.device) -> dict[str, Any]:
     """Returns the mean distance between the two images of a pair, with its 95 % interval."""
     name = settings["diversity"]
-    if name == "features" and settings["extractor"] in FILES:
+    if name == "features" and settings["extractor"] in frechet.FILES:
         raise UserError(
             f"the diversity `features` is that of a backbone, not of {settings['extractor']}; "
             "choose lpips_alex or lpips_vgg"
@@ -112,7 +121,7 @@ def diversity(images: Tensor, settings: Settings, device: torch.device) -> dict[
         name = f"feature_diversity_{settings['extractor']}"
         between = load_feature_distance(settings["extractor"], device)
     else:
-        between = load_lpips(name, weights_file(name, settings["weights"]), device)
+        between = load_lpips(name, frechet.weights_file(name, settings["weights"]), device)
     first, second = random_pairs(len(images), settings["pairs"], settings["seed"])
     distances = torch.cat(
         [between(images[a], images[b]) for a, b in zip(first.split(BATCH), second.split(BATCH))]
@@ -150,129 +159,6 @@ def mean_of_pairs(
     alone = (residuals**2).sum()
     variance = max((at_image**2).sum() - alone, alone) / len(distances) ** 2
     return float(distances.mean()), float(np.sqrt(variance))
-
-
-def weights_file(network: str, weights: str | None) -> str | None:
-    """Returns the path (str) of the weights of `network`, None if it is a backbone of ours."""
-    if network not in FILES:
-        return None
-    if weights is None:
-        made = "`vpbench lpips-weights` makes it" if network != "inception_v3" else "of 2015"
-        raise UserError(
-            f"{network} needs its published weights, a random network measures nothing: give the "
-            f"path of {FILES[network]} ({made}) as `weights`"
-        )
-    path = placed(weights)
-    path = path / FILES[network] if path.is_dir() else path
-    if not path.is_file():
-        raise UserError(f"{path} is missing; {network} needs it")
-    return str(path)
-
-
-@functools.cache
-def load_reference(
-    extractor: str,
-    weights: str | None,
-    folder: str | None,
-    preprocessing: Preprocessing,
-    reference_images: int,
-    images: int,
-    device: torch.device,
-) -> tuple[Any, list[float]]:
-    """Returns (metric, biases): the Frechet distance to the reference, the reference in place.
-
-    The reference is the first `reference_images` pictures of a folder of photographs, in a random
-    order, or of the world as the lab's classifiers saw them in pretraining, if the folder is None;
-    the biases are those of the next DRAWS times `images` pictures.
-    """
-    count = reference_images + DRAWS * images
-    pictures = world(count) if folder is None else photographs(placed(folder), count, preprocessing)
-    metric = load_metric(extractor, weights, pictures(slice(1)).shape[1]).to(device)
-    for start in range(0, reference_images, BATCH):
-        part = slice(start, min(start + BATCH, reference_images))
-        update(metric, pictures(part), real=True)
-    draws = [slice(start, start + images) for start in range(reference_images, count, images)]
-    return metric, [frechet_distance(metric, pictures(draw))[0] for draw in draws]
-
-
-def world(count: int) -> Pictures:
-    """Returns a function from a slice to those of the first `count` pictures of the lab's world."""
-    from vpbench.twins.world_pictures import paint_world
-
-    painted = torch.from_numpy(paint_world(count, WORLD)[0])
-    return lambda part: painted[part]
-
-
-def photographs(folder: Path, count: int, preprocessing: Preprocessing) -> Pictures:
-    """Returns a function from a slice to those of `count` photographs, in an order that is fixed.
-
-    They are read when they are asked for. Raises UserError if there are fewer in the folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"dataset_properties: the reference {folder} is not a folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
-    if len(files) < count:
-        raise UserError(
-            f"dataset_properties: {folder} has {len(files)} images, {count} are needed: "
-            f"reference_images and {DRAWS} times the images of a dataset; ask for fewer"
-        )
-    drawn = [files[i] for i in np.random.default_rng(0).permutation(len(files))[:count]]
-    return lambda part: torch.from_numpy(
-        np.stack([read_image(path, preprocessing) for path in drawn[part]])
-    )
-
-
-def load_metric(extractor: str, weights: str | None, size: int) -> Any:
-    """Returns torchmetrics' Frechet distance on the features of `extractor`."""
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
-    if extractor != "inception_v3":
-        return FrechetInceptionDistance(
-            Features(load_backbone(extractor)),
-            reset_real_features=False,
-            input_img_size=(3, size, size),
-        )
-    if find_spec("torch_fidelity") is None:
-        raise UserError("inception_v3 needs the package torch-fidelity: pip install torch-fidelity")
-    assert weights is not None  # see weights_file
-    digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    if digest != INCEPTION_SHA256:  # also because loading it could run what is in it
-        raise UserError(
-            f"{weights} has the SHA-256 {digest[:12]}..., {FILES[extractor]} has "
-            f"{INCEPTION_SHA256[:12]}...; give that file"
-        )
-    return FrechetInceptionDistance(
-        2048, reset_real_features=False, feature_extractor_weights_path=weights
-    )
-
-
-class Features(nn.Module):
-    """Penultimate features [N, D], in double precision, of uint8 images [N, 3, H, W]."""
-
-    def __init__(self, backbone: Any):
-        super().__init__()
-        self.backbone: Any = backbone
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.backbone.features(self.backbone.prepare(images.permute(0, 2, 3, 1))).double()
-
-
-@torch.no_grad()
-def update(metric: Any, images: Tensor, real: bool) -> None:
-    """Adds `images` to one side of the distance."""
-    for batch in images.split(BATCH):
-        metric.update(batch.permute(0, 3, 1, 2).to(metric.device), real=real)
-
-
-def frechet_distance(metric: Any, images: Tensor) -> tuple[float, int]:
-    """Returns (distance, rank): of `images` from the reference, and that of their covariance."""
-    metric.reset()
-    update(metric, images, real=False)
-    total, squares = metric.fake_features_sum, metric.fake_features_cov_sum
-    scatter = squares - torch.outer(total, total) / metric.fake_features_num_samples
-    rounding = len(total) * torch.finfo(squares.dtype).eps * squares.diagonal().max()
-    rank = torch.linalg.matrix_rank(scatter, atol=rounding, hermitian=True)
-    return metric.compute().item(), int(rank)
 
 
 @functools.cache

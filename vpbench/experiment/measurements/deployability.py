@@ -96,7 +96,12 @@ def seen(
 
 
 def jpeg(pictures: Tensor, quality: int) -> Tensor:
-    """Returns uint8 pictures [N, H, W, 3] as they come back from JPEG files of this quality."""
+    """Returns uint8 pictures [N, H, W, 3] as they come back from JPEG files of this quality.
+
+    Raises UserError at a quality that JPEG does not have, which Pillow would take for another.
+    """
+    if not 1 <= quality <= 100:
+        raise UserError(f"deployability: JPEG has the qualities 1 to 100, not {quality}")
     decoded = []
     for picture in pictures.numpy():
         file = io.BytesIO()
