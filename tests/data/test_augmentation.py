@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -5,13 +6,15 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.transforms import RandomResizedCrop
+from torch.utils._python_dispatch import TorchDispatchMode
+from torchvision.transforms import InterpolationMode, RandomResizedCrop
+from torchvision.transforms.functional import resized_crop
 
 from tests.helpers.messages import complains
 from tests.helpers.tiny import numbered_task
 from tests.helpers.toy_training import SETTINGS
 from vpbench.compute.engine import Engine
-from vpbench.data.augmentation import any_part, changed, diversify, draw
+from vpbench.data.augmentation import PARTS, any_parts, changed, diversify, draw
 from vpbench.training.learner import Learner
 from vpbench.training.trainer import Trainer
 
@@ -80,16 +83,14 @@ def test_a_resized_crop_is_the_part_that_was_drawn():
 
 
 def test_parts_are_distributed_as_those_of_torchvision():
-    mine = [
-        any_part(56, 56, numbers[1:]) for numbers in draw(4000, "resized_crop", seeded()).tolist()
-    ]
+    mine = any_parts(56, 56, draw(4000, "resized_crop", seeded())[:, 1:].double()).numpy()
     image = torch.zeros(3, 56, 56)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         theirs = [
             RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(4000)
         ]
-    mine, theirs = np.array(mine), np.array(theirs)
+    theirs = np.array(theirs)
     assert (mine >= 0).all() and (mine[:, :2] + mine[:, 2:] <= 56).all()
     assert 56 in mine[:, 0] + mine[:, 2] and 56 in mine[:, 1] + mine[:, 3]
     np.testing.assert_allclose(mine.mean(0), theirs.mean(0), atol=0.8)
@@ -97,8 +98,66 @@ def test_parts_are_distributed_as_those_of_torchvision():
 
 
 def test_an_image_in_which_no_part_fits_is_left_whole():
-    numbers = [0.5, 0.5] + [1.0, 1.0] * 10  # all of the area, 4:3
-    assert any_part(56, 56, numbers) == (0, 0, 56, 56)
+    numbers = torch.tensor([[0.5, 0.5] + [1.0, 1.0] * 10])  # all of the area, 4:3
+    assert any_parts(56, 56, numbers).tolist() == [[0, 0, 56, 56]]
+
+
+def one_part(height, width, numbers):
+    """Returns the part that an image's draws give, number by number, as torchvision tries it."""
+    for attempt in range(10):
+        share, shape = numbers[2 + 2 * attempt : 4 + 2 * attempt]
+        area = height * width * (0.08 + 0.92 * share)
+        ratio = math.exp(math.log(3 / 4) + (math.log(4 / 3) - math.log(3 / 4)) * shape)
+        tall, wide = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 0 < tall <= height and 0 < wide <= width:
+            break
+    else:
+        tall, wide = height, width
+    place = int(numbers[0] * (height - tall + 1)), int(numbers[1] * (width - wide + 1))
+    return [*place, tall, wide]
+
+
+def test_the_parts_of_all_images_are_those_of_each():
+    draws = draw(2000, "resized_crop", seeded())[:, 1:]
+    found = any_parts(56, 64, draws.double()).tolist()
+    assert found == [one_part(56, 64, numbers) for numbers in draws.tolist()]
+
+
+@pytest.mark.parametrize("kind", ["flip_crop", "resized_crop"])
+@pytest.mark.parametrize("side", [32, 57])
+def test_all_images_at_once_are_changed_as_torchvision_changes_each(kind, side):
+    count = 400 if side == 32 else 5  # more than are enlarged at a time, and fewer
+    images = torch.randint(256, (count, side, side, 3), generator=seeded(), dtype=torch.uint8)
+    draws = draw(count, kind, seeded(1))
+    found = changed(images, kind, draws)
+    parts = PARTS[kind](side, side, draws[:, 1:].double()).tolist()
+    for image, numbers, part, mine in zip(images, draws, parts, found, strict=True):
+        image = image.flip(1) if numbers[0] < 0.5 else image
+        expected = resized_crop(
+            image.permute(2, 0, 1), *part, [side, side], InterpolationMode.BICUBIC, True
+        ).permute(1, 2, 0)
+        different = (mine.int() - expected.int()).abs()
+        assert different.max() <= 1 and (different > 0).float().mean() < 0.01  # ties, rounded
+
+
+def test_no_image_is_changed_by_python_on_its_own(monkeypatch):
+    calls = []
+
+    class Counter(TorchDispatchMode):
+        """Counts what is asked of torch."""
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            calls.append(function)
+            return function(*args, **(kwargs or {}))
+
+    images = torch.zeros(100, 8, 8, 3, dtype=torch.uint8)
+    counts = []
+    for count in (10, 100):
+        calls.clear()
+        with Counter():
+            changed(images[:count], "resized_crop", draw(count, "resized_crop", seeded()))
+        counts.append(len(calls))
+    assert counts[0] == counts[1] < 200
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
