@@ -8,7 +8,11 @@ from vpbench.data.image_folder import load_folder
 from vpbench.data.load import load_task
 from vpbench.data.task import Task
 from vpbench.methods import visual_prompt
-from vpbench.methods.prompted_classifier import PromptedClassifier, trained
+from vpbench.methods.prompted_classifier import (
+    PromptedClassifier,
+    check_preprocessing,
+    trained,
+)
 from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.spec import schema_check
 from vpbench.spec.recipes import load_recipe
@@ -45,6 +49,7 @@ def fit_prompt(
     _expect(backbone, Backbone, "load_backbone")
     _expect(task, Task, "load_task or load_folder")
     schema_check.check(settings, settings_schema("visual_prompt", complete=True), "settings")
+    check_preprocessing(task, backbone, settings)
     rule = "best_validation"
     fit = visual_prompt.fit(backbone, task, settings, seed, checkpoint, keep=[rule])
     return trained(backbone, task, settings, fit.selected(rule))

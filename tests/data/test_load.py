@@ -1,6 +1,7 @@
 import pytest
 
 import vpbench
+from tests.helpers import fake_dataset
 from tests.helpers.folders import SMALL, fill, paint
 from tests.helpers.messages import complains
 from vpbench.data import load
@@ -32,7 +33,7 @@ def test_a_folder_of_a_configuration_has_all_options_and_its_notes_are_in_the_re
     check(folder, folder_schema(), "folders.pets")
     task = load.load_task("pets", None, SMALL, folder)
     notes = ["left out: 1 .txt", "classes: cat = one, dog = two, owl = three"]
-    assert describe_task(task)["notes"] == notes
+    assert describe_task(task)["notes"] == notes and task.preprocessing == SMALL
     assert "notes" not in describe_task(
         load.load_task("dtd_twin", {"train": 47, "validation": 47, "test": 47})
     )
@@ -55,3 +56,14 @@ def test_a_path_that_does_not_exist_is_neither_a_folder_nor_a_task(tmp_path):
         load.load_task(tmp_path / "typo")
     with complains(ValueError, tmp_path / "a.png", "is a file"):
         vpbench.load_folder(paint(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_task_says_what_its_images_went_through(tmp_path, monkeypatch, native):
+    monkeypatch.setenv("VPBENCH_DATA", str(tmp_path))
+    fake_dataset.register(monkeypatch.setitem, native_size=4)
+    fake_dataset.write_files(tmp_path, side=4)
+    data = dict.fromkeys(fake_dataset.SIZES) | ({"resolution": "native"} if native else {})
+    task = load.load_task(fake_dataset.NAME, data, SMALL)
+    assert task.preprocessing == (None if native else SMALL)
+    assert task.notes == ()

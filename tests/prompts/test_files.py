@@ -12,6 +12,7 @@ from tests.helpers.messages import complains
 from tests.helpers.tiny import PADDING
 from vpbench.prompts import files
 from vpbench.prompts.build import restore_prompt
+from vpbench.spec.preprocessing import Preprocessing, for_recipe
 from vpbench.spec.schema import SCHEMA
 
 
@@ -134,6 +135,35 @@ def test_some_of_the_classes_may_be_there_in_any_order(made, task):
     assert metrics["accuracy"] == pytest.approx(100 * right.float().mean().item())
     whole = made.evaluate(task)["per_class"]
     assert metrics["per_class"] == {name: whole[name] for name in sorted(names, key=names.index)}
+
+
+def test_images_that_were_made_for_another_backbone_are_refused(made, clip, task):
+    other = replace(task, preprocessing=Preprocessing(256, 224, "bilinear"))
+    facts = "resize256_bilinear_crop224", "clip_micro takes resize56_bicubic_crop56"
+    with complains(ValueError, *facts, "preprocessing=backbone.preprocessing"):
+        vpbench.fit_prompt(clip, other, PADDING)
+    with complains(ValueError, *facts):
+        made.evaluate(other)
+    for right in (clip.preprocessing, None):
+        assert made.evaluate(replace(task, preprocessing=right)) == made.evaluate(task)
+
+
+def test_images_of_a_recipe_that_shrinks_them_may_come_at_its_side(clip, task):
+    recipe = PADDING | {"image_side": 42, "epochs": 1}
+    small = replace(task, preprocessing=for_recipe(clip.preprocessing, recipe))
+    assert small.preprocessing == Preprocessing(42, 42)
+    vpbench.fit_prompt(clip, small, recipe)
+    with complains(ValueError, "resize42_bicubic_crop42"):
+        vpbench.fit_prompt(clip, small, PADDING)
+
+
+def test_only_uint8_squares_are_predicted(made, task):
+    images = task.splits["test"].images[:2]
+    for wrong in (images / 255, images.permute(0, 3, 1, 2), images[0], images[:, :40]):
+        with complains(ValueError, "expected squares of uint8 [N, H, H, C]"):
+            made.predict(wrong)
+    with complains(ValueError, "'eurosat_twin' is no task", "load_task"):
+        made.evaluate("eurosat_twin")
 
 
 def test_unknown_classes_are_refused_by_name(made, task):

@@ -41,6 +41,7 @@ def load_dataset(name: str, data: Data, preprocessing: Preprocessing) -> Task:
         splits,
         task_facts(name),
         tuple(card["deviations"]),
+        preprocessing=preprocessing if part.preprocessing else None,
         stored_hash=digest.hexdigest(),
         source_hashes=card["splits"],
     )

@@ -72,7 +72,16 @@ def load_folder(
     facts["paper_validation"] = "validation" in splits
     notes += reader.notes()
     display = folder.resolve().name
-    return Task(str(folder), display, tuple(names), template, splits, facts, notes=tuple(notes))
+    return Task(
+        str(folder),
+        display,
+        tuple(names),
+        template,
+        splits,
+        facts,
+        preprocessing=preprocessing,
+        notes=tuple(notes),
+    )
 
 
 def _named(

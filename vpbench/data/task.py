@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vpbench.spec.preprocessing import Preprocessing
+
 
 @dataclass(frozen=True)
 class Split:
@@ -35,6 +37,7 @@ class Task:
         default_factory=dict
     )  # published, metric, shift, paper_validation
     deviations: tuple[str, ...] = ()  # what is not as in the paper, in words
+    preprocessing: Preprocessing | None = None  # of its images; None: they are as they were
     notes: tuple[str, ...] = ()  # what was left out or changed of one's own images, in words
     stored_hash: str | None = None  # of a dataset whose cache knows it
     source_hashes: dict[str, str] = field(default_factory=dict)  # of the files that define splits

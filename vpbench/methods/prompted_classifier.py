@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vpbench.common.errors import UserError
-from vpbench.common.messages import first_line
+from vpbench.common.messages import brief, first_line
 from vpbench.compute import distributed
 from vpbench.data.folder_classes import class_key, few
 from vpbench.data.task import Task
@@ -21,6 +21,7 @@ from vpbench.prompts.build import part, prompt_of, restore_prompt
 from vpbench.prompts.files import export_prompt, named, prompt_card, read_prompt, write_prompt
 from vpbench.prompts.label_maps import Counted, LabelMap, label_map
 from vpbench.prompts.pixel import AnyPrompt
+from vpbench.spec.preprocessing import for_recipe
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
 from vpbench.training.evaluate import Around, evaluate, outputs, predict
@@ -116,7 +117,13 @@ class PromptedClassifier(Learner):
         counted.update(distributed.sum_tensor(counts))
 
     def predict(self, images: Tensor) -> Tensor:
-        """Returns the logits [N, K], on the CPU, of any number of uint8 images [N, H, W, C]."""
+        """Returns the logits [N, K], on the CPU, of any number of uint8 images [N, H, W, C].
+
+        Raises UserError for anything else, such as pixels from 0 to 1.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
+            shape = f"{images.dtype} {list(images.shape)}".removeprefix("torch.")
+            raise UserError(f"the images are {shape}, expected squares of uint8 [N, H, H, C]")
         return predict(self, images, self.backbone.device)
 
     def evaluate(self, task: Task, split: str = "test") -> dict[str, Any]:
@@ -126,6 +133,9 @@ class PromptedClassifier(Learner):
         in any order, and an image may be taken for any that the prompt knows. `per_class` is by
         name. Raises UserError if the task has an unknown class, or no such split.
         """
+        if not isinstance(task, Task):
+            raise UserError(f"{brief(task)} is no task; give what load_task or load_folder returns")
+        check_preprocessing(task, self.backbone, self.settings)
         if split not in task.splits:
             raise UserError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
         images, names = task.splits[split], self.task.class_names
@@ -210,6 +220,20 @@ def restored(
     mapped.load_state_dict(of_map)
     made = PromptedClassifier(prompt, mapped, backbone, task, settings, accuracy, origin)
     return made.eval()
+
+
+def check_preprocessing(task: Task, backbone: Backbone, settings: Settings) -> None:
+    """Raises UserError if the images of a task were made for another backbone or recipe.
+
+    They would be resized once more, from 56 pixels for example, and nothing would look wrong.
+    """
+    usual, made = backbone.preprocessing, task.preprocessing
+    right = {usual, for_recipe(usual, settings)}
+    if made is not None and made not in right:
+        raise UserError(
+            f"the images of {task.name} went through {made.key}, and {backbone.name} takes "
+            f"{usual.key}; load them with preprocessing=backbone.preprocessing"
+        )
 
 
 def labels_by_name(task: Task, original: Sequence[str], said: Sequence[str]) -> list[int]:
