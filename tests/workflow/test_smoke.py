@@ -122,8 +122,11 @@ def test_progress_bars_are_in_the_logs(smoke):
     assert re.search(r"\d+%\|", log.read_text())
 
 
-def test_the_report_shows_every_table_and_figure(smoke):
+def test_the_report_shows_every_table_and_figure_also_one_without_a_caption(smoke):
+    caption, away = (smoke[0] / f"workflow/report/{name}.rst" for name in ("cost", "away"))
+    caption.rename(away)
     output = snakemake(smoke[0], "--configfile", "config/smoke.yaml", "--report", "report.html")
+    away.rename(caption)
     for name in read_config("smoke")["analyses"]:
         assert re.search(rf"Adding {name}\.(csv|png)", output)
     assert (smoke[0] / "report.html").stat().st_size
