@@ -19,8 +19,9 @@ from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 # Passes of a text of 20 tokens: by FLOPs 0.17 of an image of CLIP's ViT-B/32, 0.04 of a ViT-B/16.
 # The methods whose texts are learned send all classes through the text tower, there and back.
 TEXT = 0.1
-# TFLOP/s of an A100, from its data sheet; fp32 is float32 itself, as TF32 is not asked for; auto
-# would choose bf16. Of the lower peak a step reaches a larger share: in fp32 the hours are a bound.
+# TFLOP/s of an A100, from its data sheet; auto would choose bf16. fp32 is float32 itself. That is a
+# bound on the hours: a step reaches a larger share of the lower peak, and torch computes
+# convolutions, though not products, in TF32 where nobody forbids it.
 PEAK = {"bf16": 312, "fp16": 312, "fp32": 19.5, "auto": 312}
 # The share of that peak which a training step reaches is `gpu_share` of a backbone, from the images
 # per second that timm gives for an RTX 3090 in mixed precision and channels last
