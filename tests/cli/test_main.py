@@ -95,6 +95,7 @@ def test_evaluate_prints_the_metrics_that_fit_promised(pets, fitted, capsys):
         card = json.loads(Path(f"{fitted}.json").read_text())
         assert metrics["accuracy"] == card["accuracy"][split]
         assert set(metrics) >= {"macro_f1", "nll", "ece", "per_class"}
+        assert (metrics["split"], metrics["images"]) == (split, 3)  # of 18, cut 60/20/20
 
 
 def test_evaluate_matches_classes_by_name_whatever_their_order(pets, fitted, tmp_path, capsys):

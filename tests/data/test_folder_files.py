@@ -35,7 +35,16 @@ def test_files_of_other_kinds_are_counted_by_their_ending(tmp_path, monkeypatch)
     (tmp_path / "labels.csv").write_text("...")
     (note,) = image_folder.load_folder(tmp_path, SMALL).notes
     remedy = ".heic is read after `pip install pillow-heif`"
-    assert note == f"left out: 3 .heic, 1 .csv, 1 .txt, 1 README ({remedy})"
+    assert note == f"left out: 3 .heic, 1 .csv, 1 .txt, 1 without an ending ({remedy})"
+
+
+def test_a_note_lists_a_dozen_kinds_and_counts_the_others(tmp_path):
+    fill(tmp_path, 5)
+    for number in range(15):
+        (tmp_path / "cat" / f"a.{number:02}").write_text("...")
+    (note,) = image_folder.load_folder(tmp_path, SMALL).notes
+    shown = ", ".join(f"1 .{number:02}" for number in range(12))
+    assert note == f"left out: {shown}, 3 of other kinds"
 
 
 def test_images_beside_the_classes_are_counted(tmp_path):

@@ -51,6 +51,18 @@ def test_what_is_no_backbone_or_no_task_is_refused_by_the_function_that_makes_on
         vpbench.load_prompt("prompt", wrong)
 
 
+@pytest.mark.parametrize("data", [{"train": -5}, {"train": 2.0}, {"training": 5}, 7])
+def test_sizes_of_a_folder_that_are_none_are_refused(tmp_path, data):
+    with complains(ValueError, f"data of {tmp_path}"):
+        vpbench.load_folder(fill(tmp_path, 3), SMALL, data=data)
+
+
+@pytest.mark.parametrize("folder", [{}, {"path": 7}, {"path": "a", "order": "text"}, "a"])
+def test_a_folder_is_described_by_its_keys_or_refused(folder):
+    with complains(ValueError, "folder of pets"):
+        load.load_task("pets", None, SMALL, folder)
+
+
 def test_a_path_that_does_not_exist_is_neither_a_folder_nor_a_task(tmp_path):
     with complains(ValueError, repr(str(tmp_path / "typo")), "neither", "folder of images"):
         load.load_task(tmp_path / "typo")

@@ -56,7 +56,9 @@ def evaluate(arguments: Namespace) -> None:
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     classifier = vpbench.load_prompt(arguments.prompt, backbone)
     task = read_task(arguments, for_recipe(backbone.preprocessing, classifier.settings))
-    print(json.dumps(classifier.evaluate(task, arguments.split), indent=1))
+    metrics = classifier.evaluate(task, arguments.split)
+    about = {"split": arguments.split, "images": len(task.splits[arguments.split])}
+    print(json.dumps(about | metrics, indent=1))
 
 
 def export(arguments: Namespace) -> None:

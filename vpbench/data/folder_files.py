@@ -12,6 +12,7 @@ from vpbench.data.photographs import HEIF, extensions, reads_heif
 from vpbench.spec.folder_names import hidden, split_of
 
 LINK = "linked folder"
+KINDS = 12  # that a note lists
 
 
 class Contents(NamedTuple):
@@ -123,8 +124,9 @@ def kinds(path: Path) -> list[str]:
 
 
 def kind_of(path: Path) -> str:
-    """Returns how the name of a file ends, or the whole name where it ends in nothing."""
-    return one_line(path.suffix.lower() or path.name)
+    """Returns how the name of a file ends; of a hidden one without an ending its name."""
+    nameless = path.name if hidden(path.name) else "without an ending"
+    return one_line(path.suffix.lower() or nameless)
 
 
 def left_out_note(left_out: Counter[str]) -> str:
@@ -135,7 +137,9 @@ def left_out_note(left_out: Counter[str]) -> str:
 def counted(left_out: Counter[str]) -> str:
     """Returns how many files of each kind there are, the most frequent first."""
     ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} {kind}" for kind, count in ordered)
+    rest = sum(count for _, count in ordered[KINDS:])
+    shown = [f"{count} {kind}" for kind, count in ordered[:KINDS]]
+    return ", ".join(shown + ([f"{rest} of other kinds"] if rest else []))
 
 
 def heif_advice(left_out: Counter[str]) -> str:

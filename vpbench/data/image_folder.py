@@ -13,7 +13,9 @@ from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
 from vpbench.data.folder_splits import Listing, list_folder, list_split_file
 from vpbench.data.subsets import balanced
 from vpbench.data.task import Task
+from vpbench.spec import schema_check
 from vpbench.spec.preprocessing import Preprocessing
+from vpbench.spec.schema import data_schema
 from vpbench.spec.tasks import SPLITS
 
 
@@ -46,6 +48,8 @@ def load_folder(
     if not folder.is_dir():
         what = "a file: unpack it, or give its folder" if folder.is_file() else "not a folder"
         raise UserError(f"{folder} is {what}")
+    if data is not None:
+        schema_check.check(data, data_schema(complete=False, of_run=True), f"data of {folder}")
     order = order_of(class_order)
     if split_file is None:
         listing = list_folder(folder, order, seed)

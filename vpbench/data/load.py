@@ -17,7 +17,7 @@ from vpbench.data.twin import paint_twin
 from vpbench.spec import schema_check
 from vpbench.spec.fingerprints import check_fingerprint
 from vpbench.spec.preprocessing import Preprocessing
-from vpbench.spec.schema import data_schema
+from vpbench.spec.schema import data_schema, folder_schema
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
 
 
@@ -43,7 +43,8 @@ def load_task(
         schema_check.check(data, legal, f"data of {one_line(name)}")
     preprocessing = preprocessing or Preprocessing(56, 56)
     if folder is not None or (name not in TASKS and Path(name).is_dir()):
-        options = folder or {"path": name}
+        options: dict[str, Any] = {"path": name} if folder is None else folder
+        schema_check.check(options, folder_schema(), f"folder of {one_line(name)}")
         check_fingerprint(options)
         reading = {key: options[key] for key in options if key not in ("path", "fingerprint")}
         task = load_folder(options["path"], preprocessing, data=data, **reading)
