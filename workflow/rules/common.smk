@@ -9,11 +9,10 @@ import yaml
 from snakemake.utils import available_cpu_count
 
 from vpbench.common import hashing, paths
-from vpbench.spec import blocks, grid, products, result_files, tasks
+from vpbench.spec import blocks, caches, grid, products, result_files
 from vpbench.spec.analyses import ANALYSES, PAGES
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.modalities import MODALITIES
-from vpbench.spec.preprocessing import preprocessing_of
 
 
 def library(module):
@@ -49,10 +48,15 @@ def files(folder, pattern):
 PUBLISHED = files("analysis/published", "*.csv")
 
 
+def configuration_files():
+    """Returns the names of the configuration files in use, from here: the suite may be moved."""
+    return [os.path.relpath(path) for path in workflow.configfiles]
+
+
 def configuration():
-    """Returns the names of the configuration files in use, and --config where it changes them."""
+    """Returns the same as one text, and --config where it changes them."""
     changed = ["--config"] if workflow.config_settings.config else []
-    return ", ".join([*map(os.path.relpath, workflow.configfiles), *changed])
+    return ", ".join([*configuration_files(), *changed])
 
 
 def check_command_line():
@@ -62,15 +66,17 @@ def check_command_line():
     """
     for key, value in (workflow.config_settings.config or {}).items():
         for text in inner_texts(value):
-            if (
-                not yaml.SafeLoader("")
-                .resolve(yaml.ScalarNode, text, (True, False))
-                .endswith(":str")
-            ):
+            if not is_text(text):
                 sys.exit(
                     f"--config {key}=...: Snakemake reads {text} in it as a text; write {key} into "
                     "a file of its own and give it last: --configfile config/lab.yaml changes.yaml"
                 )
+
+
+def is_text(text):
+    """Returns whether YAML reads a plain value as a text."""
+    tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False))
+    return tag.endswith(":str")
 
 
 def inner_texts(value):
@@ -104,7 +110,7 @@ def arguments_file(name, arguments):
 
 def partial_file():
     """Returns the request of partial results."""
-    asked = products.partial_request(GRID, workflow.configfiles)
+    asked = products.partial_request(GRID, configuration_files())
     return request("partial.json", hashing.canonical(asked))
 
 
@@ -144,37 +150,24 @@ def reference_spec(wildcards):
     return specs_file(path, grid.measurement_specs(GRID, wildcards.measurement)[0])
 
 
-def prepared(spec):
-    """Returns the file that says that the cache of a spec is made.
-
-    It is not the card: Snakemake deletes what a job has declared before the job runs again.
-    """
-    data = spec["data"]
-    names = ["native" if data["resolution"] == "native" else preprocessing_of(spec).key]
-    names += [f"{split}{data[split]}" for split in tasks.SPLITS if data[split] is not None]
-    return f"{paths.data_dir()}/cache/{spec['task']}/{'_'.join(names)}.prepared"
-
-
 def every_cache(wildcards):
-    """Returns the files that say that all caches of the configuration are made."""
+    """Returns the files that say that all caches of the configuration are made.
+
+    One whose cache is gone since is removed, so that it is made again.
+    """
     if not PREPARED:
         logger.info(f"{configuration()} has no real dataset: nothing to prepare.")
+    for path in PREPARED:
+        if not caches.stands(path):
+            Path(path).unlink(missing_ok=True)
     return list(PREPARED)
 
 
-def cached_spec(path):
-    """Returns a spec that needs the cache which `path` says is made."""
+def cached(path):
+    """Returns the cache that the file `path` says is made."""
     if path not in PREPARED:
-        sys.exit(f"{path}: no run of {configuration()} needs it")
+        sys.exit(f"{path}: nothing of {configuration()} needs it")
     return PREPARED[path]
-
-
-def transform_options(spec):
-    """Returns the options of `data prepare` that say what the images of a spec go through."""
-    side = spec["settings"].get("image_side")
-    if side is None or spec["data"]["resolution"] == "native":
-        return ["--backbones", spec["backbone"]]
-    return ["--image-side", str(side)]
 
 
 def task_specs(wildcards):
@@ -295,10 +288,9 @@ except ValueError as error:
 # nothing again.
 paths.use(config.get("data_dir"), config.get("weights_dir"), config.get("device"))
 
-PREPARED = {  # file -> one of the specs that need this cache
-    prepared(spec): spec
-    for spec in GRID.specs.values()
-    if spec["task"] in tasks.TASKS and not tasks.is_twin(spec["task"])
+PREPARED = {  # file -> the cache that it says is made
+    f"{paths.data_dir()}/cache/{each.task}/{each.name}.prepared": each
+    for each in caches.caches(GRID)
 }
 
 

@@ -67,7 +67,7 @@ rule report:
         "../../environment.yml"
     params:
         request=lambda wildcards: arguments_file(
-            "report", products.report_arguments(GRID, workflow.configfiles)
+            "report", products.report_arguments(GRID, configuration_files())
         ),
     shell:
         "PYTHONPATH=. python -m analysis report {params.request:q} > {log:q} 2>&1"
@@ -108,5 +108,5 @@ use rule report as methods_report with:
         "results/logs/methods_report.log",
     params:
         request=lambda wildcards: arguments_file(
-            "methods_report", products.report_arguments(GRID, workflow.configfiles, True)
+            "methods_report", products.report_arguments(GRID, configuration_files(), True)
         ),
