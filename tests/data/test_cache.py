@@ -478,8 +478,8 @@ def test_cifar10_goes_through_its_cache(tmp_path, monkeypatch):
     task = load_task("cifar10", None, Preprocessing(16, 16))
     native = load_task("cifar10", ALL | {"resolution": "native"}, Preprocessing(64, 64))
     assert task.splits["train"].images.shape == (10, 16, 16, 3)
-    assert native.splits["test"].images[:, 0, 0, 2].tolist() == [12, 11, 10]  # blue: the number
-    assert native.splits["test"].images[0, 20, 3].tolist() == [20, 3, 12]  # row, column
+    assert native.splits["test"].images[:, 0, 0, 2].tolist() == [10, 11, 12]  # blue: the number
+    assert native.splits["test"].images[0, 20, 3].tolist() == [20, 3, 10]  # row, column
     assert task.class_names[2] == "bird" and list(task.splits) == ["train", "test"]
     assert "cifar-10-batches-py/data_batch_1" in task.source_hashes
 

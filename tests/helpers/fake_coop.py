@@ -3,14 +3,13 @@
 import hashlib
 import json
 
-from PIL import Image
 from scipy.io import savemat
 
 from vpbench.data.datasets import coop, split_files
+from vpbench.experiment.rehearsal.listed_files import write_coop
 from vpbench.spec.class_names import read_manifest
 from vpbench.spec.dataset_facts import FACTS
 
-COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]  # of the labels 0, 1, 2
 PATHS = {  # dataset -> paths of two images of label 0 and one of label 1, as in the real files
     "flowers102": ("image_06765.jpg", "image_06734.jpg", "image_05086.jpg"),
     "food101": ("apple_pie/134.jpg", "apple_pie/1005649.jpg", "baby_back_ribs/1.jpg"),
@@ -28,13 +27,6 @@ PATHS = {  # dataset -> paths of two images of label 0 and one of label 1, as in
     "oxfordpets": ("Abyssinian_100.jpg", "Abyssinian_101.jpg", "american_bulldog_3.jpg"),
     "dtd": ("banded/banded_0002.jpg", "banded/banded_0004.jpg", "blotchy/blotchy_0003.jpg"),
 }  # fmt: skip
-
-
-def paint(path, label):
-    """Returns `path` once it is an image in the colour of its label."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), COLOURS[label]).save(path)
-    return path
 
 
 def publish(monkeypatch, path, document):
@@ -63,12 +55,9 @@ def rows(name):
 
 def place(monkeypatch, root, name="eurosat", document=None, images=None):
     """Returns the folder of the images, once they and their split are under `root`."""
-    folder = root / (images or coop.IMAGES[name][0])
     document = document or rows(name)
-    for path, label, _ in (row for entries in document.values() for row in entries):
-        paint(folder / path, label)
-    publish(monkeypatch, root / "splits" / split_files.SPLIT_FILES[name][0].file, document)
-    return folder
+    publish(monkeypatch, write_coop(root, name, document, images), document)
+    return root / (images or coop.IMAGES[name][0])
 
 
 def shrink(monkeypatch, name, classes=2, **sizes):

@@ -1,39 +1,22 @@
 import hashlib
-import json
 import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
 from vpbench.data.datasets import clevr
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
+from vpbench.experiment.rehearsal.archive_files import write_clevr
 
 COUNTS = {"train": [3, 10, 5, 4], "val": [6, 3, 9]}
 
 
 def write(root, counts=COUNTS):
     """Returns the folder of a CLEVR in which image n of a split has `counts[split][n]` objects."""
-    folder = root / "clevr" / "CLEVR_v1.0"
-    (folder / "scenes").mkdir(parents=True)
-    for split, numbers in counts.items():
-        (folder / "images" / split).mkdir(parents=True)
-        scenes = []
-        for number, count in enumerate(numbers):
-            file = f"CLEVR_{split}_{number:06}.png"
-            Image.new("RGBA", (480, 320), (10 * number, count, 77, 255)).save(
-                folder / "images" / split / file
-            )
-            scenes.append({"image_filename": file, "objects": [{"color": "red"}] * count})
-        document = {"info": {"split": split}, "scenes": scenes[::-1]}  # not in the files' order
-        (folder / "scenes" / f"CLEVR_{split}_scenes.json").write_text(json.dumps(document))
-    # The official test images come without scenes.
-    (folder / "images" / "test").mkdir()
-    Image.new("RGBA", (480, 320)).save(folder / "images" / "test" / "CLEVR_test_000000.png")
-    return folder
+    return write_clevr(root, counts)
 
 
 def test_the_label_is_the_count_minus_three(tmp_path):

@@ -8,7 +8,7 @@ import threading
 import pytest
 from PIL import Image
 
-from tests.helpers.fake_coop import PATHS, paint, pinned, place, publish, rows, shrink
+from tests.helpers.fake_coop import PATHS, pinned, place, publish, rows, shrink
 from tests.helpers.messages import complains, holds
 from tests.helpers.refused import refused
 from vpbench.data.datasets import coop, split_files
@@ -20,6 +20,7 @@ from vpbench.data.datasets.source import (
     open_dataset,
 )
 from vpbench.data.subsets import balanced
+from vpbench.experiment.rehearsal.listed_files import paint
 from vpbench.spec.class_names import read_manifest
 from vpbench.spec.dataset_facts import FACTS
 
@@ -84,7 +85,7 @@ def test_sub_folders_of_sun_are_found(tmp_path, monkeypatch):
     place(monkeypatch, tmp_path, "sun397", document, images="SUN397")
     source = coop.open_source("sun397", tmp_path)
     assert source.class_names == ("indoor apse",)
-    assert source.splits["train"].read(0).size == (8, 8)
+    assert source.splits["train"].read(0).size == (64, 64)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import hashlib
 
 import pytest
-from PIL import Image
 
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
@@ -13,6 +12,7 @@ from vpbench.data.datasets.source import (
     download_dataset,
     open_dataset,
 )
+from vpbench.experiment.rehearsal.listed_files import write_resisc45
 from vpbench.spec.dataset_facts import FACTS
 
 LISTS = {  # classes whose names begin alike, and one that is only in the test split
@@ -24,20 +24,12 @@ LISTS = {  # classes whose names begin alike, and one that is only in the test s
 
 def write(monkeypatch, root, lists=LISTS, images="NWPU-RESISC45"):
     """Returns the folder of the images, once they and their lists are under `root`."""
-    pinned = []
-    (root / "splits").mkdir(exist_ok=True)
-    for published, (split, names) in zip(
-        split_files.SPLIT_FILES["resisc45"], lists.items(), strict=True
-    ):
-        assert published.file == f"resisc45-{split}.txt"
-        data = "\n".join(names).encode()  # the last line has no end, as in the real ones
-        (root / "splits" / published.file).write_bytes(data)
-        pinned.append(published._replace(sha256=hashlib.sha256(data).hexdigest()))
-        for name in names:
-            path = root / images / name[:-8] / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (len(name), 0, 0)).save(path, "PNG")
-    monkeypatch.setitem(split_files.SPLIT_FILES, "resisc45", tuple(pinned))
+    paths = write_resisc45(root, lists, images)
+    pinned = tuple(
+        published._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        for published, path in zip(split_files.SPLIT_FILES["resisc45"], paths, strict=True)
+    )
+    monkeypatch.setitem(split_files.SPLIT_FILES, "resisc45", pinned)
     return root / images
 
 

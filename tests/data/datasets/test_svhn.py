@@ -8,22 +8,14 @@ from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from vpbench.data.datasets import svhn
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
+from vpbench.experiment.rehearsal.archive_files import write_svhn
 
 DIGITS = {"train": [1, 10, 9, 10], "test": [10, 2, 3]}  # as MATLAB counts: ten is zero
 
 
 def write(root, digits=DIGITS):
     """Returns the folder of an SVHN in which pixel (row, column) of image n is that and n."""
-    folder = root / "svhn"
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, labels in digits.items():
-        images = np.zeros((32, 32, 3, len(labels)), np.uint8)
-        images[:, :, 0, :] = np.arange(32)[:, None, None]
-        images[:, :, 1, :] = np.arange(32)[None, :, None]
-        images[:, :, 2, :] = np.arange(len(labels))
-        content = {"X": images, "y": np.array(labels, np.uint8)[:, None]}
-        savemat(folder / f"{split}_32x32.mat", content, do_compression=True)
-    return folder
+    return write_svhn(root, digits)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
 from vpbench.data.datasets import wilds_repairs, wilds_sets
 from vpbench.data.datasets.source import CorruptDataset, MissingDataset
+from vpbench.experiment.rehearsal import wilds_files
 from vpbench.training.metrics import classification_metrics
 
 # Species 2 and 3 share their name; the last rows have no images.
@@ -62,55 +63,19 @@ PATCHES = [  # patient, node, tumor, slide, centre, split
 ]
 
 
-def paint(path, number, mode="RGB", size=(6, 4)):
-    """Saves a picture that is plain in a shade of its number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shade = 10 * number + 5
-    colour = {"L": shade, "RGB": (shade, 40, 200), "RGBA": (shade, 40, 200, 255)}[mode]
-    Image.new(mode, size, colour).save(path)
-
-
 def write_iwildcam(root, rows=CAMERA_TRAPS):
     """Returns the folder of a tiny iWildCam; the images of all splits lie in train/."""
-    folder = root / "iwildcam_v2.0"
-    for number, (_, file, _, _, mode) in enumerate(rows):
-        paint(folder / "train" / file, number, mode)
-    table = pd.DataFrame(rows, columns=["split", "filename", "y", "location_remapped", "mode"])
-    table["sequence_remapped"] = range(len(table))
-    table["datetime"] = "2013-06-05 05:44:19.000"
-    table.to_csv(folder / "metadata.csv", index=False)
-    names = pd.DataFrame(CATEGORIES, columns=["y", "category_id", "name"])
-    names.to_csv(folder / "categories.csv", index=False)
-    (folder / "RELEASE_v2.0.txt").touch()
-    return folder
+    return wilds_files.write_iwildcam(root, rows, CATEGORIES)
 
 
 def write_fmow(root):
     """Returns the folder of a tiny FMoW; an image is named after its row, all rows counted."""
-    folder = root / "fmow_v1.1"
-    for number in range(len(LAND_USES)):
-        paint(folder / "images" / f"rgb_img_{number}.png", number, size=(224, 224))
-    table = pd.DataFrame(LAND_USES, columns=["split", "category", "timestamp", "country_code"])
-    table.to_csv(folder / "rgb_metadata.csv", index=False)
-    regions = pd.DataFrame(COUNTRIES.items(), columns=["alpha-3", "region"])
-    regions.to_csv(folder / "country_code_mapping.csv", index=False)
-    (folder / "RELEASE_v1.1.txt").touch()
-    return folder
+    return wilds_files.write_fmow(root, LAND_USES, COUNTRIES)
 
 
 def write_camelyon17(root):
     """Returns the folder of a tiny Camelyon17."""
-    folder = root / "camelyon17_v1.0"
-    columns = ["patient", "node", "tumor", "slide", "center", "split"]
-    table = pd.DataFrame(PATCHES, columns=columns)
-    table["x_coord"], table["y_coord"] = 3328, 21792
-    for number, (patient, node, *_) in enumerate(PATCHES):
-        place = f"patient_{patient}_node_{node}"
-        file = f"patch_{place}_x_3328_y_21792.png"
-        paint(folder / "patches" / place / file, number, "RGBA", (96, 96))
-    table.to_csv(folder / "metadata.csv")  # with a column of row numbers that has no name
-    (folder / "RELEASE_v1.0.txt").touch()
-    return folder
+    return wilds_files.write_camelyon17(root, PATCHES)
 
 
 WRITE = {"iwildcam": write_iwildcam, "fmow": write_fmow, "camelyon17": write_camelyon17}

@@ -9,16 +9,18 @@ from PIL import Image
 from vpbench.data.datasets import coop, resisc45
 from vpbench.data.datasets.split_files import SPLIT_FILES
 from vpbench.spec.class_names import read_manifest
+from vpbench.spec.dataset_facts import FACTS
 
 Rows = dict[str, list[list]]  # train, val, test -> [path, label, class name] of each image
 FLAT = ("flowers102", "oxfordpets")  # whose images lie in one folder
+SIDE = 8  # pixels of an image whose dataset has them of many sizes
 COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 
 
-def paint(path: Path, number: int) -> Path:
-    """Returns `path` once it is a small image in a colour of its number."""
+def paint(path: Path, number: int, side: int = SIDE) -> Path:
+    """Returns `path` once it is an image in a colour of its number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), COLOURS[number % len(COLOURS)]).save(path)
+    Image.new("RGB", (side, side), COLOURS[number % len(COLOURS)]).save(path)
     return path
 
 
@@ -39,7 +41,8 @@ def made_up_rows(name: str, labels: Mapping[str, Sequence[int]]) -> Rows:
 def write_coop(root: Path, name: str, rows: Rows, images: str | None = None) -> Path:
     """Returns the path of the split file, once it and the images that it lists are under `root`."""
     for path, label, _ in (row for entries in rows.values() for row in entries):
-        paint(root / (images or coop.IMAGES[name][0]) / path, label)
+        side = FACTS[name].native_size or SIDE
+        paint(root / (images or coop.IMAGES[name][0]) / path, label, side)
     (published,) = SPLIT_FILES[name]
     file = root / "splits" / published.file
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,5 +64,5 @@ def write_resisc45(
         for file in files:
             picture = root / images / resisc45.class_of(file) / file
             picture.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (len(file), 0, 0)).save(picture, "PNG")
+            Image.new("RGB", (SIDE, SIDE), (len(file), 0, 0)).save(picture, "PNG")
     return paths

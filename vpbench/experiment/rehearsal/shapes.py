@@ -38,6 +38,8 @@ def key_of(spec: Spec) -> str:
         name: "words" if name in WORDS and value is not None else outline(value)
         for name, value in spec["settings"].items()
     }
+    if settings.get("eval_epochs"):  # how many there are is a number, too
+        settings["eval_epochs"] = "some"
     parts = {"data": spec["data"], "engine": spec["engine"], "folder": "folder" in spec}
     cell = [spec["backbone"], spec["method"], settings]
     return canonical([*cell, {name: outline(part) for name, part in parts.items()}])
@@ -104,7 +106,9 @@ def cost(spec: Spec) -> float:
 
 def cut(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run of two steps: as they are but for their numbers of steps."""
-    short = {"epochs": 1, "batch_size": min(BATCH, settings.get("batch_size") or BATCH)}
+    short: dict[str, Any] = {"epochs": 1}
+    short |= {"batch_size": min(BATCH, settings.get("batch_size") or BATCH)}
     short |= {"warm_up_steps": None if settings.get("warm_up_steps") is None else 1}
-    short |= {"eval_epochs": 1 if isinstance(settings.get("eval_epochs"), int) else []}
+    looks = settings.get("eval_epochs")
+    short |= {"eval_epochs": 1 if isinstance(looks, int) else [1] if looks else []}
     return settings | {key: value for key, value in short.items() if key in settings}

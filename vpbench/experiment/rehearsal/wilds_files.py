@@ -74,7 +74,7 @@ def write_camelyon17(root: Path, patches: Sequence[tuple[str, int, int, int, int
     rows = []
     for number, patch in enumerate(patches):
         place = f"patient_{patch[0]}_node_{patch[1]}"
-        x, y = 3328, 21792 + number
+        x, y = 3328, 21792
         paint(
             folder / "patches" / place / f"patch_{place}_x_{x}_y_{y}.png", number, "RGBA", (96, 96)
         )
