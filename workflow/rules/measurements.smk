@@ -38,7 +38,7 @@ else:
         priority: 1
         conda:
             "../../environment.yml"
-        threads: 4
+        threads: run_threads
         resources:
             gpu=1,
             torch_threads=torch_threads,
@@ -61,7 +61,7 @@ else:
         priority: 1
         conda:
             "../../environment.yml"
-        threads: 4
+        threads: run_threads
         resources:
             gpu=1,
             torch_threads=torch_threads,

@@ -14,10 +14,13 @@ if HERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, GPUS))
 
 
-def starts():
-    """Returns how often the job of a run is started again. On this machine, where no time limit
-    ends it, that is as `--retries` says, if anything."""
-    return None if HERE else job_limits.retries(GRID.jobs.values(), MOST_MINUTES)
+def starts(slices=True):
+    """Returns how often the job of a run is started again, without slices only if something else
+    than its time limit has ended it. On this machine, where none does, that is as `--retries` says.
+    """
+    if HERE:
+        return None
+    return job_limits.retries(GRID.jobs.values() if slices else [], MOST_MINUTES)
 
 
 def job_specs(wildcards):

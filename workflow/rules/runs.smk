@@ -60,7 +60,8 @@ else:
             " --checkpoints results/checkpoints --out {output.record:q}"
             " --threads {resources.torch_threads} > {log:q} 2>&1"
 
-    # A probe is two jobs: only its features have a use for a GPU.
+    # A probe is two jobs: only its features have a use for a GPU. Neither has a checkpoint: what one
+    # does by its time limit is lost. On 8 cores the largest regression here takes half an hour.
     rule features:
         output:
             features=temp(result_files.FEATURES),
@@ -69,7 +70,7 @@ else:
         wildcard_constraints:
             method=ON_FEATURES,
         priority: 1
-        retries: starts()
+        retries: starts(slices=False)
         conda:
             "../../environment.yml"
         threads: run_threads
@@ -96,7 +97,7 @@ else:
         wildcard_constraints:
             method=ON_FEATURES,
         priority: 1
-        retries: starts()
+        retries: starts(slices=False)
         conda:
             "../../environment.yml"
         threads: 4
