@@ -4,9 +4,12 @@ import unicodedata
 import pytest
 
 from tests.helpers.folders import SMALL, fill, paint, refusal
-from tests.helpers.messages import holds
+from tests.helpers.messages import complains, holds
+from tests.helpers.tiny import numbered_task
 from vpbench.data import image_folder
-from vpbench.data.folder_classes import class_key, in_counting_order
+from vpbench.data.folder_classes import class_key
+from vpbench.spec.folder_names import in_counting_order
+from vpbench.spec.text_prompts import worded
 
 FLOWERS = ("daisy", "rose", "tulip", *(f"flower{number}" for number in range(4, 11)))
 
@@ -98,6 +101,17 @@ def test_counting_order_puts_2_before_10_and_capitals_among_the_others():
     assert in_counting_order(["b10", "b2", "Zoo", "apple", "10", "9"]) == [
         "9", "10", "apple", "b2", "b10", "Zoo",
     ]  # fmt: skip
+    assert in_counting_order(["a11", "a011", "a9", "a09", "a"]) == ["a", "a09", "a9", "a011", "a11"]
+    assert in_counting_order(["1" * 5000, "2"]) == ["2", "1" * 5000]
+
+
+def test_names_of_a_recipe_are_refused_for_folders_with_two_orders(numbered):
+    recipe = {"class_names": list(FLOWERS), "text_prompt": None}
+    with complains(ValueError, "class_names", "1, 10, 2, 3", "class_order counting"):
+        worded(image_folder.load_folder(numbered, SMALL), recipe)
+    counted = image_folder.load_folder(numbered, SMALL, class_order="counting")
+    assert names_of_pixels(worded(counted, recipe)) == RIGHT
+    worded(numbered_task({"train": 8}, 8), {"class_names": list("hgfedcba"), "text_prompt": None})
 
 
 def test_capitals_make_two_orders_as_well(tmp_path):

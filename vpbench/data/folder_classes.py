@@ -1,18 +1,18 @@
 """The classes of a folder of images: their order and their names."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vpbench.common import strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
 from vpbench.data.folder_files import composed
+from vpbench.spec.folder_names import ORDERS, Order, in_text_order, two_orders
 from vpbench.spec.text_prompts import refine_class_name
 
 FEW = 8  # classes that a complaint lists
 FORM = "a line `folder<TAB>name` for each class, or JSON, says which is which"
-Order = Callable[[Sequence[str]], list[str]]
 
 
 def tidy(name: str) -> str:
@@ -23,24 +23,6 @@ def tidy(name: str) -> str:
 def class_key(name: str) -> str:
     """Returns what the names of one class share: case, `_`, `-` and more spaces do not count."""
     return " ".join(refine_class_name(composed(name)).casefold().split())
-
-
-def in_text_order(names: Sequence[str]) -> list[str]:
-    """Returns names in the order of their letters: 10 before 2, capitals before the others."""
-    return sorted(names)
-
-
-def in_counting_order(names: Sequence[str]) -> list[str]:
-    """Returns names as a person counts: 2 before 10, capitals among the other letters."""
-
-    def place(name: str) -> tuple[list[str | int], str]:
-        parts = re.split("([0-9]+)", name.casefold())  # every second one is a number
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-    return sorted(names, key=place)
-
-
-ORDERS: dict[str, Order] = {"text": in_text_order, "counting": in_counting_order}
 
 
 def order_of(class_order: str | None) -> Order:
@@ -125,8 +107,8 @@ def _in_order(path: Path, lines: list[str], folders: Sequence[str], ordered: boo
     cells = [re.split(r"[,;:=\s]", name, maxsplit=1) for name in names]
     if {cell[0] for cell in cells} == set(folders) and all(len(cell) > 1 for cell in cells):
         raise UserError(f"{path}: names after their folders need a tab between, as in {FORM}")
-    readings = {how: order(folders) for how, order in ORDERS.items()}
-    if not ordered and readings["text"] != readings["counting"]:
+    if not ordered and two_orders(folders):
+        readings = {how: order(folders) for how, order in ORDERS.items()}
         differ = [i for i, name in enumerate(readings["text"]) if name != readings["counting"][i]]
         shown = "; ".join(
             f"{how}: {few([f'{names[i]} is {folders_in[i]}' for i in differ])}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
 from vpbench.data.datasets.split_files import parse_split
-from vpbench.data.folder_classes import Order, tidy
+from vpbench.data.folder_classes import tidy
 from vpbench.data.folder_files import (
     check_name,
     class_contents,
@@ -19,7 +19,7 @@ from vpbench.data.folder_files import (
     inside,
 )
 from vpbench.data.subsets import cut
-from vpbench.spec.folder_names import split_of
+from vpbench.spec.folder_names import Order, split_of
 from vpbench.spec.tasks import SPLITS
 
 Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels

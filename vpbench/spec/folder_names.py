@@ -1,5 +1,9 @@
-"""What the names of files and folders say in a folder of images."""
+"""What the names of files and folders say in a folder of images, and how they are ordered."""
 
+import re
+from collections.abc import Callable, Sequence
+
+Order = Callable[[Sequence[str]], list[str]]
 # Of operating systems, archives, network drives and notebooks; all that begins with a dot as well.
 HIDDEN = (
     *("__macosx", "__pycache__", "@eadir", "@synoresource", "#recycle", "$recycle.bin"),
@@ -19,3 +23,26 @@ def hidden(name: str) -> bool:
 def split_of(name: str) -> str | None:
     """Returns the split that a folder with this name holds, or None."""
     return SPLIT_FOLDERS.get(name.strip().lower())
+
+
+def in_text_order(names: Sequence[str]) -> list[str]:
+    """Returns names in the order of their letters: 10 before 2, capitals before the others."""
+    return sorted(names)
+
+
+def in_counting_order(names: Sequence[str]) -> list[str]:
+    """Returns names as a person counts: 2 before 10, capitals among the other letters."""
+
+    def place(name: str) -> tuple[list[tuple[int, str]], str]:
+        parts = re.split("0*([0-9]+)", name.casefold())  # every second one is a number
+        return [(len(part) if i % 2 else 0, part) for i, part in enumerate(parts)], name
+
+    return sorted(names, key=place)
+
+
+ORDERS: dict[str, Order] = {"text": in_text_order, "counting": in_counting_order}
+
+
+def two_orders(names: Sequence[str]) -> bool:
+    """Returns whether a list in the order of these names could be meant in two ways."""
+    return in_text_order(names) != in_counting_order(names)

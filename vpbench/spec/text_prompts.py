@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from vpbench.common.errors import UserError
 from vpbench.spec.class_names import read_manifest
+from vpbench.spec.folder_names import in_text_order, two_orders
 from vpbench.spec.settings import Settings
+from vpbench.spec.tasks import TASKS
 
 
 class Worded(Protocol):
@@ -60,6 +62,17 @@ def said_class_names(class_names: Sequence[str], settings: Settings) -> Sequence
     return read_manifest(names) if isinstance(names, str) else names
 
 
+def check_one_order(task: Worded) -> None:
+    """Raises UserError if class folders may not be in the order in which a recipe names them."""
+    names = list(task.class_names)
+    if two_orders(names) and names == in_text_order(names):
+        raise UserError(
+            f"class_names: the classes of {task.name} come as {', '.join(names[:4])}, ..., which "
+            "may not be the order of these names; give a file of class names with the folder, or "
+            "choose class_order counting"
+        )
+
+
 def worded(task: T, settings: Settings) -> T:
     """Returns `task` in the words of `settings`: its text prompt and class names, if it has any."""
     names = said_class_names(task.class_names, settings)
@@ -67,5 +80,7 @@ def worded(task: T, settings: Settings) -> T:
         raise UserError(
             f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"
         )
+    if settings["class_names"] and task.name not in TASKS:
+        check_one_order(task)
     template = settings["text_prompt"] or task.template
     return replace(task, class_names=tuple(names), template=template)
