@@ -107,8 +107,10 @@ def test_counting_order_puts_2_before_10_and_capitals_among_the_others():
 
 def test_names_of_a_recipe_are_refused_for_folders_with_two_orders(numbered):
     recipe = {"class_names": list(FLOWERS), "text_prompt": None}
-    with complains(ValueError, "class_names", "1, 10, 2, 3", "class_order counting"):
-        worded(image_folder.load_folder(numbered, SMALL), recipe)
+    by_source = {"class_names": None, "text_prompt": None, "source_classes": list(FLOWERS)}
+    for key, settings in (("class_names", recipe), ("source_classes", by_source)):
+        with complains(ValueError, key, "1, 10, 2, 3", "class_order counting"):
+            worded(image_folder.load_folder(numbered, SMALL), settings)
     counted = image_folder.load_folder(numbered, SMALL, class_order="counting")
     assert names_of_pixels(worded(counted, recipe)) == RIGHT
     worded(numbered_task({"train": 8}, 8), {"class_names": list("hgfedcba"), "text_prompt": None})

@@ -62,12 +62,12 @@ def said_class_names(class_names: Sequence[str], settings: Settings) -> Sequence
     return read_manifest(names) if isinstance(names, str) else names
 
 
-def check_one_order(task: Worded) -> None:
-    """Raises UserError if class folders may not be in the order in which a recipe names them."""
+def check_one_order(task: Worded, key: str) -> None:
+    """Raises UserError if class folders may not be in the order in which a setting names them."""
     names = list(task.class_names)
     if two_orders(names) and names == in_text_order(names):
         raise UserError(
-            f"class_names: the classes of {task.name} come as {', '.join(names[:4])}, ..., which "
+            f"{key}: the classes of {task.name} come as {', '.join(names[:4])}, ..., which "
             "may not be the order of these names; give a file of class names with the folder, or "
             "choose class_order counting"
         )
@@ -80,7 +80,8 @@ def worded(task: T, settings: Settings) -> T:
         raise UserError(
             f"class_names: {len(names)} names, but {task.name} has {len(task.class_names)} classes"
         )
-    if settings["class_names"] and task.name not in TASKS:
-        check_one_order(task)
+    for key in ("class_names", "source_classes"):
+        if settings.get(key) and task.name not in TASKS:
+            check_one_order(task, key)
     template = settings["text_prompt"] or task.template
     return replace(task, class_names=tuple(names), template=template)
