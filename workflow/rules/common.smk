@@ -105,7 +105,8 @@ def request(name, text):
 
 def arguments_file(name, arguments):
     """Returns the request of an analysis or page, as its command line takes it."""
-    return "@" + request(f"{name}.txt", products.request_text(map(str, arguments)))
+    file = request(f"{name}.txt", products.request_text(map(str, arguments)))
+    return f"@{file}"
 
 
 def partial_file():
@@ -116,7 +117,8 @@ def partial_file():
 
 def specs_file(path, specs):
     """Returns the request of the job that makes the file `path` of specs, as vpbench takes it."""
-    return "@" + request(path.removeprefix("results/"), hashing.canonical(specs))
+    file = request(path.removeprefix("results/"), hashing.canonical(specs))
+    return f"@{file}"
 
 
 def measured_specs(wildcards):
