@@ -2,6 +2,7 @@ import pytest
 
 from tests.helpers.checkout import copy_suite, plan, planned_jobs, read_config, write_config
 from tests.helpers.fake_dataset import SIZES
+from vpbench.data.preparation import prepare_all
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,48 @@ def test_native_caches_are_shared_by_all_transforms_and_the_folder_is_the_config
     output = plan(suite, "--configfile", path, "--", "data")
     assert planned_jobs(output) == {"prepare": 1, "data": 1}
     assert "elsewhere/cache/cifar10/native.prepared" in output
+
+
+def test_caches_that_only_measurements_read_are_made_as_well(suite):
+    parts = {"train": None, "validation": None, "test": 25, "resolution": "backbone"}
+    prompts = {"runs": {"methods": ["visual_prompt"]}, "data": parts}
+    apart = {"extractor": "inception_v3", "diversity": "lpips_alex", "weights": "weights"}
+    apart |= {"reference": "data/photos", "images": 9, "reference_images": 9, "pairs": 9, "seed": 0}
+    recipe = {"size": 30, "lr": 1, "batch_size": 2, "epochs": 1}
+    path = real(
+        suite,
+        tasks=["svhn"],
+        backbones=["rn50", "bit_m_r50x1"],
+        recipes={"visual_prompt": {"every_backbone": recipe}},
+        grid={"main": {"methods": ["visual_prompt"], "seeds": [0]}},
+        measurements={
+            "transfer": prompts | {"settings": {"images": 25}},
+            "dataset_properties": {"runs": {}, "data": parts, "settings": apart},
+        },
+        analyses={},
+    )
+    output = plan(suite, "--configfile", path, "--", "data")
+    assert planned_jobs(output) == {"prepare": 3, "data": 1}
+    for cache in (
+        "resize256_bilinear_crop224_train100_validation60_test120",  # of the runs
+        "resize256_bilinear_crop224_test25",  # of the measurement of their prompts
+        "resize224_bicubic_crop224_test25",  # of a network that is no backbone
+    ):
+        assert f"data/cache/svhn/{cache}.prepared" in output
+    assert "--image-side 224" in output and "--backbones rn50" in output
+
+
+def test_a_cache_that_was_deleted_is_made_again(suite, tmp_path, monkeypatch):
+    data = {"train": 50, "validation": 20, "test": 30, "resolution": "native"}
+    path = real(suite, tasks=["digits"], backbones=["rn50"], data=data, data_dir=str(tmp_path))
+    command = ["--configfile", path, "--", "data"]
+    monkeypatch.setenv("VPBENCH_DATA", str(tmp_path))
+    folder = tmp_path / "cache" / "digits"
+    done = folder / "native_train50_validation20_test30.prepared"
+    prepare_all(["digits"], ["rn50"], data, done=done)
+    assert "Nothing to be done" in plan(suite, *command)
+    (folder / "native8" / "test.part30.npy").unlink()
+    assert planned_jobs(plan(suite, *command)) == {"prepare": 1, "data": 1}
 
 
 def test_twins_need_no_preparation(suite):

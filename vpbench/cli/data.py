@@ -24,7 +24,8 @@ def data_prepare(arguments: Namespace) -> None:
     if arguments.data:
         schema_check.check(data, data_schema(), "--data")
     made_up.adopt(paths.data_dir())
-    preparation.prepare_all(arguments.names, arguments.backbones, data, arguments.image_side)
+    sides, done = arguments.image_side, arguments.done
+    preparation.prepare_all(arguments.names, arguments.backbones, data, sides, done)
 
 
 def data_download(arguments: Namespace) -> None:

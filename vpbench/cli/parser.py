@@ -155,6 +155,7 @@ def add_data_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     text = "pixels of the images of a recipe that shrinks them: they go straight to that size"
     command.add_argument("--image-side", type=int, nargs="*", default=[], help=text)
     command.add_argument("--data", help="images of each split and resolution, as JSON; else all")
+    command.add_argument("--done", metavar="FILE", help="where to list the files of the caches")
     command.add_argument("--threads", type=int, help="CPU threads that decode")
 
     text = "fetch a dataset, also over a damaged one"

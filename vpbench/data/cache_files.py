@@ -34,6 +34,11 @@ def labels_path(path: Path) -> Path:
     return path.with_suffix(".labels.npz")
 
 
+def files_of(path: Path) -> list[Path]:
+    """Returns the files of a part of a cache whose array is `path`."""
+    return [path, labels_path(path), card_path(path)]
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """Returns the card in the file `path`, checked."""
     card = reading.parse(path)

@@ -1,13 +1,16 @@
 """From nothing to a cache: real datasets fetched where that takes nobody, decoded once."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
 from vpbench.common.locks import hold
 from vpbench.common.paths import data_dir
-from vpbench.data import cache
+from vpbench.data import cache, cache_files
 from vpbench.data.datasets.coop import stored_as
 from vpbench.data.datasets.source import (
     MissingDataset,
@@ -26,12 +29,15 @@ def prepare_all(
     backbones: Sequence[str],
     data: cache.Data = None,
     sides: Sequence[int] = (),
+    done: str | Path | None = None,
 ) -> None:
     """Fetches real datasets, and makes a cache for the transform of each backbone.
 
     All datasets if `names` is empty; `data` is that of load.load_task. Of recipes that shrink the
-    images there is a cache for each of their `sides`.
+    images there is a cache for each of their `sides`. The file `done`, if one is given, lists in
+    the end what is made, as seen from its folder: see spec.caches.stands.
     """
+    made: list[Path] = []
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
         legal = ", ".join(BACKBONES)
@@ -47,8 +53,12 @@ def prepare_all(
             print(f"{name}: {sum(map(len, source.splits.values())):,} images", flush=True)
         for transform, parts in wanted.items():
             cache.prepare(name, data, transform)
+            made += [path for part in parts for path in cache_files.files_of(part.path)]
             images = sum(part.images for part in parts)
             print(f"{name}: {images:,} images in {parts[0].path.parent}", flush=True)
+    if done is not None:
+        folder = Path(done).parent
+        atomic_files.write(done, [os.path.relpath(path, folder) for path in made])
 
 
 def fetch_missing(name: str) -> Source:

@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vpbench.common.hashing import canonical
 from vpbench.common.paths import data_dir
 from vpbench.data import cache
 from vpbench.data.cache_files import card_path
 from vpbench.spec import memory_costs
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.blocks import measurements
+from vpbench.spec.caches import caches
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.grid import Grid, measurement_specs
+from vpbench.spec.grid import Grid
 from vpbench.spec.memory_costs import Memory
 from vpbench.spec.methods import METHODS
-from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 
 Spec = dict[str, Any]  # of a run
 
@@ -36,22 +34,8 @@ def memory(wanted: Grid) -> dict[str, Memory]:
 
 def cached_parts(wanted: Grid) -> dict[Path, cache.Part]:
     """Returns path -> `Part` of every cache that runs and measurements of real datasets read."""
-    specs = [(spec, preprocessing_of(spec)) for spec in wanted.specs.values()]
-    for name in measurements(wanted.config):
-        for spec in measurement_specs(wanted, name):
-            specs += [
-                (spec, Preprocessing(*BACKBONES[run["backbone"]].preprocessing))
-                for run in spec["runs"]
-            ]
-    by_path: dict[Path, cache.Part] = {}
-    seen = set()
-    for spec, transform in specs:
-        key = spec["task"], transform, canonical(spec["data"])
-        if spec["task"] in FACTS and key not in seen:
-            seen.add(key)
-            parts = cache.parts(spec["task"], spec["data"], transform)
-            by_path |= {part.path: part for part in parts}
-    return by_path
+    listed = [cache.parts(each.task, each.data, each.transform) for each in caches(wanted)]
+    return {part.path: part for parts in listed for part in parts}
 
 
 def weight_sizes(wanted: Grid) -> dict[str, float]:

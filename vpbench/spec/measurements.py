@@ -15,6 +15,7 @@ class Measurement(NamedTuple):
 
 
 SEVERAL = {"type": "integer", "minimum": 2}  # a covariance and a spread need two
+PHOTOGRAPH = 224  # pixels, the paper's, for an extractor that is no backbone
 _MEASUREMENTS = "vpbench.experiment.measurements."
 MEASUREMENTS = {
     "dataset_properties": Measurement(
@@ -61,3 +62,9 @@ MEASUREMENTS = {
         reads_prompts=True,
     ),
 }
+
+
+def seen_by(extractor: str) -> tuple[str | None, int | None]:
+    """Returns (backbone, None) whose transform the images of an extractor go through, or (None,
+    side): they go straight to so many pixels."""
+    return (extractor, None) if extractor in BACKBONES else (None, PHOTOGRAPH)

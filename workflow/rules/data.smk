@@ -4,6 +4,9 @@
 # make all records of a dataset again when the data folder moves, and when one record is missing
 # where the cache is. A job that finds no cache makes it itself, and others wait at its lock. On a
 # cluster they would hold their GPUs meanwhile, hence this target, to be made first.
+#
+# Nor is the card of a cache declared: Snakemake deletes what a job has declared before the job runs
+# again, and a cache without its card counts as not there. What is declared lists the files.
 rule data:
     input:
         every_cache,
@@ -12,7 +15,7 @@ rule data:
 
 rule prepare:
     output:
-        done=touch(f"{paths.data_dir()}/cache/{{task}}/{{cache}}.prepared"),
+        done=f"{paths.data_dir()}/cache/{{task}}/{{cache}}.prepared",
     log:
         "results/logs/data/{task}/{cache}.log",
     conda:
@@ -22,8 +25,7 @@ rule prepare:
         runtime=240,
         torch_threads=torch_threads,
     params:
-        transform=lambda wildcards, output: transform_options(cached_spec(output[0])),
-        data=lambda wildcards, output: hashing.canonical(cached_spec(output[0])["data"]),
+        options=lambda wildcards, output: cached(output[0]).options,
     shell:
-        "python -m vpbench data prepare {wildcards.task:q} {params.transform:q}"
-        " --data {params.data:q} --threads {resources.torch_threads} > {log:q} 2>&1"
+        "python -m vpbench data prepare {wildcards.task:q} {params.options:q} --done {output.done:q}"
+        " --threads {resources.torch_threads} > {log:q} 2>&1"

@@ -107,7 +107,7 @@ def test_the_bias_is_the_distance_of_further_samples_and_falls_with_their_size(m
         lambda *_: FrechetInceptionDistance(Colours(), reset_real_features=False),
     )
     load = frechet.load_reference.__wrapped__
-    reference = load("colours", None, None, frechet.PHOTOGRAPH, 100, 200, CPU)
+    reference = load("colours", None, None, frechet.preprocessing_of("inception_v3"), 100, 200, CPU)
     metric, few, many = reference.metric, *(frechet.biases(reference, n) for n in (10, 200))
     assert painted == ["labelled"]
     assert metric.real_features_num_samples == 100

@@ -23,7 +23,9 @@ from vpbench.common.paths import placed
 from vpbench.data.photographs import EXTENSIONS
 from vpbench.experiment.measurements import reference_files
 from vpbench.models.backbone import load_backbone
-from vpbench.spec.preprocessing import Preprocessing, read_image
+from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.measurements import seen_by
+from vpbench.spec.preprocessing import Preprocessing, read_image, straight_to
 from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import BATCH
 
@@ -37,7 +39,6 @@ FILES = {  # network -> the name of its weights where `weights` is a folder
     "lpips_vgg": "lpips_vgg.safetensors",
 }
 SUMS = ("real_features_sum", "real_features_cov_sum", "real_features_num_samples")  # of a metric
-PHOTOGRAPH = Preprocessing(224, 224)  # for networks that are no backbone: the paper's 224 pixels
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
@@ -68,7 +69,8 @@ def weights_file(network: str, weights: str | None) -> str | None:
 
 def preprocessing_of(extractor: str) -> Preprocessing:
     """Returns what images go through before `extractor` sees them."""
-    return PHOTOGRAPH if extractor in FILES else load_backbone(extractor).preprocessing
+    backbone, side = seen_by(extractor)
+    return straight_to(side) if side else Preprocessing(*BACKBONES[str(backbone)].preprocessing)
 
 
 def reference_of(settings: Settings, device: torch.device) -> Reference:
