@@ -14,7 +14,6 @@ from pathlib import Path
 from types import FrameType
 
 from vpbench.cli.device import claim_gpus, limit_threads
-from vpbench.cli.parser import parser
 from vpbench.common import paths
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line, out_of_memory
@@ -26,10 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Any other exception is a fault of ours and keeps its traceback; with --debug every one does.
     """
     gc.set_threshold(100_000, 20, 20)  # imports make a million objects, and no garbage
-    arguments = parser().parse_args(argv)
-    arguments.line = sys.argv[1:] if argv is None else argv
+    line = sys.argv[1:] if argv is None else list(argv)
+    arguments = Namespace(debug="--debug" in line)  # until they are parsed
     try:
-        with interrupted_by(signal.SIGTERM):
+        with interrupted_by(signal.SIGINT, signal.SIGTERM):
+            from vpbench.cli.parser import parser  # here, where Ctrl-C is one line as well
+
+            arguments = parser().parse_args(line)
+            arguments.line = line
             return carry_out(arguments)
     except KeyboardInterrupt as stopped:
         if arguments.debug:
@@ -39,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("vpbench: stopped; what is written already stays", file=sys.stderr)
         return 128 + number
     except Exception as error:
-        line = mistake(error)
-        if line is None or arguments.debug:
+        told = mistake(error)
+        if told is None or arguments.debug:
             raise
-        return complain(line)
+        return complain(told)
 
 
 def carry_out(arguments: Namespace) -> int:
@@ -56,24 +59,30 @@ def carry_out(arguments: Namespace) -> int:
     return code or 0
 
 
-@contextmanager
-def interrupted_by(number: signal.Signals) -> Iterator[None]:
-    """Raises KeyboardInterrupt(number) where this signal comes, for the time of a block.
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends the command. (Python ends by SIGINT after a plain one in some imports.)"""
 
-    A training takes it by itself for as long as it has a checkpoint to write: see Checkpoint.
+
+@contextmanager
+def interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Raises Interrupted(number) where one of these signals comes, for the time of a block.
+
+    One that is ignored stays so. A training takes them by itself: see Checkpoint.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
+        raise Interrupted(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(number, interrupt)
+    heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def mistake(error: Exception) -> str | None:
