@@ -61,7 +61,7 @@ else:
             " --threads {resources.torch_threads} > {log:q} 2>&1"
 
     # A probe is two jobs: only its features have a use for a GPU. Neither has a checkpoint: what one
-    # does by its time limit is lost. On 8 cores the largest regression here takes half an hour.
+    # does by its time limit is lost. By its FLOPs the paper's largest regression takes 8 cores an hour.
     rule features:
         output:
             features=temp(result_files.FEATURES),
