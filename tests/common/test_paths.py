@@ -31,6 +31,24 @@ def test_a_folder_that_is_given_wins_and_one_that_is_not_stays(monkeypatch):
     assert (paths.data_dir(), paths.device()) == (Path("d"), "cpu")
 
 
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ("weights", "/disk/weights"),
+        ("data/imagenet/train", "/disk/data/imagenet/train"),
+        ("/elsewhere/data/x", "/elsewhere/data/x"),
+        ("photographs/data", "photographs/data"),
+    ],
+)
+def test_a_path_of_a_configuration_in_data_or_weights_follows_the_machine(
+    monkeypatch, given, where
+):
+    assert paths.placed(given) == Path(given)
+    monkeypatch.setenv("VPBENCH_DATA", "/disk/data")
+    monkeypatch.setenv("VPBENCH_WEIGHTS", "/disk/weights")
+    assert paths.placed(given) == Path(where)
+
+
 @pytest.mark.parametrize("verb", [["run", "{}"], ["run-task", "[]"], ["measure", "[]"]])
 def test_every_verb_that_computes_takes_both(verb):
     options = ["--out", "a", "--data-dir", "d", "--weights-dir", "w"]

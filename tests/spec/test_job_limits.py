@@ -2,8 +2,10 @@
 
 import pytest
 
-from vpbench.spec import job_limits
+from tests.helpers.checkout import ROOT
+from vpbench.spec import costs, job_limits, recipes
 from vpbench.spec.config_schema import config_schema
+from vpbench.spec.grid import expand
 
 
 @pytest.fixture
@@ -52,3 +54,15 @@ def test_a_configuration_may_say_the_most():
     assert job_limits.max_runtime({"max_runtime": 60}) == 60
     described = config_schema()["properties"]["max_runtime"]["description"]
     assert "minutes" in described and "240" in described
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-fast"])
+def test_the_longest_run_of_the_paper_ends_within_its_starts(name):
+    config, where = recipes.read_configs([ROOT / "config" / f"{name}.yaml"])
+    wanted = expand(config, where)
+    most = config["max_runtime"]
+    longest = max(costs.hours_of(spec) for spec in wanted.specs.values())
+    starts = 1 + job_limits.retries(wanted.jobs.values(), most)
+    assert longest * 60 <= (starts - 3) * most
+    minutes = {job_limits.runtime(specs, most) for specs in wanted.jobs.values()}
+    assert min(minutes) == 10 and max(minutes) <= most
