@@ -176,6 +176,14 @@ def test_a_class_that_is_called_like_a_split_is_no_split(tmp_path):
     holds(refusal(tmp_path), "(train)", "bus, car", "classes", "rename", "class names")
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_class_without_an_image_in_a_split_is_refused_by_name(tmp_path, split):
+    fill(tmp_path / "train", 2), fill(tmp_path / "test", 2)
+    for image in (tmp_path / split / "dog").iterdir():
+        image.rename(image.with_suffix(".xcf"))
+    holds(refusal(tmp_path), tmp_path / split / "dog", "no images", "2 .xcf")
+
+
 def test_hidden_folders_are_no_strangers(tmp_path):
     fill(tmp_path / "train", 2), fill(tmp_path / "test", 2)
     for name in ("__MACOSX", ".ipynb_checkpoints"):
