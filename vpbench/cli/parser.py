@@ -186,7 +186,7 @@ def add_weight_verbs(verbs: "Verbs[ArgumentParser]") -> None:
 
 def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     """Adds what the jobs of the workflow call."""
-    command = add_verb(verbs, "run", run, "run one spec (JSON) and write its record")
+    command = add_verb(verbs, "run", run, "run one spec (JSON or @FILE) and write its record")
     command.add_argument("spec")
     command.add_argument("--out", required=True)
     text = "share the run: one process per GPU"
@@ -200,7 +200,7 @@ def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("spec")
     command.add_argument("--out", required=True)
 
-    text = "run the specs (JSON list) of a job, write a manifest"
+    text = "run the specs (JSON list or @FILE) of a job, write a manifest"
     command = add_verb(verbs, "run-task", run_task, text)
     command.add_argument("specs")
     command.add_argument("--runs", default="results/runs")
@@ -212,7 +212,7 @@ def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("spec")
     command.add_argument("--out", required=True, help="what they are about, as JSON")
 
-    command = add_verb(verbs, "measure", measure, "measure what the specs (JSON list) ask for")
+    command = add_verb(verbs, "measure", measure, "measure what the specs (JSON list or @FILE) ask for")
     command.add_argument("specs")
     command.add_argument("--runs", default="results/runs")
     command.add_argument("--measurements", default="results/measurements")

@@ -6,6 +6,7 @@ from matplotlib import pyplot
 
 from analysis.common import coverage, csv_file, style
 from analysis.figures import cost
+from analysis.report import partial
 from analysis.tables import paper_accuracy
 from tests.helpers.analyses import run
 from tests.helpers.checkout import ROOT, read_config
@@ -120,6 +121,14 @@ def test_a_table_that_cannot_be_made_says_so_in_all_its_forms(
     for suffix in ("csv", "md", "tex"):
         assert "it needs all runs" in made[f"table1.{suffix}"]
         assert "0 of 8 runs" in made[f"table1.{suffix}"]
+
+
+def test_measurements_are_counted_where_an_analysis_reads_them():
+    parts = {"runs": ["a", "b", "c"], "measurements": ["m"]}
+    assert partial.counts(parts, {"a": {}, "m": {}}) == "1 of 3 runs, 1 of 1 measurements"
+    assert partial.counts(parts | {"measurements": []}, {"a": {}}) == "1 of 3 runs"
+    heads = ["task", "1 of 3 runs, 1 of 1 measurements"]
+    assert coverage.column(heads) == heads[1]
 
 
 def test_a_figure_names_it_above_everything_in_it(tmp_path):
