@@ -212,7 +212,8 @@ def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("spec")
     command.add_argument("--out", required=True, help="what they are about, as JSON")
 
-    command = add_verb(verbs, "measure", measure, "measure what the specs (JSON list or @FILE) ask for")
+    text = "measure what the specs (JSON list or @FILE) ask for"
+    command = add_verb(verbs, "measure", measure, text)
     command.add_argument("specs")
     command.add_argument("--runs", default="results/runs")
     command.add_argument("--measurements", default="results/measurements")
