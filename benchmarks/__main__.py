@@ -3,10 +3,12 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 
 from benchmarks import gpu, report
 from vpbench.cli.device import limit_threads
+from vpbench.cli.main import interrupted_by
 from vpbench.common.errors import UserError
 from vpbench.compute import memory
 
@@ -41,10 +43,14 @@ def main(argv=None):
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        if argv[:1] == ["gpu"]:
-            return gpu.main(argv[1:])
-        arguments = parser().parse_args(argv)
-        run(arguments.names, arguments.quick, arguments.threads, arguments.out)
+        with interrupted_by(signal.SIGINT, signal.SIGTERM):
+            if argv[:1] == ["gpu"]:
+                return gpu.main(argv[1:])
+            arguments = parser().parse_args(argv)
+            run(arguments.names, arguments.quick, arguments.threads, arguments.out)
+    except KeyboardInterrupt as stopped:
+        print("benchmarks: stopped; what is written already stays", file=sys.stderr)
+        return 128 + (stopped.args[0] if stopped.args else signal.SIGINT)
     except ValueError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -134,6 +135,27 @@ def test_a_part_that_hangs_or_fails_takes_nothing_from_the_others(parts, tmp_pat
     assert capsys.readouterr().out == f"{tmp_path / 'gpu.md'}\n"
     assert cli.main([*ON_CPU, str(tmp_path), "ends"]) == 0  # earlier results stay
     assert len((tmp_path / "gpu.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_ends_its_part_and_says_so_in_one_line(
+    number, parts, tmp_path, monkeypatch, capsys
+):
+    started = []
+
+    class Stopped(subprocess.Popen):
+        def wait(self, timeout=None):
+            if self not in started:
+                started.append(self)
+                signal.raise_signal(number)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Stopped)
+    assert cli.main([*ON_CPU, str(tmp_path), "hangs"]) == 128 + number
+    assert started[0].returncode == -signal.SIGKILL
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "benchmarks: stopped; what is written already stays"
+    ]
 
 
 def test_all_parts_together_have_a_limit(parts, tmp_path):
