@@ -10,7 +10,7 @@ from vpbench.common.messages import brief, one_line
 from vpbench.data.folder_classes import check_different, mapping_note, named, order_of
 from vpbench.data.folder_files import left_out_note
 from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
-from vpbench.data.folder_splits import Listing, list_folder, list_split_file
+from vpbench.data.folder_splits import Listing, Lists, list_folder, list_split_file
 from vpbench.data.subsets import balanced
 from vpbench.data.task import Task
 from vpbench.spec import schema_check
@@ -42,30 +42,12 @@ def load_folder(
     caps the images of each split. What was left out or changed is in the task's `notes`, and on
     stderr. Raises UserError in one line for anything that cannot be used.
     """
-    if not isinstance(folder, str | Path):
-        raise UserError(f"folder {brief(folder)}: expected the path of a folder of images")
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "a file: unpack it, or give its folder" if folder.is_file() else "not a folder"
-        raise UserError(f"{folder} is {what}")
+    folder = _checked(folder)
     if data is not None:
         schema_check.check(data, data_schema(complete=False, of_run=True), f"data of {folder}")
-    order = order_of(class_order)
-    if split_file is None:
-        listing = list_folder(folder, order, seed)
-    elif class_order is None:
-        listing = list_split_file(folder, Path(split_file))
-    else:
-        raise UserError(f"class_order {class_order}: {split_file} gives the order; leave it out")
+    listing = _listing(folder, split_file, class_order, seed)
     names, notes = _named(folder, listing, class_names, bool(split_file or class_order))
-    lists = {}
-    for split in SPLITS:
-        rows = listing.lists.get(split, [])
-        kept = balanced([label for _, label in rows], (data or {}).get(split), seed)
-        lists[split] = [rows[i] for i in kept]
-    for split in ("train", "test"):
-        if not lists[split]:
-            raise UserError(f"{folder}: the {split} split has no images")
+    lists = _capped(folder, listing, data or {}, seed)
     notes += absence_notes(lists, names) + repetition_notes(lists)
     say(folder, notes)
     reader = Reader(folder, preprocessing)
@@ -73,19 +55,51 @@ def load_folder(
     reader.check()
     say(folder, reader.notes())
     facts = {"published": None, "metric": "accuracy", "shift": False}
-    facts["paper_validation"] = "validation" in splits
-    notes += reader.notes()
-    display = folder.resolve().name
     return Task(
         str(folder),
-        display,
+        folder.resolve().name,
         tuple(names),
         template,
         splits,
-        facts,
+        facts | {"paper_validation": "validation" in splits},
         preprocessing=preprocessing,
-        notes=tuple(notes),
+        notes=(*notes, *reader.notes()),
     )
+
+
+def _checked(folder: str | Path) -> Path:
+    """Returns the path of a folder, which must be there."""
+    if not isinstance(folder, str | Path):
+        raise UserError(f"folder {brief(folder)}: expected the path of a folder of images")
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "a file: unpack it, or give its folder" if folder.is_file() else "not a folder"
+        raise UserError(f"{folder} is {what}")
+    return folder
+
+
+def _listing(
+    folder: Path, split_file: str | Path | None, class_order: str | None, seed: int
+) -> Listing:
+    """Returns what is in a folder, its classes in order."""
+    if split_file is None:
+        return list_folder(folder, order_of(class_order), seed)
+    if class_order is not None:
+        raise UserError(f"class_order {class_order}: {split_file} gives the order; leave it out")
+    return list_split_file(folder, Path(split_file))
+
+
+def _capped(folder: Path, listing: Listing, data: Mapping[str, Any], seed: int) -> Lists:
+    """Returns the images of each split, as many as `data` says."""
+    lists = {}
+    for split in SPLITS:
+        rows = listing.lists.get(split, [])
+        kept = balanced([label for _, label in rows], data.get(split), seed)
+        lists[split] = [rows[i] for i in kept]
+    for split in ("train", "test"):
+        if not lists[split]:
+            raise UserError(f"{folder}: the {split} split has no images")
+    return lists
 
 
 def _named(
