@@ -20,7 +20,7 @@ RATIO = 3 / 4, 4 / 3  # width by height
 # side is already that of the crop: on a square it does nothing.
 CROP = 7 / 8
 TAPS = 4  # of a bicubic kernel
-ON_A_CPU, ELSEWHERE = 2**20, 2**26  # values that are enlarged at a time: a CPU's caches are small
+ON_A_CPU, ELSEWHERE = 2**20, 2**24  # values that are enlarged at a time: a CPU's caches are small
 NUMBERS = {"none": 0, "flip": 1, "flip_crop": 3, "resized_crop": 3 + 2 * ATTEMPTS}  # per image
 
 
