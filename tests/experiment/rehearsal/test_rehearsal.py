@@ -85,18 +85,35 @@ def test_a_scratch_folder_with_something_else_in_it_is_left_alone(tmp_path):
 
 def test_a_shape_without_a_record_would_fail_with_the_first_line_of_its_log(tmp_path):
     spec = tiny_spec() | {"kind": "rehearsal", "scale": "rehearsal"}
-    path = str(record_path(spec))
-    log = runs.log_of(tmp_path, path)
+    path = record_path(spec)
+    found = runs.run_outcome(tmp_path / path, spec, Shape("", 14, spec))
+    assert found.verdict == FAILS and found.reason == ""
+    assert found.item == "visual_prompt of clip_micro on eurosat_twin (14 specs)"
+    said = "Building DAG of jobs...\nMissingRuleException: no rule\nmore"
+    assert runs.failure(tmp_path, str(path), said) == "MissingRuleException: no rule"
+    log = tmp_path / "results/logs" / path.relative_to("results/runs").with_suffix(".log")
     log.parent.mkdir(parents=True)
     log.write_text("eurosat:  50%\nTraceback\nvpbench: lr is too large; choose a smaller one\n")
-    found = runs.run_outcome(tmp_path, (path, spec), Shape("", 14, spec), "")
-    assert (
-        found.verdict == FAILS and found.reason == "vpbench: lr is too large; choose a smaller one"
-    )
-    assert found.item == "visual_prompt of clip_micro on eurosat_twin (14 specs)"
-    log.unlink()
-    found = runs.run_outcome(tmp_path, (path, spec), Shape("", 1, spec), "")
-    assert "not started" in found.reason and found.item.endswith("(1 spec)")
+    line = "vpbench: lr is too large; choose a smaller one"
+    assert runs.failure(tmp_path, str(path), said) == line
+
+
+@pytest.mark.parametrize(
+    ("job", "log"),
+    [
+        ("results/runs/lab/svhn/vision.main.manifest.json", "lab/svhn/vision.main.log"),
+        ("results/runs/p/svhn/rn50/linear_probe/default/seed0.json",
+         "p/svhn/rn50/linear_probe/default/seed0.features.log"),
+        ("results/measurements/p/transfer/svhn.json", "p/transfer/svhn.log"),
+        ("results/measurements/p/transfer/svhn.json", "p/transfer.reference.log"),
+        ("results/measurements/lab/transfer/all.manifest.json", "lab/transfer.log"),
+    ],
+)  # fmt: skip
+def test_the_log_of_each_kind_of_job_is_found(tmp_path, job, log):
+    path = tmp_path / "results/logs" / log
+    path.parent.mkdir(parents=True)
+    path.write_text("vpbench: this\n")
+    assert runs.failure(tmp_path, job, "") == "vpbench: this"
 
 
 def test_a_traceback_is_said_by_its_last_line(tmp_path):
@@ -120,7 +137,7 @@ def test_a_killed_run_has_to_keep_its_state_and_to_go_on(
     spec = tiny_spec("fine_tune", "rn18", "cifar100")
     monkeypatch.setattr("vpbench.records.reading.holds", lambda path, wanted: there)
     kept = times and times * 4 * BACKBONES["rn18"].parameters
-    one = interruption.Interrupted(spec, kept, 1.0, tmp_path / "log")
+    one = interruption.Interrupted(spec, kept, 143, tmp_path / "log")
     found = interruption.checkpoint_outcome(tmp_path, one)
     assert found.verdict == verdict and words in found.reason
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tests.helpers.checkout import read_config
@@ -108,7 +110,7 @@ def test_a_rehearsal_is_a_legal_configuration_with_a_run_for_each_shape(files):
         for task in grid.config["tasks"]
         if task in TASKS and not TASKS[task].painted
     }
-    made = expand(configuration.of_shapes(grid, found, facts), "rehearsal")
+    made = expand(configuration.of_shapes(grid, found, facts, Path("photographs")), "rehearsal")
     for number, shape in enumerate(found):
         (spec,) = made.blocks[configuration.block_name(number)].values()
         assert spec["kind"] == spec["scale"] == "rehearsal"

@@ -1,13 +1,17 @@
 """The configuration of a rehearsal: a block of the grid per shape, cut to two steps."""
 
+import importlib
+from pathlib import Path
 from typing import Any
 
+from vpbench.common.paths import placed
 from vpbench.experiment.rehearsal.shapes import BATCH, IMAGES, Shape, cut
 from vpbench.spec.aliases import Config, Spec
 from vpbench.spec.blocks import measurements
 from vpbench.spec.grid import Grid, measurement_specs
 from vpbench.spec.made_up import KIND, Brought
 from vpbench.spec.measurements import MEASUREMENTS
+from vpbench.spec.tasks import TASKS, is_twin
 
 SCALE = "rehearsal"
 MEASURED = "measured"  # the block of the runs that measurements read
@@ -15,11 +19,14 @@ KEPT = ("schema", "granularity", "max_runtime", "engine", "folders", "backbones"
 FEW = {"images": 2, "reference_images": 4, "pairs": 2}  # what a measurement is cut to
 
 
-def of_shapes(wanted: Grid, shapes: list[Shape], facts: dict[str, Brought]) -> Config:
+def of_shapes(
+    wanted: Grid, shapes: list[Shape], facts: dict[str, Brought], photographs: Path
+) -> Config:
     """Returns the configuration that rehearses `shapes` of a grid, on datasets with these facts.
 
     Each block is named after the number of its shape. The paper's own prompts, one of each backbone
-    on one task, are a block of their own, which the measurements read.
+    on one task, are a block of their own, which the measurements read; `photographs` stand in for
+    those that they compare with.
     """
     config = wanted.config
     tasks = list(dict.fromkeys(shape.chosen["task"] for shape in shapes))
@@ -37,15 +44,33 @@ def of_shapes(wanted: Grid, shapes: list[Shape], facts: dict[str, Brought]) -> C
     made |= {"scale": SCALE, "kind": KIND, "tasks": tasks, "grid": blocks, "analyses": {}}
     made |= {"data": data_of(config["data"]), "facts": facts}
     few = {name: data_of(config["data"] | each) for name, each in task_data(config).items()}
-    twins = {name: dict(IMAGES) for name in tasks if name not in facts}
+    twins = {name: images_of(name) for name in tasks if name not in facts}
     made["task_data"] = few | {name: few.get(name, {}) | twins[name] for name in twins}
     if measured:
         made["measurements"] = {
             name: {"runs": {"grid": [MEASURED]}, "data": data_of(each["data"])}
-            | {"settings": {key: FEW.get(key, value) for key, value in each["settings"].items()}}
+            | {"settings": measured_settings(each["settings"], photographs)}
             for name, each in measurements(config).items()
         }
     return made
+
+
+def measured_settings(settings: dict[str, Any], photographs: Path) -> dict[str, Any]:
+    """Returns the settings of a measurement, with few images; its networks are the real ones."""
+    few = {key: FEW.get(key, value) for key, value in settings.items()}
+    if settings.get("reference") is not None:
+        few["reference"] = str(photographs)
+    if settings.get("weights") is not None:
+        few["weights"] = str(placed(settings["weights"]).absolute())
+    return few
+
+
+def images_of(task: str) -> dict[str, int]:
+    """Returns how many images a task that is not made up has: of a twin one of each class."""
+    if not is_twin(task):
+        return dict(IMAGES)
+    classes = len(importlib.import_module(TASKS[task].module).CLASS_NAMES)
+    return {split: max(count, classes) for split, count in IMAGES.items()}
 
 
 def block_name(number: int) -> str:

@@ -8,7 +8,13 @@ from vpbench.common import atomic_files
 from vpbench.experiment.rehearsal import made_up_measurements, made_up_records
 from vpbench.experiment.rehearsal.configuration import SCALE
 from vpbench.experiment.rehearsal.outcomes import ABSENT, FAILS, HOLDS, Outcome
-from vpbench.experiment.rehearsal.workflow import Machine, first_error, snakemake, write_config
+from vpbench.experiment.rehearsal.workflow import (
+    Machine,
+    complaint,
+    first_error,
+    snakemake,
+    write_config,
+)
 from vpbench.records.paths import MANIFEST, manifest
 from vpbench.spec.aliases import Config
 from vpbench.spec.blocks import measurements
@@ -48,8 +54,7 @@ def rehearse_analyses(
         made = (suite / page).is_file()
         outcomes.append(product_outcome("analyses", page, made, logs / f"{rule}.log"))
     if done.returncode and all(outcome.verdict == HOLDS for outcome in outcomes):
-        said = [line for line in done.stdout.splitlines() if "rror" in line or "xception" in line]
-        outcomes.append(Outcome("analyses", "all", FAILS, (said or ["Snakemake has failed"])[0]))
+        outcomes.append(Outcome("analyses", "all", FAILS, complaint(done.stdout)))
     return [*outcomes, typeset(suite / "results")]
 
 

@@ -9,52 +9,63 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vpbench.experiment.rehearsal.outcomes import FAILS, HOLDS, UNTRIED, Outcome
-from vpbench.experiment.rehearsal.workflow import Machine, first_error
+from vpbench.experiment.rehearsal.workflow import first_error
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
 
 PATIENCE = 600  # seconds for a run to begin its training, and to write its checkpoint
+DELAYS = (0, 0.1, 0.3)  # seconds between its begin and the signal, try by try
 STARTED = "0%|"  # of the bar that a training draws when it begins
 LARGEST = 3.2  # times the weights that a checkpoint may take
 FOLDER = "interrupted"  # of the logs and of the record of a run that was not to end
 
 
 class Interrupted(NamedTuple):
-    """A run that was killed: its spec, the bytes of its checkpoint (None: none), seconds."""
+    """A run that was killed: its spec, the bytes of its checkpoint (None: none), its exit code."""
 
     spec: Spec
     kept: int | None
-    seconds: float
+    code: int
     log: Path
 
 
 def interrupt(suite: Path, spec: Spec, environment: dict[str, str]) -> Interrupted:
-    """Returns what became of a run that was begun, and ended by SIGTERM in its first step."""
-    started = time.perf_counter()
+    """Returns what became of a run that was begun, and ended by SIGTERM in its first step.
+
+    It is begun again if the signal came before the training was ready for it.
+    """
     name = f"{spec['backbone']}_{spec['method']}"
     out = suite / FOLDER / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     log = out.with_suffix(".log")
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            command(spec, out), cwd=suite, env=environment, stdout=file, stderr=file
-        )
-        until = time.monotonic() + PATIENCE
-        while process.poll() is None and STARTED not in log.read_text(errors="replace"):
-            if time.monotonic() > until:
-                break
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
     kept = record_path(spec, suite / "results" / "checkpoints").with_suffix(".pt")
-    size = kept.stat().st_size if kept.is_file() else None
-    return Interrupted(spec, size, time.perf_counter() - started, log)
+    for delay in DELAYS:
+        with open(log, "wb") as file:
+            process = subprocess.Popen(
+                command(spec, out), cwd=suite, env=environment, stdout=file, stderr=file
+            )
+            code = end_in_training(process, log, delay)
+        if kept.is_file() or code == 0:
+            break
+    return Interrupted(spec, kept.stat().st_size if kept.is_file() else None, code, log)
+
+
+def end_in_training(process: "subprocess.Popen[bytes]", log: Path, delay: float) -> int:
+    """Returns the exit code of a process that is ended `delay` seconds after its training began."""
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and STARTED not in log.read_text(errors="replace"):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    time.sleep(delay)
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def command(spec: Spec, out: Path, threads: int = 1) -> list[str]:
@@ -64,9 +75,7 @@ def command(spec: Spec, out: Path, threads: int = 1) -> list[str]:
     return [sys.executable, "-m", "vpbench", "run", *given, *kept]
 
 
-def checkpoint_outcomes(
-    suite: Path, scratch: Path, machine: Machine, interrupted: list[Interrupted]
-) -> list[Outcome]:
+def checkpoint_outcomes(suite: Path, interrupted: list[Interrupted]) -> list[Outcome]:
     """Returns whether each run that was killed has kept its state, and has gone on from it."""
     if not interrupted:
         reason = "jobs of a profile are not killed from here; without one this machine's are"
@@ -77,6 +86,8 @@ def checkpoint_outcomes(
 def checkpoint_outcome(suite: Path, one: Interrupted) -> Outcome:
     """Returns the outcome of one of them."""
     item = f"{one.spec['method']} of {one.spec['backbone']}, killed in its first step"
+    if one.kept is None and one.code == 0:
+        return Outcome("checkpoints", item, UNTRIED, "it ended before it could be killed")
     if one.kept is None:
         reason = f"it has kept no checkpoint; {first_error(one.log)}"
         return Outcome("checkpoints", item, FAILS, reason)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from vpbench.data.datasets import coop, resisc45
@@ -13,6 +14,7 @@ from vpbench.spec.dataset_facts import FACTS
 
 Rows = dict[str, list[list]]  # train, val, test -> [path, label, class name] of each image
 FLAT = ("flowers102", "oxfordpets")  # whose images lie in one folder
+PHOTOGRAPHS = 12
 SIDE = 8  # pixels of an image whose dataset has them of many sizes
 COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 
@@ -66,3 +68,13 @@ def write_resisc45(
             picture.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (SIDE, SIDE), (len(file), 0, 0)).save(picture, "PNG")
     return paths
+
+
+def write_photographs(folder: Path) -> Path:
+    """Returns `folder` once it has as many images, of noise, as a rehearsed measurement needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(0)
+    for number in range(PHOTOGRAPHS):
+        pixels = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return folder

@@ -8,7 +8,13 @@ from vpbench.common.errors import RecordError
 from vpbench.compute import gpu
 from vpbench.experiment import readiness
 from vpbench.experiment.rehearsal.outcomes import ABSENT, FAILS, HOLDS, UNTRIED, Outcome
-from vpbench.experiment.rehearsal.workflow import Machine, link_suite, snakemake, write_config
+from vpbench.experiment.rehearsal.workflow import (
+    Machine,
+    complaint,
+    link_suite,
+    snakemake,
+    write_config,
+)
 from vpbench.records import reading
 from vpbench.spec import job_limits, memory_costs
 from vpbench.spec.costs import hours_of
@@ -104,8 +110,7 @@ def commands(folder: Path, scratch: Path, machine: Machine, wanted: Grid) -> Out
         line.partition(COMMAND)[2] for line in done.stdout.splitlines() if line.startswith(COMMAND)
     ]
     if done.returncode or not found:
-        said = [line.strip() for line in done.stdout.splitlines() if "rror" in line]
-        return Outcome("commands", "dry run", FAILS, (said or ["it lists no command"])[0])
+        return Outcome("commands", "dry run", FAILS, complaint(done.stdout))
     longest = max(len(command.encode()) for command in found)
     argument = max(len(part.encode()) for command in found for part in split(command))
     reason = f"{len(found):,} jobs; longest command {longest:,} bytes, argument {argument:,}"

@@ -14,6 +14,7 @@ from vpbench.experiment.rehearsal import (
     configuration,
     datasets,
     full_size,
+    listed_files,
     planned,
     random_weights,
     runs,
@@ -96,7 +97,8 @@ def make(one: Rehearsal, tasks: list[str]) -> tuple[Grid, list[str]]:
     (one.scratch / "data").mkdir()
     facts = datasets.write_all(tasks, one.scratch / "data")
     random = random_weights.place_all(sorted(backbones), one.scratch / "weights")
-    config = configuration.of_shapes(one.wanted, one.shapes, facts)
+    photographs = listed_files.write_photographs(one.scratch / "photographs")
+    config = configuration.of_shapes(one.wanted, one.shapes, facts, photographs)
     write_config(one.scratch / "suite", config)
     return expand(config, "the rehearsal"), random
 

@@ -4,11 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vpbench.common.errors import RecordError
+from vpbench.experiment import readiness
 from vpbench.experiment.rehearsal.configuration import block_name
 from vpbench.experiment.rehearsal.interruption import Interrupted, checkpoint_outcomes, interrupt
-from vpbench.experiment.rehearsal.outcomes import FAILS, HOLDS, Outcome
+from vpbench.experiment.rehearsal.outcomes import ABSENT, FAILS, HOLDS, Outcome
 from vpbench.experiment.rehearsal.shapes import Shape, cost
-from vpbench.experiment.rehearsal.workflow import Machine, environment, first_error, snakemake
+from vpbench.experiment.rehearsal.workflow import (
+    Machine,
+    complaint,
+    environment,
+    first_error,
+    snakemake,
+)
 from vpbench.records import reading
 from vpbench.spec.aliases import Spec
 from vpbench.spec.blocks import measurements
@@ -25,7 +32,7 @@ def rehearse_data(suite: Path, scratch: Path, machine: Machine, rehearsed: Grid)
         reason = f"{len(made)} caches" if made else first_error(logs[-1] if logs else suite)
         outcomes.append(Outcome("datasets", task, HOLDS if made else FAILS, reason))
     if done.returncode and all(outcome.verdict == HOLDS for outcome in outcomes):
-        outcomes.append(Outcome("datasets", "data", FAILS, last_words(done.stdout)))
+        outcomes.append(Outcome("datasets", "data", FAILS, complaint(done.stdout)))
     return outcomes
 
 
@@ -38,12 +45,19 @@ def rehearse_runs(
     for name in measurements(rehearsed.config):
         files += measurement_files(rehearsed, name)
     done = snakemake(suite, scratch, machine, *files, options=("--keep-incomplete",))
-    outcomes = [
-        run_outcome(suite, spec_of(rehearsed, number), shape, done.stdout)
-        for number, shape in enumerate(shapes)
-    ]
-    outcomes += checkpoint_outcomes(suite, scratch, machine, interrupted)
-    return outcomes + measurement_outcomes(suite, rehearsed)
+    packages = readiness.missing_packages(rehearsed)
+    outcomes = []
+    for number, shape in enumerate(shapes):
+        path, spec = spec_of(rehearsed, number)
+        found = run_outcome(suite / path, spec, shape)
+        if found.verdict == FAILS and not found.reason:
+            lacking = [line for line in packages if line.split()[0] in spec.values()]
+            said = failure(suite, rehearsed.job_of[path], done.stdout)
+            found = found._replace(reason=(lacking or [said])[0])
+            found = found._replace(verdict=ABSENT if lacking else FAILS)
+        outcomes.append(found)
+    outcomes += checkpoint_outcomes(suite, interrupted)
+    return outcomes + measurement_outcomes(suite, rehearsed, done.stdout)
 
 
 def spec_of(rehearsed: Grid, number: int) -> tuple[str, Spec]:
@@ -52,14 +66,13 @@ def spec_of(rehearsed: Grid, number: int) -> tuple[str, Spec]:
     return path, spec
 
 
-def run_outcome(suite: Path, run: tuple[str, Spec], shape: Shape, said: str) -> Outcome:
-    """Returns whether the record of a shape is there, with what it took, or the first error."""
-    path, spec = run
+def run_outcome(path: Path, spec: Spec, shape: Shape) -> Outcome:
+    """Returns whether the record of a shape is there, with what it took; why not, is not known."""
     item = f"{shape.name} ({shape.specs} {'spec' if shape.specs == 1 else 'specs'})"
     try:
-        record = reading.read(suite / path)
-    except RecordError:
-        return Outcome("runs", item, FAILS, first_error(log_of(suite, path)))
+        record = reading.read(path)
+    except RecordError as error:
+        return Outcome("runs", item, FAILS, str(error) if path.exists() else "")
     if record["spec"] != spec:
         return Outcome("runs", item, FAILS, "its record is of another spec")
     took = record["measured"]
@@ -68,9 +81,16 @@ def run_outcome(suite: Path, run: tuple[str, Spec], shape: Shape, said: str) -> 
     return Outcome("runs", item, HOLDS, reason)
 
 
-def log_of(suite: Path, record: str) -> Path:
-    """Returns the log of the job of a record."""
-    return suite / "results" / "logs" / Path(record).relative_to("results/runs").with_suffix(".log")
+def failure(suite: Path, job: str, said: str) -> str:
+    """Returns why the job of a file has failed: by its log, else by what Snakemake has `said`."""
+    stem = Path(job).relative_to("results").relative_to(Path(job).parts[1])
+    name = stem.name.removesuffix(".json").removesuffix(".manifest")
+    folder = suite / "results" / "logs" / stem.parent
+    logs = [folder / f"{name}{part}.log" for part in ("", ".features", ".reference")]
+    # Of a whole measurement
+    logs += [folder.with_name(f"{folder.name}{part}.log") for part in ("", ".reference")]
+    there = [log for log in logs if log.is_file()]
+    return first_error(there[0]) if there else complaint(said)
 
 
 def interrupt_all(
@@ -92,20 +112,16 @@ def interrupt_all(
         return list(pool.map(lambda spec: interrupt(suite, spec, given), chosen))
 
 
-def measurement_outcomes(suite: Path, rehearsed: Grid) -> list[Outcome]:
+def measurement_outcomes(suite: Path, rehearsed: Grid, said: str) -> list[Outcome]:
     """Returns the outcome of each measurement of the rehearsed prompts."""
     outcomes = []
+    absent = [*readiness.missing_packages(rehearsed), *readiness.missing_references(rehearsed)]
     for name in measurements(rehearsed.config):
         for path in measurement_files(rehearsed, name):
-            there = (suite / path).is_file()
-            log = Path(path).relative_to("results/measurements").with_suffix("")
-            log = suite / "results" / "logs" / f"{str(log).removesuffix('.manifest')}.log"
-            reason = "two images" if there else first_error(log)
-            outcomes.append(Outcome("measurements", name, HOLDS if there else FAILS, reason))
+            found = Outcome("measurements", name, HOLDS, "two images")
+            if not (suite / path).is_file():
+                found = found._replace(verdict=FAILS, reason=failure(suite, path, said))
+                if absent and name == "dataset_properties":
+                    found = found._replace(verdict=ABSENT, reason=absent[0])
+            outcomes.append(found)
     return outcomes
-
-
-def last_words(said: str) -> str:
-    """Returns the last line that Snakemake has said about an error."""
-    wrong = [line.strip() for line in said.splitlines() if "rror" in line]
-    return wrong[-1] if wrong else "Snakemake has ended with an error"

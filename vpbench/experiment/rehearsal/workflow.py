@@ -13,7 +13,16 @@ from vpbench.common.messages import first_line
 from vpbench.spec.aliases import Config
 
 PARTS = ("Snakefile", "analysis", "config", "environment.yml", "profiles", "vpbench", "workflow")
-RULES = ("prepare", "run", "features", "regression", "run_task", "measure", "measure_all")
+RULES = (
+    "prepare",
+    "run",
+    "features",
+    "regression",
+    "run_task",
+    "reference",
+    "measure",
+    "measure_all",
+)
 SHARE = 0.8  # of the free memory that jobs may take together
 MOST = 18_000  # megabytes that they may take in any case
 
@@ -93,3 +102,10 @@ def first_error(log: Path) -> str:
     said = [line for line in lines if line.startswith("vpbench: ")]
     wrong = [line for line in lines if "Error" in line]
     return first_line((said or wrong or [line for line in lines if line] or ["nothing said"])[-1])
+
+
+def complaint(said: str) -> str:
+    """Returns the line with which Snakemake itself complains, in all that it has `said`."""
+    lines = [line.strip() for line in said.splitlines()]
+    wrong = [line for line in lines if "rror" in line or "xception" in line]
+    return (wrong or ["Snakemake has ended with an error"])[0]
