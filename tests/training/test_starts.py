@@ -3,7 +3,9 @@
 import signal
 
 import pytest
+import torch
 
+from tests.helpers.toy_training import FirstPixel, toy_trainer
 from tests.training.test_checkpoint import Training, equal
 from vpbench.common.errors import UserError
 from vpbench.training.checkpoint import Checkpoint, Stopped
@@ -101,3 +103,32 @@ def test_an_evaluation_longer_than_the_time_limit_is_not_begun_for_ever(tmp_path
         Training(Checkpoint(path), stop_at=1).train()
     path.with_suffix(".starts").unlink()
     assert equal(Training(Checkpoint(path)).train(), Training(Checkpoint()).train())
+
+
+class Counting(FirstPixel):
+    """A classifier that counts something in three batches before each epoch."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.stop_at, self.counted = stop_at, []
+
+    def begin_epoch(self, epoch, images, labels, around):
+        """Counts; another process of the machine sends SIGTERM in one of the batches."""
+        for batch in range(3):
+            with around():
+                self.counted.append((epoch, batch))
+                if (epoch, batch) == self.stop_at:
+                    signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_while_a_map_is_counted_keeps_the_state_before_it(tmp_path):
+    whole = toy_trainer(Counting())
+    whole.run()
+    first = toy_trainer(Counting((2, 0)), checkpoint=Checkpoint(tmp_path / "a.pt"))
+    with pytest.raises(Stopped):
+        first.run()
+    assert first.learner.counted[-1] == (2, 0)  # it does not count to its end
+    second = toy_trainer(Counting(), checkpoint=Checkpoint(tmp_path / "a.pt"))
+    assert second.run().history == whole.progress.history
+    assert second.learner.counted == [(epoch, batch) for epoch in (2, 3) for batch in range(3)]
+    assert torch.equal(second.learner.layer.weight, whole.learner.layer.weight)
