@@ -225,3 +225,18 @@ def test_jpeg_has_no_such_quality(quality):
     picture = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
     with pytest.raises(UserError, match=f"qualities 1 to 100, not {quality}"):
         deployability.jpeg(picture, quality)
+
+
+def test_weights_and_photographs_are_where_the_machine_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("VPBENCH_WEIGHTS", str(tmp_path / "w"))
+    monkeypatch.setenv("VPBENCH_DATA", str(tmp_path / "d"))
+    frechet.photographs.cache_clear()
+    (tmp_path / "w").mkdir()
+    (tmp_path / "d" / "photos").mkdir(parents=True)
+    (tmp_path / "w" / "lpips_alex.safetensors").write_bytes(b"")
+    file = frechet.weights_file("lpips_alex", "weights")
+    assert file == str(tmp_path / "w" / "lpips_alex.safetensors")
+    with pytest.raises(UserError, match="no safetensors file .*make it with `vpbench lpips-wei"):
+        dataset_properties.load_lpips("lpips_alex", file, CPU)
+    with pytest.raises(UserError, match=f"{tmp_path}/d/photos has 0 images, 90 are needed"):
+        row_of(task_of(), "data/photos")
