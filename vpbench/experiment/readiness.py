@@ -19,6 +19,7 @@ from vpbench.spec.blocks import measurements
 from vpbench.spec.costs import classes_of, images_of
 from vpbench.spec.dataset_facts import FACTS
 from vpbench.spec.fingerprints import check_fingerprint
+from vpbench.spec.folder_names import hidden
 from vpbench.spec.grid import Grid, measurement_specs
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.tasks import TASKS, is_twin
@@ -148,8 +149,10 @@ def count_photographs(folder: Path, enough: int) -> int:
     from vpbench.data.photographs import EXTENSIONS
 
     count = 0
-    for _, _, names in os.walk(folder):
-        count += sum(name.lower().endswith(tuple(EXTENSIONS)) for name in names)
+    for _, below, names in os.walk(folder):
+        below[:] = [name for name in below if not hidden(name)]
+        images = (name for name in names if name.lower().endswith(EXTENSIONS))
+        count += sum(not hidden(name) for name in images)
         if count >= enough:
             return enough
     return count

@@ -24,6 +24,7 @@ from vpbench.data.photographs import EXTENSIONS
 from vpbench.experiment.measurements import reference_files
 from vpbench.models.backbone import load_backbone
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.folder_names import hidden
 from vpbench.spec.measurements import seen_by
 from vpbench.spec.preprocessing import Preprocessing, read_image, straight_to
 from vpbench.spec.settings import Settings
@@ -167,12 +168,12 @@ def photographs(folder: Path) -> Sequence[Path]:
     """Returns all photographs in and below a folder, in a random order that is fixed."""
     if not folder.is_dir():
         raise UserError(f"dataset_properties: the reference {folder} is not a folder")
-    files = sorted(
-        Path(where, name)
-        for where, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(EXTENSIONS)
-    )
+    files = []
+    for where, below, names in os.walk(folder):
+        below[:] = [name for name in below if not hidden(name)]  # they hold copies and thumbnails
+        images = (name for name in names if name.lower().endswith(EXTENSIONS))
+        files += [Path(where, name) for name in images if not hidden(name)]
+    files.sort()
     return [files[place] for place in np.random.default_rng(0).permutation(len(files))]
 
 
