@@ -27,6 +27,7 @@ from vpbench.records.schema import (
     shaped,
 )
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.made_up import KIND
 from vpbench.spec.methods import SELECTIONS
 from vpbench.spec.schema import SCHEMA
 from vpbench.spec.tasks import TASKS
@@ -139,7 +140,15 @@ def load(
             continue
         for file, record in members(path, select or {}, expected_digest(path, digests)):
             records.setdefault(file.resolve(), record | {"file": str(file)})
+    not_mixed(records.values())
     return list(records.values())
+
+
+def not_mixed(records: Iterable[dict[str, Any]]) -> None:
+    """Raises RecordError if records of a rehearsal are among others: their numbers mean nothing."""
+    files = {record["spec"]["kind"] == KIND: record["file"] for record in records}
+    if len(files) > 1:
+        raise RecordError(f"{files[True]} is a rehearsal's, {files[False]} is not; give one kind")
 
 
 def expected_digest(path: Path, digests: Mapping[str, str] | None) -> str | None:

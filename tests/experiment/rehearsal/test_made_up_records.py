@@ -7,6 +7,7 @@ from analysis.common.scales import scale_of
 from tests.helpers.checkout import read_config
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
+from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
 from vpbench.experiment.rehearsal import full_size, made_up_measurements, made_up_records
 from vpbench.records import reading
@@ -86,6 +87,17 @@ def test_an_analysis_refuses_measured_records_beside_made_up_ones(wanted, tmp_pa
     made = written(spec, tmp_path / "runs")
     real = made | {"spec": spec | {"kind": "paper", "scale": "paper"}}
     holds(refused(RecordError, scale_of, [made, real]), "two scales", "rehearsal")
+
+
+def test_no_reader_takes_both(wanted, tmp_path):
+    spec = find(wanted, task="clevr", method="linear_probe", backbone="rn50")
+    made = written(spec, tmp_path / "runs")
+    real = made | {"spec": spec | {"kind": "paper", "scale": "paper"}}
+    real = {key: value for key, value in real.items() if key != "file"}
+    other = atomic_files.write(record_path(real["spec"], tmp_path / "runs"), real)
+    line = refused(RecordError, reading.load, [made["file"], other])
+    holds(line, made["file"], "is a rehearsal's", other)
+    assert len(reading.load([other])) == len(reading.load([made["file"]])) == 1
 
 
 def test_a_configuration_of_the_paper_refuses_a_made_up_record(wanted, tmp_path):
