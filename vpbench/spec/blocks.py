@@ -86,7 +86,7 @@ def folder_of(config: Config, task: str) -> dict[str, Any]:
 
 
 def facts_of(config: Config, task: str) -> dict[str, Any]:
-    """Returns what a spec says of a dataset that a rehearsal has made up; of another one nothing."""
+    """Returns what a spec says of a dataset that a rehearsal made up; of another one nothing."""
     facts = config.get("facts", {})
     return {"facts": facts[task]} if task in facts else {}
 
