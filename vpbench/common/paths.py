@@ -25,7 +25,7 @@ def device() -> str:
 def placed(path: str | Path) -> Path:
     """Returns where a path in a configuration is: one in `data` or `weights` in those folders.
 
-    So `data/imagenet/train` follows VPBENCH_DATA, as the datasets do; other paths are what they are.
+    So `data/imagenet/train` follows VPBENCH_DATA, as datasets do; other paths are what they are.
     """
     first, *rest = Path(path).parts or ("",)
     folder = {"data": data_dir, "weights": weights_dir}.get(first)
