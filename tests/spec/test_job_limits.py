@@ -39,7 +39,7 @@ def test_the_most_is_the_most_even_below_what_starting_takes(hours):
         ([[100.0], [3.0]], 60, 103),  # 100 slices of an hour, and 3 to spare
         ([[100.0]], 240, 28),
         ([[0.5, 0.75]], 60, 5),  # a job of two runs: 1.25 hours
-        ([[None]], 60, 3),
+        ([[None]], 60, 103),  # a folder of images: as many as the longest of the paper
         ([], 60, 3),
     ],
 )

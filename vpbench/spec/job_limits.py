@@ -13,6 +13,7 @@ from vpbench.spec.costs import hours_of
 MAX_RUNTIME = 240  # minutes of a job, where a configuration does not say
 SLACK = 1.5  # times the plan: another GPU than an A100, and reading the images
 FLOOR = 10  # minutes: to import libraries, load weights and look at a first batch
+UNKNOWN = 100  # hours of a run that cannot be told, such as on a folder of images
 SPARE = 3  # starts that something else than the time limit may end
 
 
@@ -37,5 +38,7 @@ def runtime(specs: Iterable[Spec], most: int) -> int:
 def retries(jobs: Iterable[Iterable[Spec]], most: int) -> int:
     """Returns how often a job is started again: as often as the longest needs slices of `most`
     minutes, and some times more."""
-    longest = max((sum(hours_of(spec) or 0 for spec in specs) for specs in jobs), default=0)
-    return math.ceil(longest * 60 / most) + SPARE
+    hours = [
+        [UNKNOWN if (each := hours_of(spec)) is None else each for spec in job] for job in jobs
+    ]
+    return math.ceil(max(map(sum, hours), default=0) * 60 / most) + SPARE
