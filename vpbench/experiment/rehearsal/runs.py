@@ -14,9 +14,11 @@ from vpbench.experiment.rehearsal.workflow import (
     complaint,
     environment,
     first_error,
+    memory,
     snakemake,
 )
 from vpbench.records import reading
+from vpbench.spec import memory_costs
 from vpbench.spec.aliases import Spec
 from vpbench.spec.blocks import measurements
 from vpbench.spec.grid import Grid, measurement_files
@@ -107,9 +109,14 @@ def interrupt_all(
     chosen = [*sorted(tuned.values(), key=cost), *sorted(prompts, key=cost)[:1]]
     if machine.profile:  # a cluster's jobs are not for this machine to kill
         return []
-    given = environment(scratch, machine)
+    given, share = environment(scratch, machine), memory() / machine.jobs
+    on_gpu = machine.device != "cpu"
+    fits = [1000 * memory_costs.memory(spec, on_gpu).host <= share for spec in chosen]
+    small = [spec for spec, room in zip(chosen, fits, strict=True) if room]
     with ThreadPoolExecutor(machine.jobs) as pool:
-        return list(pool.map(lambda spec: interrupt(suite, spec, given), chosen))
+        begun = list(pool.map(lambda spec: interrupt(suite, spec, given), small))
+    large = [spec for spec, room in zip(chosen, fits, strict=True) if not room]
+    return begun + [interrupt(suite, spec, given) for spec in large]
 
 
 def measurement_outcomes(suite: Path, rehearsed: Grid, said: str) -> list[Outcome]:
