@@ -4,6 +4,7 @@ import pytest
 
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
+from vpbench.cli.main import main
 from vpbench.common.errors import UserError
 from vpbench.data import load
 from vpbench.data.datasets.source import CorruptDataset, WrongSize, open_dataset
@@ -112,3 +113,12 @@ def test_the_mark_of_the_folder_says_the_facts_of_each_dataset(made):
         "sizes": {"train": 4, "test": 4},
         "checksums": {},
     }
+
+
+def test_a_marked_folder_is_prepared_by_what_its_mark_says(made, monkeypatch, capsys):
+    monkeypatch.setenv("VPBENCH_DATA", str(made[0]))
+    assert main(["data", "prepare", "svhn", "--backbones", "rn18"]) == 0
+    assert "svhn: 8 images" in capsys.readouterr().out
+    assert main(["data", "status", "svhn", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["state"] == "present" and row["sizes"] == {"train": 4, "test": 4}
