@@ -37,7 +37,9 @@ def facts_of(name: str) -> Facts:
     brought = _brought.get(name)
     if brought is None:
         return FACTS[name]
-    return FACTS[name]._replace(classes=brought["classes"], sizes=dict(brought["sizes"]))
+    # In the suite's order, whatever that of the spec: what is hashed split by split depends on it
+    sizes = {split: brought["sizes"][split] for split in FACTS[name].sizes}
+    return FACTS[name]._replace(classes=brought["classes"], sizes=sizes)
 
 
 def checksum(name: str, file: str, published: str) -> str:
@@ -64,7 +66,7 @@ def check_data(name: str, folder: str | Path) -> None:
     made = None if marker is None else marker.get(name)
     if marker is not None and not _rehearsing:
         refuse(folder, "data")
-    if brought is not None and made != brought:
+    if brought is not None and (made != brought or set(brought["sizes"]) != set(FACTS[name].sizes)):
         raise UserError(
             f"{name}: a rehearsal's spec brings facts that {Path(folder, MARKER)} does not state; "
             "read the folder that `vpbench rehearse` has made with them"

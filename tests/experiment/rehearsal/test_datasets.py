@@ -100,6 +100,17 @@ def test_a_rehearsal_reads_what_its_facts_say_and_nothing_else(made, monkeypatch
     holds(refused(UserError, load.load_task, "clevr", None, SMALL), "brings no facts of it")
 
 
+def test_the_order_of_facts_in_a_spec_changes_nothing(made, monkeypatch):
+    root, facts = made
+    monkeypatch.setenv("VPBENCH_DATA", str(root))
+    hashes = set()
+    for order in (["train", "validation", "test"], ["test", "train", "validation"]):
+        sizes = {split: facts["dtd"]["sizes"][split] for split in order}
+        made_up.use(spec("dtd", {"dtd": facts["dtd"] | {"sizes": sizes}}))
+        hashes.add(load.load_task("dtd", None, SMALL).data_hash)
+    assert len(hashes) == 1
+
+
 def test_a_mark_that_is_broken_is_said(tmp_path):
     (tmp_path / made_up.MARKER).write_text("[]")
     holds(refused(UserError, made_up.adopt, tmp_path), "rehearsal.json", "not a JSON object")

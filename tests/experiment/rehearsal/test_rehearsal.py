@@ -142,6 +142,17 @@ def test_a_killed_run_has_to_keep_its_state_and_to_go_on(
     assert found.verdict == verdict and words in found.reason
 
 
+def test_a_run_that_starts_anew_beside_its_checkpoint_would_fail(tmp_path, monkeypatch):
+    spec = tiny_spec("fine_tune", "rn18", "cifar100")
+    monkeypatch.setattr("vpbench.records.reading.holds", lambda path, wanted: True)
+    log = record_path(spec, tmp_path / "results/logs").with_suffix(".log")
+    log.parent.mkdir(parents=True)
+    log.write_text("seed0.pt: not used, its hashes.data is '82', the run's is '2b'\n")
+    one = interruption.Interrupted(spec, 4, 143, tmp_path / "log")
+    found = interruption.checkpoint_outcome(tmp_path, one)
+    assert found.verdict == FAILS and "hashes.data" in found.reason
+
+
 def test_the_longest_run_of_the_paper_ends_within_its_starts():
     from vpbench.spec import recipes
     from vpbench.spec.grid import expand

@@ -19,6 +19,7 @@ PATIENCE = 600  # seconds for a run to begin its training, and to write its chec
 DELAYS = (0, 0.1, 0.3)  # seconds between its begin and the signal, try by try
 STARTED = "0%|"  # of the bar that a training draws when it begins
 LARGEST = 3.2  # times the weights that a checkpoint may take
+NOT_USED = ": not used, "  # in what a run says of a checkpoint that is not its own
 FOLDER = "interrupted"  # of the logs and of the record of a run that was not to end
 
 
@@ -83,6 +84,31 @@ def checkpoint_outcomes(suite: Path, interrupted: list[Interrupted]) -> list[Out
     return [checkpoint_outcome(suite, one) for one in interrupted]
 
 
+def complaint_of_checkpoint(suite: Path, record: Path) -> str | None:
+    """Returns what the log of the run that should have gone on says against its checkpoint."""
+    log = record.relative_to(suite / "results" / "runs").with_suffix(".log")
+    path = suite / "results" / "logs" / log
+    said = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    return next((line for line in said if NOT_USED in line), None)
+
+
+def same_result(suite: Path, one: Interrupted, environment: dict[str, str]) -> Outcome:
+    """Returns whether a run that was killed and went on has the result of one that was not."""
+    item = f"{one.spec['method']} of {one.spec['backbone']}, killed, beside one that was not"
+    path = record_path(one.spec, suite / "results" / "runs")
+    out = suite / FOLDER / "whole.json"
+    given = [json.dumps(one.spec), "--out", str(out), "--checkpoints", f"{FOLDER}/checkpoints"]
+    line = [sys.executable, "-m", "vpbench", "run", *given, "--threads", "1"]
+    done = subprocess.run(line, cwd=suite, env=environment, capture_output=True, text=True)
+    if done.returncode or not path.is_file():
+        said = done.stderr.strip().splitlines() or ["there is no record"]
+        return Outcome("checkpoints", item, FAILS, said[-1])
+    whole, gone_on = reading.read(out), reading.read(path)
+    equal = all(whole[key] == gone_on[key] for key in ("history", "selection"))
+    reason = "the same losses and metrics" if equal else "other losses or metrics"
+    return Outcome("checkpoints", item, HOLDS if equal else FAILS, reason)
+
+
 def checkpoint_outcome(suite: Path, one: Interrupted) -> Outcome:
     """Returns the outcome of one of them."""
     item = f"{one.spec['method']} of {one.spec['backbone']}, killed in its first step"
@@ -94,6 +120,9 @@ def checkpoint_outcome(suite: Path, one: Interrupted) -> Outcome:
     path = record_path(one.spec, suite / "results" / "runs")
     if not reading.holds(path, one.spec):
         return Outcome("checkpoints", item, FAILS, "it did not go on to its end")
+    started_anew = complaint_of_checkpoint(suite, path)
+    if started_anew:
+        return Outcome("checkpoints", item, FAILS, started_anew)
     parameters = BACKBONES[one.spec["backbone"]].parameters or 0
     share = one.kept / (4 * parameters) if parameters else 0
     size = f"{one.kept / 1e9:.2f} GB, {share:.1f} times its weights"

@@ -6,7 +6,12 @@ from pathlib import Path
 from vpbench.common.errors import RecordError
 from vpbench.experiment import readiness
 from vpbench.experiment.rehearsal.configuration import block_name
-from vpbench.experiment.rehearsal.interruption import Interrupted, checkpoint_outcomes, interrupt
+from vpbench.experiment.rehearsal.interruption import (
+    Interrupted,
+    checkpoint_outcomes,
+    interrupt,
+    same_result,
+)
 from vpbench.experiment.rehearsal.outcomes import ABSENT, FAILS, HOLDS, Outcome
 from vpbench.experiment.rehearsal.shapes import Shape, cost
 from vpbench.experiment.rehearsal.workflow import (
@@ -59,6 +64,8 @@ def rehearse_runs(
             found = found._replace(verdict=ABSENT if lacking else FAILS)
         outcomes.append(found)
     outcomes += checkpoint_outcomes(suite, interrupted)
+    prompts = [one for one in interrupted if one.spec["method"] == "visual_prompt"]
+    outcomes += [same_result(suite, one, environment(scratch, machine)) for one in prompts]
     return outcomes + measurement_outcomes(suite, rehearsed, done.stdout)
 
 
