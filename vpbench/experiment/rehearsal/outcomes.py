@@ -8,7 +8,7 @@ from vpbench.common.messages import one_line
 
 HOLDS, FAILS, ABSENT, UNTRIED = "holds", "would fail", "absent here", "not tried"
 VERDICTS = (FAILS, ABSENT, UNTRIED, HOLDS)  # in the order of the table
-LONGEST = 220  # characters of a reason
+LONGEST = 600  # characters of a reason
 
 
 class Outcome(NamedTuple):
