@@ -1,13 +1,17 @@
 """What --out names is continued, refused or replaced, and never lost."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.cli.test_main import CONFIG, fit, mistake
+from tests.helpers.messages import holds
 from vpbench.cli.main import main
+from vpbench.common.locks import hold
 from vpbench.training.trainer import Trainer
 
 SHORT = ("--config", CONFIG, "--set", "epochs=3", "eval_epochs=1", "batch_size=4")
@@ -87,6 +91,34 @@ def test_a_fit_whose_outputs_are_there_is_refused_before_anything_is_loaded(
     assert main([*fit(pets, f"{tmp_path}/a", *other), "--force"]) == 0
     assert files(tmp_path).keys() == whole.keys()
     assert files(tmp_path)["a.safetensors"] != whole["a.safetensors"]
+
+
+def test_a_fit_waits_for_another_one_of_its_name_and_replaces_nothing_of_it(
+    whole, pets, tmp_path, capsys
+):
+    with ThreadPoolExecutor() as pool, ExitStack() as first:
+        first.enter_context(hold(tmp_path / "a.lock"))
+        second = pool.submit(main, [*fit(pets, f"{tmp_path}/a", *SHORT)])
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        for name, content in whole.items():
+            (tmp_path / name).write_bytes(content)
+        first.close()
+        assert second.result() == 2
+    waiting, refused = capsys.readouterr().err.splitlines()
+    holds(waiting, f"{tmp_path}/a.lock: waiting for process")
+    holds(refused, f"{tmp_path}/a.safetensors is there already")
+    assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "/", "a/.."])
+def test_an_out_without_a_name_is_refused_before_anything_is_loaded(pets, out, capsys):
+    holds(mistake(capsys, *fit(pets, out, *SHORT)), "is no name of a file")
+
+
+def test_a_fit_whose_outputs_cannot_be_written_ends_before_it_learns(pets, tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    holds(mistake(capsys, *fit(pets, f"{tmp_path}/file/a", *SHORT)), tmp_path / "file")
 
 
 def test_the_checkpoint_of_another_fit_is_refused_with_the_difference_and_put_aside_by_force(

@@ -128,6 +128,16 @@ def test_a_split_file_cannot_lead_out_of_its_folder(tmp_path, escape):
     holds(message, escape, "leads out", tmp_path / "images")
 
 
+def test_a_split_file_has_paths_from_its_folder_on(tmp_path, monkeypatch):
+    fill(tmp_path, 1)
+    rows = [[f"{tmp_path}/{name}/00.png", i, name] for i, name in enumerate(COLOURS)]
+    split_file = written(tmp_path / "split.json", {"train": rows, "test": []})
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, "."):
+        message = refusal(folder, split_file=split_file)
+        holds(message, split_file, f"{tmp_path}/cat/00.png", "cat/1.jpg")
+
+
 def test_a_split_file_that_names_a_missing_image_is_refused_by_that_name(tmp_path):
     rows = [["cat/00.png", 0, "cat"], ["dog/99.png", 1, "dog"]]
     split_file = written(
@@ -174,6 +184,23 @@ def test_a_class_that_is_called_like_a_split_is_no_split(tmp_path):
     for name in ("car", "train", "bus"):
         paint(tmp_path / name / "0.png")
     holds(refusal(tmp_path), "(train)", "bus, car", "classes", "rename", "class names")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train_set", "test_set"), ("seg_train", "seg_test"), ("TrainData", "ValData", "TestData")],
+)
+def test_folders_that_speak_of_splits_are_no_classes(tmp_path, names):
+    for name in names:
+        fill(tmp_path / name, 1)
+    holds(refusal(tmp_path), tmp_path, ", ".join(sorted(names)), "call them train, val and test")
+
+
+def test_classes_may_have_a_word_for_a_split_in_their_names(tmp_path):
+    for name in ("test tube", "train station", "training shoe", "valley"):
+        for number in range(3):
+            paint(tmp_path / name / f"{number}.png")
+    assert len(image_folder.load_folder(tmp_path, SMALL).class_names) == 4
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

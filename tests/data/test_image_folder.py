@@ -72,6 +72,11 @@ def test_a_folder_is_a_task_by_its_path(tmp_path):
     assert task.splits["train"].images.shape == (18, 16, 16, 3)
 
 
+def test_an_empty_path_is_not_the_folder_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path))
+    holds(refusal(""), "''", "expected the path of a folder")
+
+
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path):
     holds(refusal(tmp_path / "nowhere"), tmp_path / "nowhere", "not a folder")
     holds(refusal(tmp_path), tmp_path, "empty", "expected", "sub-folder", "per class")

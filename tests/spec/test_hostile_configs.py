@@ -128,6 +128,13 @@ def test_yaml_that_would_mislead_or_overwhelm_is_refused_by_its_reason(tmp_path,
     holds(message, path, *facts)
 
 
+def test_a_configuration_that_is_not_where_one_is_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        strict_yaml.read_config("config/lab.yaml")
+    holds(str(error.value), "config/lab.yaml", f"in {tmp_path}", "start in the folder", "whole path")
+
+
 def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(tmp_path):
     lines = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"]
     for level in range(1, 10):

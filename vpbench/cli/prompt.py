@@ -8,11 +8,22 @@ from vpbench.cli.arguments import read_change, read_task
 from vpbench.cli.device import announce_device, check_device
 from vpbench.cli.outputs import refuse_taken
 from vpbench.common.errors import UserError
+from vpbench.common.locks import hold
 from vpbench.spec.preprocessing import for_recipe
 
 
 def fit(arguments: Namespace) -> None:
     """Learns a prompt and writes it in all its forms; stopped, the same command goes on."""
+    from vpbench.prompts.files import named
+
+    lock = named(arguments.out, ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with hold(lock):  # where it cannot be written, neither could what takes hours to learn
+        learn(arguments)
+
+
+def learn(arguments: Namespace) -> None:
+    """Learns a prompt and writes it; no other process does so under its name."""
     import vpbench
     from vpbench.experiment.provenance import hashes, versions
     from vpbench.prompts.files import SUFFIXES, named

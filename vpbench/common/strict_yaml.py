@@ -37,6 +37,12 @@ def read_config(config: str | Path) -> Any:
     try:
         document: Any = yaml.load(Path(config).read_bytes(), StrictLoader)
         strict_json.check(document, MOST)
+    except FileNotFoundError:
+        where = "" if Path(config).is_absolute() else f" in {one_line(Path.cwd())}"
+        raise UserError(
+            f"{one_line(config)}: there is no such configuration{where}; start in the folder of "
+            "this repository, or give the whole path"
+        ) from None
     except OSError as error:
         raise UserError(f"{one_line(config)}: configuration not read, {error.strerror}") from None
     except RecursionError:

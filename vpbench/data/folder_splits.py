@@ -19,7 +19,7 @@ from vpbench.data.folder_files import (
     inside,
 )
 from vpbench.data.subsets import cut
-from vpbench.spec.folder_names import Order, split_of
+from vpbench.spec.folder_names import Order, speaks_of, split_of
 from vpbench.spec.tasks import SPLITS
 
 Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels
@@ -39,6 +39,7 @@ def list_folder(folder: Path, order: Order, seed: int) -> Listing:
         return _split_folders(folder, order)
     by_name = _by_name(folder, folder)
     names = order(list(by_name))
+    _check_no_splits(folder, names)
     found = Listing(names, {split: [] for split in SPLITS}, _beside(folder, folder))
     for label, name in enumerate(names):
         images, left_out = class_contents(by_name[name], folder)
@@ -48,6 +49,16 @@ def list_folder(folder: Path, order: Order, seed: int) -> Listing:
         for split, part in cut(len(images), name, seed).items():
             found.lists[split].extend((images[i], label) for i in part)
     return found
+
+
+def _check_no_splits(folder: Path, names: list[str]) -> None:
+    """Raises UserError if what would be the classes are splits with names of their own."""
+    splits = [speaks_of(name) for name in names]
+    if None not in splits and len(set(splits)) > 1:
+        raise UserError(
+            f"{folder}: {', '.join(names)} look like splits, not like classes; call them train, "
+            "val and test, or give the classes other names"
+        )
 
 
 def _split_folders(folder: Path, order: Order) -> Listing:
@@ -125,6 +136,11 @@ def list_split_file(folder: Path, split_file: Path) -> Listing:
         for (path, _), (written, _) in zip(lists[split], rows, strict=True):
             if not inside(path, root):
                 raise UserError(f"{split_file}: {one_line(path)} leads out of {folder}")
+            if os.path.isabs(written):
+                raise UserError(
+                    f"{split_file}: {written} is no path within {folder}; let it begin there, as "
+                    "in cat/1.jpg"
+                )
             file = _identity(path)
             if file in seen:
                 same = "twice" if seen[file] == written else f"and {seen[file]}, the same file"

@@ -69,7 +69,7 @@ def load_folder(
 
 def _checked(folder: str | Path) -> Path:
     """Returns the path of a folder, which must be there."""
-    if not isinstance(folder, str | Path):
+    if not isinstance(folder, str | Path) or not str(folder):  # the latter would be the one here
         raise UserError(f"folder {brief(folder)}: expected the path of a folder of images")
     folder = Path(folder)
     if not folder.is_dir():

@@ -69,6 +69,8 @@ def named(path: str | Path, suffix: str) -> Path:
     """Returns `path` with the ending `suffix` instead of another one of ours."""
     # The name of a prompt may have a dot in it, as in v1.2.
     path = Path(path)
+    if path.name in ("", ".."):
+        raise UserError(f"{path} is no name of a file; add one, as in results/my_prompt")
     return path.with_name((path.stem if path.suffix in SUFFIXES else path.name) + suffix)
 
 

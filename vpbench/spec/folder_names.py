@@ -13,6 +13,7 @@ SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",
     "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
+_SPEAKING = re.compile(f"(?<![a-z])({'|'.join(SPLIT_FOLDERS)})(?:s|sets?|data|images?)?(?![a-z])")
 
 
 def hidden(name: str) -> bool:
@@ -23,6 +24,12 @@ def hidden(name: str) -> bool:
 def split_of(name: str) -> str | None:
     """Returns the split that a folder with this name holds, or None."""
     return SPLIT_FOLDERS.get(name.strip().lower())
+
+
+def speaks_of(name: str) -> str | None:
+    """Returns the split that a name speaks of, as training_set and seg_test do, or None."""
+    found = _SPEAKING.search(name.lower())
+    return SPLIT_FOLDERS[found[1]] if found else None
 
 
 def in_text_order(names: Sequence[str]) -> list[str]:
