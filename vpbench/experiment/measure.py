@@ -16,7 +16,7 @@ from vpbench.experiment.provenance import describe_task, peak_memory, versions
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.records.schema import difference
-from vpbench.spec import schema_check
+from vpbench.spec import made_up, schema_check
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.schema import SCHEMA, measurement_schema
 
@@ -44,6 +44,7 @@ def measure_all(
         print(name, flush=True)
         read = [read_run(run, runs) for run in spec["runs"]]
         module = importlib.import_module(MEASUREMENTS[spec["measurement"]].module)
+        made_up.use(spec)
         started = time.perf_counter()
         load = cache(partial(load_task, spec["task"], spec["data"], folder=spec.get("folder")))
         measured = module.measure(load, spec["settings"], read, device)
