@@ -132,7 +132,9 @@ def test_a_configuration_that_is_not_where_one_is_says_where_to_go(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
         strict_yaml.read_config("config/lab.yaml")
-    holds(str(error.value), "config/lab.yaml", f"in {tmp_path}", "start in the folder", "whole path")
+    holds(
+        str(error.value), "config/lab.yaml", f"in {tmp_path}", "start in the folder", "whole path"
+    )
 
 
 def test_a_few_lines_that_stand_for_a_billion_values_are_refused_at_once(tmp_path):
