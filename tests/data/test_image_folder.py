@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.helpers.folders import SMALL, fill, paint, refusal, sizes
 from tests.helpers.messages import complains, holds
+from vpbench.common.errors import UserError
 from vpbench.data import folder_images, image_folder, load
 from vpbench.spec.preprocessing import Preprocessing
 
@@ -70,6 +71,17 @@ def test_a_folder_is_a_task_by_its_path(tmp_path):
     task = load.load_task(str(fill(tmp_path / "pets")), preprocessing=Preprocessing(16, 16))
     assert (task.name, task.display) == (str(tmp_path / "pets"), "pets")
     assert task.splits["train"].images.shape == (18, 16, 16, 3)
+
+
+@pytest.mark.parametrize("key", ["class_names", "split_file"])
+@pytest.mark.parametrize("given", [["cat", "dog", "owl"], {"cat": "Cat"}])
+def test_names_and_splits_in_place_of_their_files_are_refused(tmp_path, key, given):
+    holds(refusal(fill(tmp_path), **{key: given}), key, "cat", "expected the path of a file")
+
+
+def test_a_backbone_in_place_of_its_preprocessing_is_refused(tmp_path, resnet):
+    with complains(UserError, "preprocessing", "as in backbone.preprocessing"):
+        image_folder.load_folder(fill(tmp_path), resnet)
 
 
 def test_an_empty_path_is_not_the_folder_where_one_is(tmp_path, monkeypatch):

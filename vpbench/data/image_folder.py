@@ -43,6 +43,7 @@ def load_folder(
     stderr. Raises UserError in one line for anything that cannot be used.
     """
     folder = _checked(folder)
+    _check_given(preprocessing, {"split_file": split_file, "class_names": class_names})
     if data is not None:
         schema_check.check(data, data_schema(complete=False, of_run=True), f"data of {folder}")
     listing = _listing(folder, split_file, class_order, seed)
@@ -76,6 +77,21 @@ def _checked(folder: str | Path) -> Path:
         what = "a file: unpack it, or give its folder" if folder.is_file() else "not a folder"
         raise UserError(f"{folder} is {what}")
     return folder
+
+
+def _check_given(preprocessing: object, files: dict[str, object]) -> None:
+    """Raises UserError unless there is a preprocessing, and what stands for files are their paths.
+
+    A backbone and a list of names are what one would give first.
+    """
+    if not isinstance(preprocessing, Preprocessing):
+        raise UserError(
+            f"preprocessing {brief(preprocessing)}: expected that of a backbone, as in "
+            "backbone.preprocessing"
+        )
+    for key, file in files.items():
+        if not isinstance(file, str | Path | None):
+            raise UserError(f"{key} {brief(file)}: expected the path of a file")
 
 
 def _listing(
