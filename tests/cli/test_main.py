@@ -181,7 +181,7 @@ def test_the_folder_options_reach_the_task(pets, tmp_path):
         (None, ("--set", "colour=3"), (*PROMPT, "unknown", "'colour'", "template", "lr")),
         (None, ("--set", "lr=-1"), (*PROMPT, "lr", "-1", "less than or equal", "0")),
         (None, ("--set", "template=ring"), (*PROMPT, "template", "'ring'", "choose", "padding")),
-        (None, ("--config", "no.yaml"), ("no.yaml", "not read", "No such file")),
+        (None, ("--config", "no.yaml"), ("no.yaml", "no such configuration", "whole path")),
         (None, ("--device", "abacus"), ("device", "'abacus'", "not usable", "choose", "cpu")),
         (None, ("--device", "cuda:99"), ("device", "'cuda:99'", "not usable", "choose", "cpu")),
         (None, ("--threads", "0"), ("--threads 0", "1 or more")),

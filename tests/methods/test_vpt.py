@@ -127,9 +127,8 @@ def test_the_text_head_compares_with_the_template_of_the_settings(clip, task, pi
 
 def test_the_text_head_reads_class_names_as_coop_and_maple_do(clip, task, monkeypatch):
     read, names = [], ("hard-leaved_orchid", *task.class_names[1:])
-    features = clip.text_features
-    monkeypatch.setattr(clip, "text_features", lambda texts: read.extend(texts) or features(texts))
-    monkeypatch.setattr(clip, "tokenize", lambda texts: torch.zeros(len(texts), 16).long() + 1)
+    features = torch.eye(10, 64)
+    monkeypatch.setattr(clip, "class_features", lambda texts: read.extend(texts) or features)
     LearnedTokens(clip, replace(task, class_names=names, template="a photo of a {}."), VPT)
     assert read[0] == "a photo of a hard-leaved orchid."
 

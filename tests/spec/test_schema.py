@@ -123,9 +123,10 @@ def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     assert canonical(specs) == canonical(expand(config))
     assert all(schema_check.complaint(spec, spec_schema(), "") is None for spec in specs)
     per_task = config["granularity"] == "per_task"
-    made = {"run_task" if per_task else "run", "all", "claims", "tables", "report"}
+    made = {"run_task"} if per_task else {"run", "features", "regression"}
+    made |= {"all", "claims", "tables", "report"}
     if config.get("measurements"):
-        made.add("measure_all" if per_task else "measure")
+        made |= {"measure_all"} if per_task else {"measure", "reference"}
     assert set(planned_jobs(output)) == made | set(config["analyses"])
 
 
