@@ -64,7 +64,8 @@ def weights_file(network: str, weights: str | None) -> str | None:
     path = placed(weights)
     path = path / FILES[network] if path.is_dir() else path
     if not path.is_file():
-        raise UserError(f"{path} is missing; {network} needs it")
+        wrong = "is a folder, not a file" if path.is_dir() else "is missing"
+        raise UserError(f"{path} {wrong}; {network} needs it")
     return str(path)
 
 
