@@ -57,6 +57,8 @@ rule methods:
 
 
 onstart:
+    if workflow.is_main_process and not workflow.touch:
+        check_requests()
     logger.info(start_message())
 
 

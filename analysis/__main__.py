@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from vpbench.common import strict_json
 from vpbench.common.errors import RecordError, UserError
@@ -13,6 +13,15 @@ from vpbench.records import reading
 from vpbench.spec.analyses import ANALYSES, PAGES, Analysis
 
 RESULTS, CAPTIONS = Path("results"), Path("workflow/report")  # where they are by default
+
+
+class Parser(argparse.ArgumentParser):
+    """The one of argparse, which says a mistake, such as a request that is damaged, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}")
+
+
 TAKES = argparse.ArgumentParser
 
 
@@ -74,7 +83,7 @@ PAGE_OPTIONS: dict[str, Callable[[TAKES], None]] = {
 
 def parser_of(name: str, description: str | None) -> TAKES:
     """Returns the parser of the analysis or page `name`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m analysis {name}", description=description, fromfile_prefix_chars="@"
     )
     if name in ANALYSES:

@@ -14,6 +14,7 @@ from tests.helpers.checkout import (
     snakemake,
     write_config,
 )
+from tests.helpers.messages import holds
 from vpbench.cli.main import main
 from vpbench.common import paths
 from vpbench.compute import gpu
@@ -208,6 +209,32 @@ def test_the_plan_says_the_most_memory_of_each_method(small):
     fine_tune = next(line for line in lines if line.startswith("  FT: "))
     assert fine_tune.split(" and ")[1].startswith(f"{plan_space.number(card_of())}, cifar10 on")
     assert len(lines) == 1 + 4 + 1
+
+
+def test_the_plan_for_the_cpu_counts_the_model_as_memory_of_the_machine(small, monkeypatch):
+    monkeypatch.setenv("VPBENCH_DEVICE", "cpu")
+    lines = plan_space.report_memory(expand(small, ""))
+    fine_tune = next(line for line in lines if line.startswith("  FT: "))
+    # Libraries, labels; weights as loaded, folded and in 16 bits, 4 times to train; 64 images
+    held = 1.1e9 + 150 * 300 + 5 * 50 * 10 * 4
+    clip = held + 4 * 151.277313e6 + 4 * 87.849216e6 * 5.5 + 64 * 9.14e6 * 2 * 1.15
+    rn50 = held + 4 * 25.557032e6 * 6.5 + 64 * 21.5e6 * 2 * 1.15
+    most = plan_space.number(max(clip, rn50) / 1e9)
+    assert most == "5.0"
+    assert fine_tune == f"  FT: {most} and 0.00, cifar10 on clip_vit_b32"
+
+
+@pytest.mark.parametrize("place", ["configuration", "environment"])
+def test_a_device_that_is_none_is_refused_by_the_plan(small, tmp_path, monkeypatch, capsys, place):
+    if place == "environment":
+        monkeypatch.setenv("VPBENCH_DEVICE", "quark")
+    else:
+        small["device"] = "quark"
+    assert main(["plan", "--configfile", str(write_config(tmp_path, small))]) == 2
+    said = capsys.readouterr()
+    where = "VPBENCH_DEVICE" if place == "environment" else "at device"
+    holds(said.err.strip(), where, "'quark'", "no device; choose auto, cpu, cuda, cuda:1 or mps")
+    assert said.out == ""
 
 
 def card_of():

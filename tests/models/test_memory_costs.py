@@ -120,6 +120,28 @@ def test_float32_keeps_twice_as_much_and_smaller_parts_less(spec_of):
     assert step["bf16", 1] == pytest.approx(256 * 0.25 * 10.36e6 * 2 * 1.15)
 
 
+def test_on_a_cpu_the_model_and_its_values_are_in_the_memory_of_the_machine(spec_of):
+    spec = spec_of("fine_tune", "bit_m_r101x3", precision="fp32", micro_batch=2)
+    weights = 4 * 516_015_123
+    labels = 60_000 * 300 + 5 * 10_000 * 100 * 4
+    look = 64 * 0.25 * 88.61e6 * 4 * 1.15  # at test images: more than a step, or a checkpoint
+    # As loaded, folded; weights, gradients, two moments
+    host = (1.1e9 + labels + 2 * weights + 4 * weights + look) / 1e9
+    assert memory_costs.memory(spec, on_gpu=False).host == pytest.approx(host)
+    assert 19 < host < 21
+
+
+def test_on_a_cpu_auto_may_be_32_bits(spec_of):
+    size = {
+        precision: memory_costs.step_bytes(
+            spec_of("visual_prompt", "rn50", precision=precision), on_gpu=False
+        )
+        for precision in ("auto", "fp32", "bf16")
+    }
+    assert size["auto"] == size["fp32"] == 2 * size["bf16"]
+    assert size["auto"] == pytest.approx(128 * 10.36e6 * 4 * 1.15)
+
+
 def test_a_table_of_pairs_counts_where_a_map_is_counted(spec_of):
     spec = spec_of("visual_prompt", "bit_m_r50x1")
     counted = copy.deepcopy(spec)

@@ -8,6 +8,7 @@ from tests.helpers.checkout import copy_suite, planned_jobs, read_config, snakem
 from vpbench.spec import job_limits, memory_costs
 from vpbench.spec.grid import expand
 
+FOUR = ("--set-resources", "run:gpu=4")
 PROBES = "results/runs/paper/{}/rn50/linear_probe/default/seed0.json"
 
 
@@ -38,7 +39,8 @@ def resources(output):
     return found
 
 
-def test_a_run_asks_for_the_minutes_and_the_memory_of_the_plan(suite, paper, tmp_path):
+def test_a_run_asks_for_the_minutes_and_the_memory_of_the_plan(suite, paper, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     paper["max_runtime"] = 100
     given = write_config(tmp_path, paper)
     output = snakemake(suite, "--dry-run", "--configfile", given, "--", "all")
@@ -65,16 +67,18 @@ def test_the_regression_of_a_probe_is_a_job_without_a_gpu(suite, paper, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("visible", "arguments", "gpu", "threads", "shown"),
+    ("visible", "arguments", "gpu", "threads", "shown", "said"),
     [
-        ("0,1,2,3,4,5,6,7", (), "1", "1", "8"),  # 8 cores: 8 runs at once
-        ("0,1,2,3,4,5,6,7", ("--set-resources", "run:gpu=4"), "4", "1", "8"),  # 2 at once
-        ("0,1,2,3,4,5,6,7", ("--resources", "gpu=2"), "1", "1", "2"),
-        ("", (), "1", "4", "1"),  # no GPU: one run after another, as many threads as before
+        ("0,1,2,3,4,5,6,7", (), "1", "1", "8", None),  # 8 cores: 8 runs at once
+        ("0,1,2,3,4,5,6,7", FOUR, "4", "1", "8", None),  # 2 at once
+        ("0,1,2,3,4,5,6,7", (*FOUR, "--resources", "gpu=2"), "2", "1", "2", "--resources gpu=2"),
+        ("0,1", FOUR, "2", "4", "2", "this machine has 2 GPUs"),
+        # No GPU: one run after another, as many threads as before
+        ("", FOUR, "1", "4", "1", "this machine has no GPUs"),
     ],
 )
 def test_as_many_runs_share_this_machine_as_it_has_gpus(
-    suite, paper, tmp_path, monkeypatch, visible, arguments, gpu, threads, shown
+    suite, paper, tmp_path, monkeypatch, visible, arguments, gpu, threads, shown, said
 ):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     given = write_config(tmp_path, paper)
@@ -89,3 +93,5 @@ def test_as_many_runs_share_this_machine_as_it_has_gpus(
     asked = resources(output)["run", "visual_prompt"]
     assert (asked["gpu"], asked["threads"]) == (gpu, threads)
     assert f"limit {shown}\n" in output
+    wanted = [f"--set-resources run:gpu=4: {said}, so each job gets {gpu}"] if said else []
+    assert [line for line in output.splitlines() if "so each job" in line] == wanted

@@ -47,6 +47,52 @@ def test_an_analysis_and_the_report_are_made_in_a_folder_of_any_name(suite):
     assert "<span>4 runs</span>" in page and "given.yaml" in page
 
 
+@pytest.mark.slow
+def test_a_damaged_request_is_written_again_and_only_pages_that_were_made_are_named(suite):
+    given = write_config(suite, small())
+    write_jobs(expand(small(), "given.yaml"), suite)
+    again = ("--force", "--configfile", given, "--", "results/table1.csv")
+    assert "report.html" not in snakemake(suite, *again)
+    (request,) = (suite / "results/requests").glob("table1.*.txt")
+    right = request.read_bytes()
+    for rubbish in (b"", b"\xff\x00"):
+        request.write_bytes(rubbish)
+        snakemake(suite, *again)
+        assert request.read_bytes() == right
+
+
+@pytest.mark.slow
+def test_a_record_that_was_deleted_is_made_again_where_its_manifest_is_the_target(suite):
+    given = ("--dry-run", "--configfile", write_config(suite, small()), "--")
+    records = write_jobs(expand(small(), "given.yaml"), suite)
+    snakemake(suite, *given[1:], "results/table1.csv")
+    (manifest,) = (suite / "results/runs/smoke/eurosat_twin").glob("*.manifest.json")
+    records[0].unlink()
+    manifest.unlink()
+    assert "Nothing to be done" in snakemake(suite, *given, "results/table1.csv")
+    output = snakemake(suite, *given, manifest.relative_to(suite))
+    assert planned_jobs(output) == {"run_task": 1}
+
+
+def test_requests_that_cannot_be_written_are_one_line_before_any_job(tmp_path):
+    suite = copy_suite(tmp_path)
+    write_jobs(expand(small(), "given.yaml"), suite)
+    (suite / "results/requests").touch()
+    given = ("--configfile", write_config(suite, small()), "--", "results/table1.csv")
+    output = snakemake(suite, *given, succeeds=False)
+    holds(last_line(output), "results/requests", "File exists", "a folder that can be written")
+    assert "Traceback" not in output and "rule table1" not in output
+
+
+@pytest.mark.parametrize("where", ["--config", "VPBENCH_DEVICE"])
+def test_a_device_that_is_none_is_refused_though_nothing_is_to_be_done(suite, monkeypatch, where):
+    monkeypatch.setenv("VPBENCH_DEVICE", "quark")
+    given = ("--config", "device=quark") if where == "--config" else ()
+    output = snakemake(suite, "--dry-run", *given, "--", "config/lab.yaml", succeeds=False)
+    place = "at device" if given else "VPBENCH_DEVICE"
+    holds(last_line(output), place, "'quark'", "choose auto, cpu, cuda, cuda:1 or mps")
+
+
 def test_partial_results_start_no_training_and_nothing_else_reads_them(suite):
     given = ("--configfile", write_config(suite, small()))
     assert planned_jobs(plan(suite, *given, "--", "partial")) == {"partial": 1}

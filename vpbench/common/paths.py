@@ -4,7 +4,14 @@ It is no part of any result: another folder or device makes nothing again.
 """
 
 import os
+import re
 from pathlib import Path
+
+from vpbench.common.errors import UserError
+from vpbench.common.messages import brief
+
+DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)\Z"  # names of devices
+DEVICES = "auto, cpu, cuda, cuda:1 or mps"  # the same, for people
 
 
 def data_dir() -> Path:
@@ -20,6 +27,14 @@ def weights_dir() -> Path:
 def device() -> str:
     """Returns the name of the device to compute on: VPBENCH_DEVICE, or auto."""
     return os.environ.get("VPBENCH_DEVICE") or "auto"
+
+
+def known_device() -> str:
+    """Returns the same; raises UserError if it is the name of no device."""
+    name = device()
+    if not re.match(DEVICE, name):
+        raise UserError(f"VPBENCH_DEVICE is {brief(name)}, no device; choose {DEVICES}")
+    return name
 
 
 def placed(path: str | Path) -> Path:

@@ -7,9 +7,9 @@ import torch
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line
+from vpbench.common.paths import DEVICES
 
 REFUSALS = (RuntimeError, AssertionError, NotImplementedError, TypeError)  # torch's, of a device
-CHOICES = "auto, cpu, cuda, cuda:1 or mps"
 
 
 def check_device(name: str | torch.device) -> torch.device:
@@ -18,7 +18,7 @@ def check_device(name: str | torch.device) -> torch.device:
     Raises UserError if it cannot be used here.
     """
     if not isinstance(name, str | torch.device):
-        raise UserError(f"device {brief(name)}: expected a name; choose {CHOICES}")
+        raise UserError(f"device {brief(name)}: expected a name; choose {DEVICES}")
     name = str(name)
     if name == "auto":
         name = "cuda" if sees_gpu() else "cpu"
@@ -28,7 +28,7 @@ def check_device(name: str | torch.device) -> torch.device:
         torch.zeros(1, device=name).item()  # which meta, a device without numbers, refuses too
     except REFUSALS as error:
         raise UserError(
-            f"device {brief(name)}: not usable here ({first_line(error)}); choose {CHOICES}"
+            f"device {brief(name)}: not usable here ({first_line(error)}); choose {DEVICES}"
         ) from None
     return torch.device(name)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vpbench.common.paths import use
+from vpbench.common.paths import known_device, use
 from vpbench.compute import gpu
 from vpbench.experiment import readiness, throughput
 from vpbench.experiment.plan_space import number, report_space
@@ -185,7 +185,8 @@ def report_missing(wanted: Grid) -> list[str]:
 def sections(config: dict[str, Any], where: str, stated: bool = False) -> Iterator[list[str]]:
     """Yields the parts of the plan as lists of lines, those that take longer to find out last."""
     wanted = expand(config, where)
-    use(config.get("data_dir"), config.get("weights_dir"))
+    use(config.get("data_dir"), config.get("weights_dir"), config.get("device"))
+    known_device()
     yield report_jobs(wanted, where)
     per_second, what = speeds(wanted, stated)
     yield report_hours(wanted, hours(wanted, per_second), what)

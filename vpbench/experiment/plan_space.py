@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vpbench.common.paths import data_dir
+from vpbench.common.paths import data_dir, device
 from vpbench.data import cache
 from vpbench.data.cache_files import card_path
 from vpbench.spec import memory_costs
@@ -28,8 +28,9 @@ def number(value: float | None) -> str:
 
 
 def memory(wanted: Grid) -> dict[str, Memory]:
-    """Returns path of the record -> `Memory` of the run on a GPU."""
-    return {path: memory_costs.memory(spec) for path, spec in wanted.specs.items()}
+    """Returns path of the record -> `Memory` of the run, on a GPU unless the device is cpu."""
+    on_gpu = device() != "cpu"
+    return {path: memory_costs.memory(spec, on_gpu) for path, spec in wanted.specs.items()}
 
 
 def cached_parts(wanted: Grid) -> dict[Path, cache.Part]:
@@ -90,7 +91,8 @@ def report_memory(wanted: Grid) -> list[str]:
     for path, each in memory(wanted).items():
         spec = wanted.specs[path]
         host, card, worst = most.get(spec["method"], (each, each, spec))
-        worst = spec if each.gpu > card.gpu else worst
+        # On a CPU, where no GPU has any, it is the run that takes most of the machine.
+        worst = spec if (each.gpu, each.host) > (card.gpu, host.host) else worst
         most[spec["method"]] = max(host, each), max(card, each, key=lambda one: one.gpu), worst
     for method, (host, card, spec) in most.items():
         where = f"{spec['task']} on {spec['backbone']}"

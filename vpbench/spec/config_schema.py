@@ -1,5 +1,6 @@
 """The JSON schema of a configuration file; each key says what it means."""
 
+from vpbench.common.paths import DEVICE
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.job_limits import MAX_RUNTIME
@@ -27,6 +28,7 @@ REQUIRED = (
 )
 _NAMES = {"type": "array", "minItems": 1, "uniqueItems": True}
 _PLAIN = {"type": "string", "pattern": PLAIN}
+_DEVICE = {"type": "string", "pattern": DEVICE}
 
 
 def config_schema() -> Schema:
@@ -58,7 +60,7 @@ def about_machine() -> Schema:
         ),
         "data_dir": said({"type": "string"}, "datasets; absent: VPBENCH_DATA, or data/"),
         "weights_dir": said({"type": "string"}, "weight files; absent: VPBENCH_WEIGHTS, weights/"),
-        "device": said({"type": "string"}, "to compute on; absent: VPBENCH_DEVICE, or auto"),
+        "device": said(_DEVICE, "to compute on; absent: VPBENCH_DEVICE, or auto"),
         "engine": said(engine_schema(complete=False), "how numbers are computed"),
     }
 

@@ -95,8 +95,14 @@ def tower_bytes(spec: Spec) -> int:
 
 
 def half(spec: Spec) -> bool:
-    """Returns whether the steps of a run are computed in 16 bits."""
+    """Returns whether the steps of a run may be computed in 16 bits."""
     return spec["engine"]["precision"] != "fp32"
+
+
+def value_bytes(spec: Spec, on_gpu: bool) -> int:
+    """Returns what a value of a step takes; `auto` is 16 bits on a GPU, on a CPU 32 as well."""
+    wide = spec["engine"]["precision"] in (("fp32",) if on_gpu else ("fp32", "auto"))
+    return FLOAT if wide else HALF
 
 
 def frozen_bytes(spec: Spec) -> float:
@@ -118,7 +124,7 @@ def tunes_all(spec: Spec) -> bool:
 def step_bytes(spec: Spec, on_gpu: bool) -> float:
     """Returns what a step, or a look at the test images, keeps of its batch."""
     settings, taken = spec["settings"], sizes(spec)
-    value = (HALF if half(spec) else FLOAT) * 1e6 * SPREAD
+    value = value_bytes(spec, on_gpu) * 1e6 * SPREAD
     look = LOOK[on_gpu] * FORWARD * taken.prompt * settings.get("ensemble_size", 1)
     if "epochs" not in settings or not goes_back(spec):
         return look * value

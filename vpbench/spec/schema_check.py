@@ -7,6 +7,7 @@ from typing import Any
 from vpbench.common import strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
+from vpbench.common.paths import DEVICE, DEVICES
 from vpbench.common.strict_yaml import MOST
 from vpbench.spec.schema import Schema
 
@@ -79,6 +80,8 @@ def words(error: Any) -> str:
         return f"{shown} is not legal; choose one of: {', '.join(map(str, wanted))}"
     if error.validator == "const":
         return f"it is {shown}, this version reads {brief(wanted)}; write it anew"
+    if error.validator == "pattern" and wanted == DEVICE:
+        return f"{shown} is no device; choose {DEVICES}"
     if error.validator == "pattern":
         return f"{shown} is no plain name; use a-z, 0-9 and _ (in a scale also -)"
     if error.validator == "type":

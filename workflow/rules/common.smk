@@ -2,13 +2,15 @@
 import ast
 import os
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import yaml
 from snakemake.utils import available_cpu_count
 
-from vpbench.common import hashing, paths
+from vpbench.common import hashing, messages, paths
+from vpbench.common.errors import UserError
 from vpbench.spec import blocks, caches, grid, products, result_files
 from vpbench.spec.analyses import ANALYSES, PAGES
 from vpbench.spec.measurements import MEASUREMENTS
@@ -95,12 +97,43 @@ def request(name, text):
     """
     path = products.request_file(name, text)
     runs = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
-    if runs and not Path(path).exists():
-        # Here, because it needs numpy, which takes a tenth of a second.
-        from vpbench.common import atomic_files
-
-        atomic_files.write_bytes(path, text.encode())
+    if runs and not holds(path, text.encode()):
+        write_request(path, text.encode())
     return path
+
+
+def holds(path, data):
+    """Returns whether a file is there, and is not damaged."""
+    try:
+        return Path(path).read_bytes() == data
+    except OSError:
+        return False
+
+
+def write_request(path, data):
+    """Writes a request. If that fails while jobs run, its job alone fails, which finds none."""
+    # Here, because it needs numpy, which takes a tenth of a second.
+    from vpbench.common import atomic_files
+
+    check_requests()
+    try:
+        atomic_files.write_bytes(path, data)
+    except UserError as error:
+        logger.error(str(error))
+
+
+@cache
+def check_requests():
+    """Ends with one line, before any job is started, where no request can be written."""
+    folder = Path(products.REQUESTS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        sys.exit(
+            f"{folder}: what jobs are asked for is not written there, "
+            f"{messages.not_written(error)}; make it a folder that can be written"
+        )
 
 
 def arguments_file(name, arguments):
@@ -267,15 +300,16 @@ def start_message():
 
 
 def end_message():
-    """Returns where the results are."""
-    if "partial" in sys.argv[1:]:
-        return (
-            f"Done: what is there of the {config['scale']} scale is in results/partial/report.html."
-        )
-    return (
-        f"Done at {config['scale']} scale: the report is results/report.html, "
-        "tables are in results/, figures in results/figures/."
-    )
+    """Returns where the pages are that were asked for."""
+    pages = {
+        "report": "the report is results/report.html, tables are in results/, figures in "
+        "results/figures/",
+        "methods_report": f"the methods around the paper are in {products.EXTENSIONS_PAGE}",
+        "partial": "what is there so far is in results/partial/report.html",
+    }
+    asked = {job.rule.name for job in workflow.dag.jobs}
+    said = [where for rule, where in pages.items() if rule in asked]
+    return f"Done at {config['scale']} scale: {'; '.join(said) or 'what was asked for is there'}."
 
 
 if workflow.is_main_process:  # what it passes on to jobs is read alike
@@ -289,6 +323,10 @@ except ValueError as error:
 # Jobs find them in their environment, not in a parameter: another folder, or another device, runs
 # nothing again.
 paths.use(config.get("data_dir"), config.get("weights_dir"), config.get("device"))
+try:
+    paths.known_device()
+except UserError as error:
+    sys.exit(str(error))
 
 PREPARED = {  # file -> the cache that it says is made
     f"{paths.data_dir()}/cache/{each.task}/{each.name}.prepared": each

@@ -14,6 +14,22 @@ if HERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, GPUS))
 
 
+def check_gpus():
+    """Says in a line, on this machine, which rules get fewer GPUs than `--set-resources` gives."""
+    most, many = workflow.global_resources["gpu"].value, "GPU" if GPUS == 1 else "GPUs"
+    here = f"this machine has {GPUS or 'no'} {many}"
+    why = here if most == max(1, GPUS) else f"--resources gpu={most}"
+    for rule, given in workflow.resource_settings._parsed_overwrite_resources.items():
+        known = "gpu" in given and not given["gpu"].is_evaluable()
+        asked = given["gpu"].value if known else 0
+        if asked > most:
+            logger.warning(f"--set-resources {rule}:gpu={asked}: {why}, so each job gets {most}")
+
+
+if HERE and workflow.is_main_process:
+    check_gpus()
+
+
 def starts(slices=True):
     """Returns how often the job of a run is started again, without slices only if something else
     than its time limit has ended it. On this machine, where none does, that is as `--retries` says.
@@ -37,7 +53,7 @@ def minutes(wildcards):
 
 def megabytes(wildcards):
     """Returns the memory of the machine that a job of runs needs: it does one after another."""
-    on_gpu = paths.device() != "cpu"
+    on_gpu = paths.device() != "cpu" and (GPUS > 0 or not HERE)
     return max(memory_costs.host_mb(spec, on_gpu) for spec in job_specs(wildcards))
 
 

@@ -64,8 +64,10 @@ def weights_file(network: str, weights: str | None) -> str | None:
     path = placed(weights)
     path = path / FILES[network] if path.is_dir() else path
     if not path.is_file():
-        wrong = "is a folder, not a file" if path.is_dir() else "is missing"
-        raise UserError(f"{path} {wrong}; {network} needs it")
+        if path.name == FILES[network]:
+            wrong = "is a folder, not a file" if path.is_dir() else "is missing"
+            raise UserError(f"{path} {wrong}; {network} needs it")
+        raise UserError(f"{path} is missing; {network} needs a folder with {FILES[network]}")
     return str(path)
 
 
