@@ -50,8 +50,13 @@ def read_change(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def read_task(arguments: Namespace, preprocessing: "Preprocessing") -> "Task":
-    """Returns the task the arguments name, a folder read with its options."""
+def read_task(
+    arguments: Namespace, preprocessing: "Preprocessing", *, to_fit: bool = True
+) -> "Task":
+    """Returns the task the arguments name, a folder read with its options.
+
+    Unless it is `to_fit` a prompt, a folder may have one split and one class alone.
+    """
     from vpbench.data import image_folder, load
 
     options = {
@@ -64,6 +69,6 @@ def read_task(arguments: Namespace, preprocessing: "Preprocessing") -> "Task":
     if arguments.task in TASKS and given:
         option = next(iter(given)).replace("_", "-")
         raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
-    if given and Path(arguments.task).is_dir():
-        return image_folder.load_folder(arguments.task, preprocessing, **given)
+    if arguments.task not in TASKS and Path(arguments.task).is_dir():
+        return image_folder.load_folder(arguments.task, preprocessing, **given, to_fit=to_fit)
     return load.load_task(arguments.task, preprocessing=preprocessing)

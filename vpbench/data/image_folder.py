@@ -29,6 +29,7 @@ def load_folder(
     class_order: str | None = None,
     template: str = "This is a photo of a {}",
     seed: int = 0,
+    to_fit: bool = True,
 ) -> Task:
     """Returns the task of a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
 
@@ -39,16 +40,19 @@ def load_folder(
     folder -> name, or a plain list in the order of the classes, which is refused where the two
     orders differ and none was chosen. Images are turned upright by their orientation tag, put on
     white where they are transparent, and go through `preprocessing`, that of a backbone; `data`
-    caps the images of each split. What was left out or changed is in the task's `notes`, and on
+    caps the images of each split. Unless it is `to_fit` a prompt, but only to evaluate one, a
+    single split and a single class are enough. What was left out or changed is in the task's `notes`, and on
     stderr. Raises UserError in one line for anything that cannot be used.
     """
     folder = _checked(folder)
     _check_given(preprocessing, {"split_file": split_file, "class_names": class_names})
+    _check_values(template, seed)
     if data is not None:
         schema_check.check(data, data_schema(complete=False, of_run=True), f"data of {folder}")
     listing = _listing(folder, split_file, class_order, seed)
+    lists = _capped(listing, data or {}, seed)
+    _check_enough(folder, listing.names, lists, to_fit)
     names, notes = _named(folder, listing, class_names, bool(split_file or class_order))
-    lists = _capped(folder, listing, data or {}, seed)
     notes += absence_notes(lists, names) + repetition_notes(lists)
     say(folder, notes)
     reader = Reader(folder, preprocessing)
@@ -94,6 +98,16 @@ def _check_given(preprocessing: object, files: dict[str, object]) -> None:
             raise UserError(f"{key} {brief(file)}: expected the path of a file")
 
 
+def _check_values(template: object, seed: object) -> None:
+    """Raises UserError unless these are a text and a whole number from 0 on."""
+    if not isinstance(template, str):
+        raise UserError(
+            f"template {brief(template)}: expected a text prompt, {{}} for the name of the class"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed {brief(seed)}: expected a whole number, 0 or more")
+
+
 def _listing(
     folder: Path, split_file: str | Path | None, class_order: str | None, seed: int
 ) -> Listing:
@@ -105,17 +119,33 @@ def _listing(
     return list_split_file(folder, Path(split_file))
 
 
-def _capped(folder: Path, listing: Listing, data: Mapping[str, Any], seed: int) -> Lists:
+def _capped(listing: Listing, data: Mapping[str, Any], seed: int) -> Lists:
     """Returns the images of each split, as many as `data` says."""
     lists = {}
     for split in SPLITS:
         rows = listing.lists.get(split, [])
         kept = balanced([label for _, label in rows], data.get(split), seed)
         lists[split] = [rows[i] for i in kept]
+    return lists
+
+
+def _check_enough(folder: Path, names: list[str], lists: Lists, to_fit: bool) -> None:
+    """Raises UserError unless there are images to evaluate, or to fit a prompt and to test it."""
+    if not any(lists.values()):
+        raise UserError(f"{folder}: no split has images")
+    if not to_fit:
+        return
+    if len(names) < 2:
+        raise UserError(
+            f"{folder} has {len(names)} class; a task needs at least two sub-folders, but for "
+            "evaluation alone (to_fit=False)"
+        )
     for split in ("train", "test"):
         if not lists[split]:
-            raise UserError(f"{folder}: the {split} split has no images")
-    return lists
+            raise UserError(
+                f"{folder}: the {split} split has no images; add some, or load it for evaluation "
+                "alone (to_fit=False)"
+            )
 
 
 def _named(
@@ -124,8 +154,6 @@ def _named(
     """Returns the names of the classes, and notes on what was left out and who is called how."""
     names = listing.names
     notes = [left_out_note(listing.left_out)] if listing.left_out else []
-    if len(names) < 2:
-        raise UserError(f"{folder} has {len(names)} class; a task needs at least two sub-folders")
     if class_names is None:
         check_different(folder, names)
         return names, notes
