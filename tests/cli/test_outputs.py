@@ -111,6 +111,13 @@ def test_a_fit_waits_for_another_one_of_its_name_and_replaces_nothing_of_it(
     assert files(tmp_path) == whole
 
 
+@pytest.mark.parametrize("ending", ["json", "safetensors"])
+def test_a_folder_where_a_fit_would_write_is_refused_even_by_force(pets, ending, tmp_path, capsys):
+    (tmp_path / f"a.{ending}").mkdir()
+    line = mistake(capsys, *fit(pets, f"{tmp_path}/a", *SHORT), "--force")
+    holds(line, f"{tmp_path}/a.{ending} is a folder", "choose another --out")
+
+
 @pytest.mark.parametrize("out", ["", ".", "..", "/", "a/.."])
 def test_an_out_without_a_name_is_refused_before_anything_is_loaded(pets, out, capsys):
     holds(mistake(capsys, *fit(pets, out, *SHORT)), "is no name of a file")

@@ -31,8 +31,7 @@ def learn(arguments: Namespace) -> None:
 
     files = [named(arguments.out, suffix) for suffix in SUFFIXES]
     checkpoint = Checkpoint(named(arguments.out, ".checkpoint.pt"))
-    if not checkpoint.is_there:  # said before anything is loaded
-        refuse_taken(files, arguments.force)
+    refuse_taken(files, arguments.force or checkpoint.is_there)  # before anything is loaded
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     changes = dict(read_change(text) for text in arguments.set)
     settings = vpbench.load_recipe(arguments.config, "visual_prompt", backbone.name, **changes)
@@ -66,7 +65,8 @@ def evaluate(arguments: Namespace) -> None:
 
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
     classifier = vpbench.load_prompt(arguments.prompt, backbone)
-    task = read_task(arguments, for_recipe(backbone.preprocessing, classifier.settings))
+    preprocessing = for_recipe(backbone.preprocessing, classifier.settings)
+    task = read_task(arguments, preprocessing, to_fit=False)
     metrics = classifier.evaluate(task, arguments.split)
     about = {"split": arguments.split, "images": len(task.splits[arguments.split])}
     print(json.dumps(about | metrics, indent=1))

@@ -23,6 +23,7 @@ from vpbench.spec.preprocessing import Preprocessing, preprocess
 
 IN_MEMORY = 2**30  # bytes of the images of a split; more are mapped from a file
 FEW = 3  # images that a complaint lists
+DIGITS = 12  # of the SHA-256 of a file: among a million images no two are taken for one
 
 
 class Reader:
@@ -32,6 +33,7 @@ class Reader:
         self.folder, self.preprocessing = folder, preprocessing
         self.done: Counter[str] = Counter()
         self.refused: list[str] = []
+        self.hashes: dict[Path, str] = {}
 
     def split(self, entries: Sequence[tuple[Path, int]]) -> Split:
         """Returns the images of a split; those that cannot be read are in `refused`."""
@@ -46,6 +48,7 @@ class Reader:
             torch.from_numpy(images),
             torch.tensor([label for _, label in entries]),
             tuple(path.relative_to(self.folder).as_posix() for path, _ in entries),
+            hashes=tuple(self.hashes.get(path, "") for path, _ in entries),
         )
 
     def pictures(self, entries: Sequence[tuple[Path, int]]) -> Iterator[np.ndarray]:
@@ -55,7 +58,8 @@ class Reader:
             for path, _ in progress:
                 try:
                     image, done = read_photograph(path)
-                except UserError as error:
+                    self.hashes[path] = sha256(path)[:DIGITS]
+                except (UserError, OSError) as error:
                     self.refused.append(str(error))
                     yield np.zeros((side, side, 3), np.uint8)
                     continue

@@ -41,8 +41,8 @@ def load_folder(
     orders differ and none was chosen. Images are turned upright by their orientation tag, put on
     white where they are transparent, and go through `preprocessing`, that of a backbone; `data`
     caps the images of each split. Unless it is `to_fit` a prompt, but only to evaluate one, a
-    single split and a single class are enough. What was left out or changed is in the task's `notes`, and on
-    stderr. Raises UserError in one line for anything that cannot be used.
+    single split and a single class are enough. What was left out or changed is in the task's
+    `notes`, and on stderr. Raises UserError in one line for anything that cannot be used.
     """
     folder = _checked(folder)
     _check_given(preprocessing, {"split_file": split_file, "class_names": class_names})

@@ -19,6 +19,7 @@ class Split:
     labels: Tensor  # int64 [N]
     ids: tuple[str, ...]
     groups: tuple[str, ...] | None = None
+    hashes: tuple[str, ...] | None = None  # of the files of one's own images
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,5 +85,6 @@ def few_shot(task: Task, shots: int | None, seed: int) -> Task:
         train.labels[index],
         tuple(train.ids[number] for number in numbers),
         train.groups and tuple(train.groups[number] for number in numbers),
+        train.hashes and tuple(train.hashes[number] for number in numbers),
     )
     return replace(task, splits=task.splits | {"train": chosen}, stored_hash=task.data_hash)

@@ -15,6 +15,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line
 from vpbench.compute import distributed
 from vpbench.data.folder_classes import class_key, few
+from vpbench.data.folder_images import DIGITS
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import part, prompt_of, restore_prompt
@@ -35,6 +36,7 @@ class PromptedClassifier(Learner):
     What it learns are its `prompt` and its `label_map`; they are its state. `settings` are its
     recipe and `task` what it was made for, in the recipe's words and without images. `accuracy`
     maps splits to %, if it is known; `origin` says where a prompt was trained that is not ours.
+    `trained_on` has the hashes of the files of one's own images that it was trained on.
     """
 
     backbone: Backbone
@@ -55,6 +57,7 @@ class PromptedClassifier(Learner):
         self.task, self.settings = replace(worded(task, settings), splits={}), settings
         self.original_names = task.class_names  # before the settings gave others
         self.accuracy, self.origin = accuracy or {}, origin
+        self.trained_on: frozenset[str] = frozenset()
         self.prompt_space, self.side = settings["prompt_space"], settings["image_side"]
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
@@ -131,13 +134,15 @@ class PromptedClassifier(Learner):
 
         Classes are matched by name; the task may have some of those that the prompt was made for,
         in any order, and an image may be taken for any that the prompt knows. `per_class` is by
-        name. Raises UserError if the task has an unknown class, or no such split.
+        name. Raises UserError if the task has an unknown class, or no such split, or if it tests on
+        one's own images that the prompt was trained on.
         """
         if not isinstance(task, Task):
             raise UserError(f"{brief(task)} is no task; give what load_task or load_folder returns")
         check_preprocessing(task, self.backbone, self.settings)
         if split not in task.splits:
             raise UserError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
+        check_unseen(task, split, self.trained_on)
         images, names = task.splits[split], self.task.class_names
         labels = torch.tensor(labels_by_name(task, self.original_names, names))[images.labels]
         images = replace(images, labels=labels)
@@ -149,14 +154,17 @@ class PromptedClassifier(Learner):
     def for_task(self, task: Task) -> "PromptedClassifier":
         """Returns the same prompt in the words of another task, with as many classes."""
         state = self.label_map.state_dict()
-        return restored(self.prompt, state, self.backbone, task, self.settings)
+        made = restored(self.prompt, state, self.backbone, task, self.settings)
+        made.trained_on = self.trained_on
+        return made
 
     @property
     def card(self) -> dict[str, Any]:
         """What the prompt was made for, with which recipe, and how good it is, as JSON."""
         task = replace(self.task, class_names=self.original_names)
         card = prompt_card(self.settings, self.backbone, task, self.accuracy)
-        return card if self.origin is None else card | {"imported": self.origin}
+        card |= {} if self.origin is None else {"imported": self.origin}
+        return card | ({"trained_on": "".join(sorted(self.trained_on))} if self.trained_on else {})
 
     def save(self, path: str | Path) -> Path:
         """Returns the path `path`.safetensors, once it is written with the card `path`.json."""
@@ -171,11 +179,14 @@ class PromptedClassifier(Learner):
         task = Task(card["task"], card["task"], names, card["text_prompt"], {}, notes=notes)
         facts = task, card["settings"], card["accuracy"], card.get("imported")
         try:
-            return restored(prompt.to(backbone.device), of_map, backbone, *facts)
+            made = restored(prompt.to(backbone.device), of_map, backbone, *facts)
         except RuntimeError as error:  # of load_state_dict: other tensors
             reason = first_line(str(error).strip().splitlines()[-1])
             file = named(path, ".safetensors")
             raise UserError(f"{file} does not hold the prompt of its card: {reason}") from None
+        hashes = card.get("trained_on", "")
+        made.trained_on = frozenset(hashes[i : i + DIGITS] for i in range(0, len(hashes), DIGITS))
+        return made
 
     def export(self, path: str | Path) -> tuple[Path, Path]:
         """Returns the paths of the prompt as .npy (float32 [C, S, S], its own units) and .png.
@@ -203,7 +214,9 @@ def trained(
     prompt = restore_prompt(settings, backbone.image_size, part(state, "prompt"))
     accuracy = {split: selected.accuracy(split) for split in selected.evaluations}
     of_map = part(state, "label_map")
-    return restored(prompt.to(backbone.device), of_map, backbone, task, settings, accuracy)
+    made = restored(prompt.to(backbone.device), of_map, backbone, task, settings, accuracy)
+    made.trained_on = frozenset(task.splits["train"].hashes or ())
+    return made
 
 
 def restored(
@@ -233,6 +246,26 @@ def check_preprocessing(task: Task, backbone: Backbone, settings: Settings) -> N
         raise UserError(
             f"the images of {task.name} went through {made.key}, and {backbone.name} takes "
             f"{usual.key}; load them with preprocessing=backbone.preprocessing"
+        )
+
+
+def check_unseen(task: Task, split: str, trained_on: frozenset[str]) -> None:
+    """Raises UserError if a prompt was trained on images of a split that is not for training.
+
+    A copy of one that is for training here as well does not count: the folder's notes tell of it.
+    """
+    images = task.splits[split]
+    if split == "train" or not images.hashes:
+        return
+    noted = set(task.splits["train"].hashes or ()) if "train" in task.splits else set()
+    files = zip(images.ids, images.hashes, strict=True)
+    seen = [name for name, of_file in files if of_file in trained_on and of_file not in noted]
+    if seen:
+        raise UserError(
+            f"{task.name}: {len(seen):,} of {len(images):,} images of its {split} split were "
+            f"trained on, {seen[0]} for one: the folder has changed or is another, and one without "
+            "splits is cut anew; put the images into train/ and test/ folders or give a split "
+            "file, and fit again"
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
+from vpbench.data.folder_images import DIGITS
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import part, restore_prompt
@@ -44,6 +45,7 @@ LEGAL = {
         "image_size": {"type": "integer", "minimum": 1},
         "accuracy": {"type": "object", "additionalProperties": {"type": "number"}},
         **dict.fromkeys(("class_names", "original_names", "notes"), _TEXTS),
+        "trained_on": {"type": "string", "pattern": rf"^([0-9a-f]{{{DIGITS}}})*\Z"},
         "settings": closed_schema(legal(METHODS["visual_prompt"].settings), list(_USED)),
     },
 }
