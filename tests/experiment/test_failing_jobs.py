@@ -1,5 +1,6 @@
 """Jobs of the workflow that fail, and a workflow that is killed."""
 
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -35,8 +36,9 @@ def test_with_every_profile_the_other_jobs_go_on_when_one_fails(profile):
 
 @pytest.mark.slow
 def test_a_job_that_fails_leaves_the_others_going_on_and_only_it_is_done_again(tmp_path, pets):
-    own = {"pets": {"path": str(pets)}}
-    config = configuration(tasks=["pets", "eurosat_twin"], folders=own)
+    farm = shutil.copytree(pets, tmp_path / "farm")
+    own = {"pets": {"path": str(pets)}, "farm": {"path": str(farm)}}
+    config = configuration(kind="real", tasks=["pets", "farm"], folders=own)
     folder, victim = suite(tmp_path / "suite", config), pets / "cat" / "0.png"
     content = victim.read_bytes()
     victim.write_bytes(content[:100])
@@ -46,7 +48,7 @@ def test_a_job_that_fails_leaves_the_others_going_on_and_only_it_is_done_again(t
     assert f"{victim}: the image cannot be read" in output  # show-failed-logs
     before = written(folder)
     manifests = [path.parent.name for path in before if path.name.endswith(".manifest.json")]
-    assert manifests == ["eurosat_twin"]  # though it is the last one
+    assert manifests == ["farm"]  # though it is the last one
     assert not (folder / "results" / "accuracy.csv").exists()
 
     victim.write_bytes(content)

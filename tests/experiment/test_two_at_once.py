@@ -167,6 +167,7 @@ def test_a_second_snakemake_in_the_same_folder_is_refused_and_disturbs_nothing(t
 def with_dots(folder, data):
     """Returns a copy of the suite that knows the fake dataset and finds it in the folder `data`."""
     config = configuration(
+        kind="real",
         tasks=[NAME],
         backbones=["rn50_micro"],
         data_dir=str(data),
