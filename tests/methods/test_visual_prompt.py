@@ -116,7 +116,12 @@ def test_on_the_command_line_images_go_straight_to_their_side_as_well(
     verb, task, resnet, tmp_path, monkeypatch
 ):
     asked = []
-    monkeypatch.setattr(prompt_verbs, "read_task", lambda _, wanted: asked.append(wanted) or task)
+
+    def read_task(_, wanted, to_fit=True):
+        asked.append(wanted)
+        return task
+
+    monkeypatch.setattr(prompt_verbs, "read_task", read_task)
     settings = PADDING | FORMS["shrunk"] | {"label_map": "hard_coded"}
     classifier = untrained(resnet, task, settings, 0, seeded())
     classifier.save(tmp_path / "prompt")
