@@ -17,6 +17,7 @@ from vpbench.cli.device import claim_gpus, limit_threads
 from vpbench.common import paths
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line, one_line, out_of_memory
+from vpbench.common.signals import heard_by
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,13 +77,8 @@ def interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
+    with heard_by(interrupt, numbers):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def mistake(error: Exception) -> str | None:

@@ -84,9 +84,9 @@ def disk_needed(wanted: Grid, datasets: Iterable[str], backbones: Iterable[str])
 def report_memory(wanted: Grid) -> list[str]:
     """Returns the lines about memory: the most that a run of each method takes."""
     lines = [
-        "memory at most, in GB, of the machine and of the GPU (where it is short, fewer images"
+        "memory at most, in GB, of the machine and of the GPU (where it is short, fewer images "
+        "go through at a time):"
     ]
-    lines[0] += " go through at a time):"
     most: dict[str, tuple[Memory, Memory, Spec]] = {}
     for path, each in memory(wanted).items():
         spec = wanted.specs[path]

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import digest
+from vpbench.common.signals import heard_by
 from vpbench.compute import distributed
 from vpbench.compute.distributed import SIGNALS
 from vpbench.records.schema import difference
@@ -175,13 +176,8 @@ class Checkpoint:
                 raise KeyboardInterrupt
             self.stopped_by = signal.Signals(number)
 
-        heard = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, note) for number in heard}
-        try:
+        with heard_by(note, SIGNALS):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def trying(self, step: int, steps: int) -> Iterator[None]:
