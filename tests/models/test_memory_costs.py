@@ -148,3 +148,18 @@ def test_a_table_of_pairs_counts_where_a_map_is_counted(spec_of):
     counted["settings"]["label_map"] = "iterative"
     more = memory_costs.held_bytes(counted) - memory_costs.held_bytes(spec)
     assert more == 3 * 21_843 * 100 * 8  # not the 50,000 x 21,843 answers
+
+
+def test_the_texts_of_many_classes_take_more_than_a_small_step(spec_of):
+    spec = spec_of("visual_prompt", "clip_vit_b32", precision="fp32", micro_batch=1)
+    look = 64 * 0.25 * 5.47e6 * 4 * 1.15
+    few, many = spec | {"task": "cifar100"}, spec | {"task": "sun397"}
+    assert memory_costs.text_bytes(few) == 100 * 0.75e6 * 4
+    assert 100 * 0.75e6 * 4 < look < 397 * 0.75e6 * 4
+    sums = {
+        spec["task"]: memory_costs.memory(spec, on_gpu=False).host * 1e9
+        - memory_costs.held_bytes(spec)
+        for spec in (few, many)
+    }
+    assert sums["sun397"] - sums["cifar100"] == pytest.approx(397 * 0.75e6 * 4 - look)
+    assert memory_costs.text_bytes(spec_of("visual_prompt", "rn50")) == 0

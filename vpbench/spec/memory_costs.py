@@ -52,6 +52,8 @@ FLOAT, DOUBLE, HALF = 4, 8, 2  # bytes
 LIBRARIES = 1.1e9
 CUDA = 2.5e9  # and of CUDA's libraries and context, of which half is on the GPU as well
 TEXT = 1.5  # million values that a text of 20 tokens keeps on the way back
+ENCODED = 0.75  # and that one of 77 tokens takes, where nothing goes back: 0.5 to 0.75 by process
+SPARE = 1.2  # of what is planned, a job asks for
 SPREAD = 1.15  # of the values: gradients on their way, what the allocator cannot use
 FORWARD = 0.25  # of a step's values: the largest that are there at once where nothing goes back
 LOOK = {True: 256, False: 64}  # images of a batch that is only looked at: on a GPU, on a CPU
@@ -69,7 +71,8 @@ class Memory(NamedTuple):
 def memory(spec: Spec, on_gpu: bool = True) -> Memory:
     """Returns the `Memory` of a run; without a GPU, all of it is the machine's."""
     weights = FLOAT * (BACKBONES[spec["backbone"]].parameters or 0)
-    frozen, learned, step = frozen_bytes(spec), learned_bytes(spec), step_bytes(spec, on_gpu)
+    frozen, learned = frozen_bytes(spec), learned_bytes(spec)
+    step = max(step_bytes(spec, on_gpu), text_bytes(spec))
     # A fine-tune that goes on holds the weights and the two moments of AdamW that it reads.
     read = max(2 * weights, 0.75 * learned)
     held = LIBRARIES + held_bytes(spec)
@@ -81,7 +84,7 @@ def memory(spec: Spec, on_gpu: bool = True) -> Memory:
 
 def host_mb(spec: Spec, on_gpu: bool = True) -> int:
     """Returns the megabytes of the machine's memory to ask for: with a fifth to spare, in 500s."""
-    return 500 * (1 + int(1.2 * memory(spec, on_gpu).host * 1000 / 500))
+    return 500 * (1 + int(SPARE * memory(spec, on_gpu).host * 1000 / 500))
 
 
 def sizes(spec: Spec) -> Sizes:
@@ -134,6 +137,15 @@ def step_bytes(spec: Spec, on_gpu: bool) -> float:
     sent = classes_of(spec) * (batch if texts == "image" else 1 if texts else 0)
     images = batch * per_image * settings.get("ensemble_size", 1)
     return max(look, images + sent * TEXT) * value
+
+
+def text_bytes(spec: Spec) -> float:
+    """Returns what the texts of all classes take, which are encoded at once before the first step.
+
+    In float32, on a GPU as well.
+    """
+    reads = BACKBONES[spec["backbone"]].modality == "vision_language"
+    return ENCODED * 1e6 * classes_of(spec) * FLOAT if reads else 0
 
 
 def goes_back(spec: Spec) -> bool:

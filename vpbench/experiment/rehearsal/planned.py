@@ -17,6 +17,7 @@ from vpbench.experiment.rehearsal.workflow import (
 )
 from vpbench.records import reading
 from vpbench.spec import job_limits, memory_costs
+from vpbench.spec.aliases import Spec
 from vpbench.spec.costs import hours_of
 from vpbench.spec.grid import Grid
 
@@ -67,24 +68,30 @@ def unready(wanted: Grid) -> Iterator[Outcome]:
 
 
 def memory(suite: Path, machine: Machine, rehearsed: Grid) -> Iterator[Outcome]:
-    """Yields whether each rehearsed run took no more memory than is planned for a run like it."""
+    """Yields whether each rehearsed run took no more memory than a job asks for one like it."""
     on_gpu, found = machine.device != "cpu", []
     for path, spec in rehearsed.specs.items():
         try:
             took = reading.read(suite / path)["measured"]["peak_memory_mb"] * 2**20 / 1e9
         except RecordError:
             continue  # which is said of the run itself
-        costs = memory_costs.memory(spec, on_gpu)
-        found.append((took, costs.gpu if on_gpu else costs.host, spec))
-    for took, planned, spec in found:
-        if took > planned:
+        found.append((took, asked_for(spec, on_gpu), spec))
+    for took, asked, spec in found:
+        if took > asked:
             run = f"{spec['method']} of {spec['backbone']}, {spec['variant']}"
-            yield Outcome("memory", run, FAILS, f"took {took:.1f} GB, {planned:.1f} are planned")
+            yield Outcome("memory", run, FAILS, f"took {took:.1f} GB, {asked:.1f} are asked for")
     if found:
-        took, planned, spec = max(found, key=lambda each: each[0])
-        run = f"the largest of {len(found)}, {spec['method']} of {spec['backbone']}"
-        reason = f"took {took:.1f} GB, {planned:.1f} are planned"
-        yield Outcome("memory", run, HOLDS if took <= planned else FAILS, reason)
+        took, asked, spec = max(found, key=lambda each: each[0] / each[1])
+        run = f"the tightest of {len(found)}, {spec['method']} of {spec['backbone']}"
+        reason = f"took {took:.1f} GB, {asked:.1f} are asked for"
+        yield Outcome("memory", run, HOLDS if took <= asked else FAILS, reason)
+
+
+def asked_for(spec: Spec, on_gpu: bool) -> float:
+    """Returns the gigabytes that a job asks for: of the machine or, where it has one, its GPU."""
+    if on_gpu:
+        return memory_costs.SPARE * memory_costs.memory(spec).gpu
+    return memory_costs.host_mb(spec, on_gpu=False) / 1000
 
 
 def times(wanted: Grid) -> Outcome:
