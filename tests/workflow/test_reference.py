@@ -10,6 +10,7 @@ from tests.helpers.checkout import copy_suite, plan, planned_jobs, read_config, 
 from vpbench.cli.main import main
 from vpbench.experiment import plan as costs
 from vpbench.experiment.measurements import frechet
+from vpbench.spec import measurement_memory
 from vpbench.spec.grid import expand, measurement_specs
 
 SETTINGS = {"extractor": "rn50_micro", "diversity": "features", "weights": None, "seed": 0}
@@ -34,7 +35,8 @@ def compared(**changes):
     )
 
 
-def test_one_job_looks_at_the_photographs_and_all_measuring_jobs_wait_for_it(tmp_path):
+def test_one_job_looks_at_the_photographs_and_all_measuring_jobs_wait_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     suite = copy_suite(tmp_path)
     config = compared()
     output = plan(suite, "--configfile", write_config(suite, config), "--", "all")
@@ -43,6 +45,11 @@ def test_one_job_looks_at_the_photographs_and_all_measuring_jobs_wait_for_it(tmp
     assert found == costs.jobs(expand(config, ""))
     (about,) = {word for word in output.split() if word.startswith("results/references/")}
     assert output.count(f"--out {about}") == 1
+    (asked,) = {
+        measurement_memory.host_mb(spec)
+        for spec in measurement_specs(expand(config, ""), "dataset_properties")
+    }
+    assert output.count(f"mem_mb={asked},") == 3
     for task in config["tasks"]:
         needs = output.split(f"output: results/measurements/smoke/dataset_properties/{task}.json")
         assert about in needs[0].rsplit("rule measure:", 1)[1]

@@ -9,11 +9,12 @@ from typing import Any
 from vpbench.common.paths import data_dir, device
 from vpbench.data import cache
 from vpbench.data.cache_files import card_path
-from vpbench.spec import memory_costs
+from vpbench.spec import measurement_memory, memory_costs
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.blocks import measurements
 from vpbench.spec.caches import caches
 from vpbench.spec.dataset_facts import FACTS
-from vpbench.spec.grid import Grid
+from vpbench.spec.grid import Grid, measurement_specs
 from vpbench.spec.memory_costs import Memory
 from vpbench.spec.methods import METHODS
 
@@ -99,7 +100,17 @@ def report_memory(wanted: Grid) -> list[str]:
         lines.append(
             f"  {METHODS[method].display}: {number(host.host)} and {number(card.gpu)}, {where}"
         )
+    lines += [
+        f"  measuring {name}: {number(most_measured(wanted, name))} of the machine"
+        for name in measurements(wanted.config)
+    ]
     return [*lines, "a run maps the pixels of a dataset from its cache, which is no part of that"]
+
+
+def most_measured(wanted: Grid, name: str) -> float:
+    """Returns the gigabytes of the machine that a measurement takes, of the task with the most."""
+    specs = measurement_specs(wanted, name)
+    return max(measurement_memory.gigabytes(spec, device() != "cpu") for spec in specs)
 
 
 def free_space(folder: Path) -> float:

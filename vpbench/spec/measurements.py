@@ -15,6 +15,7 @@ class Measurement(NamedTuple):
 
 
 SEVERAL = {"type": "integer", "minimum": 2}  # a covariance and a spread need two
+DRAWS = 3  # samples of the reference that the bias of a Frechet distance is measured on
 PHOTOGRAPH = 224  # pixels, the paper's, for an extractor that is no backbone
 _MEASUREMENTS = "vpbench.experiment.measurements."
 MEASUREMENTS = {

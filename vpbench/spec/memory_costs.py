@@ -83,8 +83,13 @@ def memory(spec: Spec, on_gpu: bool = True) -> Memory:
 
 
 def host_mb(spec: Spec, on_gpu: bool = True) -> int:
-    """Returns the megabytes of the machine's memory to ask for: with a fifth to spare, in 500s."""
-    return 500 * (1 + int(SPARE * memory(spec, on_gpu).host * 1000 / 500))
+    """Returns the megabytes of the machine's memory that a run asks for."""
+    return asked_mb(memory(spec, on_gpu).host)
+
+
+def asked_mb(planned: float) -> int:
+    """Returns the megabytes to ask for where gigabytes are planned: a fifth to spare, in 500s."""
+    return 500 * (1 + int(SPARE * planned * 1000 / 500))
 
 
 def sizes(spec: Spec) -> Sizes:

@@ -16,6 +16,7 @@ if config["granularity"] == "per_task":
             "../../environment.yml"
         threads: task_threads
         resources:
+            mem_mb=measured_megabytes,
             torch_threads=torch_threads,
         params:
             request=measured_specs,
@@ -41,6 +42,7 @@ else:
         threads: run_threads
         resources:
             gpu=1,
+            mem_mb=measured_megabytes,
             torch_threads=torch_threads,
         params:
             request=reference_spec,
@@ -64,6 +66,7 @@ else:
         threads: run_threads
         resources:
             gpu=1,
+            mem_mb=measured_megabytes,
             torch_threads=torch_threads,
         params:
             request=measured_specs,

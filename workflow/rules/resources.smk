@@ -1,6 +1,6 @@
 # What a job of runs may take: minutes, memory, GPUs, starts. Numbers: vpbench/spec/job_limits.py.
 from vpbench.compute.gpu import visible
-from vpbench.spec import job_limits, memory_costs
+from vpbench.spec import job_limits, measurement_memory, memory_costs
 from vpbench.spec.methods import METHODS
 
 MOST_MINUTES = job_limits.max_runtime(config)
@@ -51,10 +51,23 @@ def minutes(wildcards):
     return job_limits.runtime(job_specs(wildcards), MOST_MINUTES)
 
 
+def on_gpu():
+    """Returns whether jobs have a GPU each."""
+    return paths.device() != "cpu" and (GPUS > 0 or not HERE)
+
+
 def megabytes(wildcards):
     """Returns the memory of the machine that a job of runs needs: it does one after another."""
-    on_gpu = paths.device() != "cpu" and (GPUS > 0 or not HERE)
-    return max(memory_costs.host_mb(spec, on_gpu) for spec in job_specs(wildcards))
+    return max(memory_costs.host_mb(spec, on_gpu()) for spec in job_specs(wildcards))
+
+
+def measured_megabytes(wildcards):
+    """Returns the same of a job that measures one task after another, or looks at a reference."""
+    task = getattr(wildcards, "task", None)
+    specs = grid.measurement_specs(GRID, wildcards.measurement)
+    return max(
+        measurement_memory.host_mb(spec, on_gpu()) for spec in specs if task in (None, spec["task"])
+    )
 
 
 def run_threads(wildcards):

@@ -25,14 +25,13 @@ from vpbench.experiment.measurements import reference_files
 from vpbench.models.backbone import load_backbone
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.folder_names import hidden
-from vpbench.spec.measurements import seen_by
+from vpbench.spec.measurements import DRAWS, seen_by
 from vpbench.spec.preprocessing import Preprocessing, read_image, straight_to
 from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import BATCH
 
 Pictures = Callable[[slice], Tensor]
 WORLD = "labelled"  # the version of the lab's world that is the lab's ImageNet
-DRAWS = 3  # samples of the reference that the bias of the distance is measured on
 FEWEST = 2  # images that a covariance needs
 FILES = {  # network -> the name of its weights where `weights` is a folder
     "inception_v3": "weights-inception-2015-12-05-6726825d.pth",
