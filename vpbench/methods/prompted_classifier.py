@@ -22,6 +22,7 @@ from vpbench.prompts.build import part, prompt_of, restore_prompt
 from vpbench.prompts.files import export_prompt, named, prompt_card, read_prompt, write_prompt
 from vpbench.prompts.label_maps import Counted, LabelMap, label_map
 from vpbench.prompts.pixel import AnyPrompt
+from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.preprocessing import for_recipe
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
@@ -104,7 +105,7 @@ class PromptedClassifier(Learner):
         self, epoch: int, images: Tensor, labels: Tensor, around: Around = nullcontext
     ) -> None:
         """Counts a label map that is counted from training images, if it is time."""
-        when = self.label_map.refresh
+        when = LABEL_MAPS[self.settings["label_map"]].refresh
         if when == "epoch" or (when == "once" and epoch == 1):
             self.eval()
             self.count_map(images, labels, around)

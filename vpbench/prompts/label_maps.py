@@ -34,7 +34,6 @@ class LabelMap(nn.Module):
     """What all maps share: a frozen backbone, which is no part of their state."""
 
     backbone: Fitting
-    refresh: str | None = None  # when it is counted: "once", before the training, or every "epoch"
 
     def __init__(self, backbone: Fitting):
         super().__init__()
@@ -46,9 +45,10 @@ class LabelMap(nn.Module):
 
 
 class Counted(LabelMap):
-    """A map that is counted from what the backbone says of training images; see `refresh`.
+    """A map that is counted from what the backbone says of training images.
 
-    Batch by batch in a table [S, K]: what it says of all images, [N, S], may have no room.
+    When is said by spec.label_maps. Batch by batch in a table [S, K]: what it says of all images,
+    [N, S], may have no room.
     """
 
     classes: int
@@ -114,9 +114,9 @@ class Drawn(Chosen):
 
 
 class Frequency(Chosen, Counted):
-    """FLM: for each class a source class that its training images are often taken for."""
+    """FLM and ILM: for each class a source class that its training images are often taken for."""
 
-    kept, refresh = True, "once"
+    kept = True
 
     def __init__(self, backbone: Fitting, numbers: Tensor | list[int]):
         super().__init__(backbone, numbers)
@@ -127,17 +127,10 @@ class Frequency(Chosen, Counted):
         self.numbers.copy_(one_to_one(counts))
 
 
-class Iterative(Frequency):
-    """ILM: FLM again before every epoch, through the prompt as it is by then."""
-
-    refresh = "epoch"
-
-
 class Bayesian(Counted):
     """BLM: every class is a mixture of source classes, whose logits it averages."""
 
     mixture: Tensor
-    refresh = "epoch"
 
     def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
@@ -246,8 +239,8 @@ def frequency(backbone: Fitting, task: Task, settings: Settings, seed: int) -> L
 
 
 def iterative(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
-    """Returns the map that is counted in every epoch (ILM)."""
-    return Iterative(backbone, first(backbone, task))
+    """Returns the map that is counted before every epoch, through the prompt of then (ILM)."""
+    return Frequency(backbone, first(backbone, task))
 
 
 def bayesian(backbone: Fitting, task: Task, settings: Settings, seed: int) -> LabelMap:
