@@ -10,8 +10,9 @@ from analysis.common.aliases import Record
 from analysis.common.render import Shown
 from analysis.common.scales import Scale, scale_of
 from analysis.figures import accuracy
+from analysis.tables.paper_accuracy import SURELY
 
-LEGEND = "Visual prompt above linear probe"
+LEGEND = f"Visual prompt above linear probe: {SURELY}"
 
 
 def layout(frame: pandas.DataFrame, scale: Scale) -> tuple[list[str], list[list[Shown]]]:
@@ -33,8 +34,8 @@ def cell(frame: pandas.DataFrame, row: Any) -> Shown:
     if row is None:
         return render.label("")
     same = (frame.task == row.task) & (frame.backbone == row.backbone)
-    probes = frame[same & (frame.method == "linear_probe")].accuracy
-    shaded = row.method == "visual_prompt" and len(probes) and row.accuracy > probes.iloc[0]
+    probe = frame[same & (frame.method == "linear_probe")]
+    shaded = row.method == "visual_prompt" and (probe.difference_low > 0).any()
     text = f"{render.one(row.accuracy)} [{render.one(row.low)}, {render.one(row.high)}]"
     return text, "", bool(shaded)
 

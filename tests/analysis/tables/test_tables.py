@@ -1,6 +1,7 @@
 import math
 import shutil
 
+import numpy as np
 import pandas
 import pytest
 
@@ -10,6 +11,7 @@ from analysis.common.published import FOLDER
 from analysis.tables import table6
 from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import by_method, grid, record, write_all
+from tests.helpers.fake_sides import beside
 from vpbench.common.errors import RecordError
 from vpbench.records.paths import record_path
 
@@ -19,7 +21,7 @@ KEY = ["role", "method", "task"]
 
 def clip_table(records, shift=False):
     """Returns the cells of Table 1, or of Table 2 with `shift`; no published numbers beside."""
-    return cells.table(records, {}, "vision_language", shift, ["linear_probe"])
+    return cells.table(records, {}, "vision_language", shift)
 
 
 def pick(frame, method, task, role="clip"):
@@ -27,9 +29,28 @@ def pick(frame, method, task, role="clip"):
     return frame.set_index(KEY).loc[(role, method, task)]
 
 
-def shaded(frame):
-    """Returns the keys of the shaded cells."""
+def shaded(number, made, folder):
+    """Returns the keys of the shaded cells of a table of the records `made`."""
+    there = [one if "file" in one else beside(one, folder / "runs") for one in made]
+    write_table(f"table{number}", there, folder / "table.csv")
+    frame = pandas.read_csv(folder / "table.csv")
     return {tuple(key) for key in frame[frame.shaded][KEY].to_numpy()}
+
+
+@pytest.fixture(scope="module")
+def whole_grid(tmp_path_factory):
+    """Returns records of everything in the paper: TP 20, VP 60, LP 50, FT 80."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [beside(one, folder) for one in grid(by_method)]
+
+
+def clip_runs(folder):
+    """Returns the manifests of records of CLIP in a folder; those to compare have predictions."""
+    made = [one for one in grid(by_method) if one["spec"]["backbone"] == "clip_micro"]
+    for one in made:
+        if one["spec"]["method"] in ("visual_prompt", "linear_probe"):
+            beside(one, folder)
+    return write_all(made, folder)
 
 
 def test_an_average_is_the_mean_over_the_tasks_of_its_row():
@@ -102,8 +123,8 @@ def test_the_epoch_is_chosen_as_the_paper_could_have(task, method, rule, measure
     assert math.isnan(row.epoch) if epoch is None else row.epoch == epoch
 
 
-def test_changing_a_published_file_changes_no_measured_cell(tmp_path, monkeypatch):
-    made = grid(by_method)
+def test_changing_a_published_file_changes_no_measured_cell(whole_grid, tmp_path, monkeypatch):
+    made = [one for one in whole_grid if one["spec"]["backbone"] == "clip_micro"]
     write_table("table1", made, tmp_path / "before.csv")
     shutil.copytree(FOLDER, tmp_path / "published")
     monkeypatch.setattr(published_module, "FOLDER", tmp_path / "published")
@@ -118,16 +139,12 @@ def test_changing_a_published_file_changes_no_measured_cell(tmp_path, monkeypatc
 
 
 def test_deleting_a_record_empties_its_cell_and_its_average_and_nothing_else(tmp_path):
-    manifests = write_all(made := grid(by_method), tmp_path / "runs")
+    manifests = clip_runs(tmp_path / "runs")
     command = ["--runs", *map(str, manifests), "--out", str(tmp_path / "table1.csv")]
     assert run("table1", *command) == 0
     before = pandas.read_csv(tmp_path / "table1.csv")
-    gone = next(
-        one["spec"]
-        for one in made
-        if (one["spec"]["task"], one["spec"]["method"]) == ("svhn_twin", "visual_prompt")
-    )
-    record_path(gone, tmp_path / "runs").unlink()
+    gone = record("svhn_twin", "clip_micro", "visual_prompt", 60.0)
+    record_path(gone["spec"], tmp_path / "runs").unlink()
     assert run("table1", *command) == 0
     after = pandas.read_csv(tmp_path / "table1.csv")
     emptied = (before.method == "visual_prompt") & before.task.isin(["svhn", "average"])
@@ -138,16 +155,32 @@ def test_deleting_a_record_empties_its_cell_and_its_average_and_nothing_else(tmp
     assert "– (88.4)" in (tmp_path / "table1.md").read_text()
 
 
-def test_tables_1_and_4_shade_a_visual_prompt_above_the_linear_probe():
+def sided(task, method, right, folder, backbone="clip_micro"):
+    """Returns a record of 1000 test images of which those `right` are classified correctly."""
+    images = np.zeros(1000, bool)
+    images[right] = True
+    return beside(record(task, backbone, method, 100 * images.mean()), folder / "runs", images)
+
+
+def test_a_visual_prompt_is_shaded_where_the_interval_of_the_difference_is_above_0(tmp_path):
     made = [
-        record("svhn_twin", "clip_micro", "visual_prompt", 61.0),
-        record("svhn_twin", "clip_micro", "linear_probe", 60.0),
-        record("svhn_twin", "clip_micro", "fine_tune", 99.0),
-        record("dtd_twin", "clip_micro", "visual_prompt", 60.0),  # equal is not above
-        record("dtd_twin", "clip_micro", "linear_probe", 60.0),
-        record("clevr_twin", "clip_micro", "visual_prompt", 60.0),  # nothing to compare with
+        # 60 images are right with VP alone and 20 with LP alone: 4 points, and the standard error
+        # of the difference is sqrt((0.08 - 0.04^2) / 1000) = 0.9 points.
+        sided("svhn_twin", "visual_prompt", slice(0, 600), tmp_path),
+        sided("svhn_twin", "linear_probe", slice(60, 620), tmp_path),
+        # The same 4 points, but 280 and 240 images: the standard error is 2.3 points.
+        sided("dtd_twin", "visual_prompt", slice(0, 600), tmp_path),
+        sided("dtd_twin", "linear_probe", slice(280, 840), tmp_path),
+        sided("clevr_twin", "visual_prompt", slice(0, 600), tmp_path),  # nothing to compare with
     ]
-    assert shaded(clip_table(made)) == {("clip", "visual_prompt", "svhn")}
+    write_table("table1", made, tmp_path / "table1.csv")
+    frame = pandas.read_csv(tmp_path / "table1.csv")
+    assert list(frame[frame.shaded].task) == ["svhn"]
+    text, latex = ((tmp_path / f"table1.{suffix}").read_text() for suffix in ("md", "tex"))
+    assert text.count("\N{BLACK UP-POINTING TRIANGLE}") == 2  # a cell and the legend
+    assert "**60.0 \N{BLACK UP-POINTING TRIANGLE}** (88.4)" in text
+    assert latex.count(r"\cellcolor{green!20}") == 1
+    assert "the whole 95 % interval of the difference is above 0." in text
 
 
 def test_table_5_shades_only_above_linear_probe_and_fine_tuning(tmp_path):
@@ -158,26 +191,29 @@ def test_table_5_shades_only_above_linear_probe_and_fine_tuning(tmp_path):
         for task, values in accuracies.items()
         for method, value in zip(methods, values)
     ]
-    write_table("table5", made, tmp_path / "table5.csv")
-    assert shaded(pandas.read_csv(tmp_path / "table5.csv")) == {
-        ("bit_m", "visual_prompt", "camelyon17")
-    }
+    assert shaded(5, made, tmp_path) == {("bit_m", "visual_prompt", "camelyon17")}
 
 
-def test_table_2_shades_nothing_as_in_the_paper(tmp_path):
-    write_table("table2", grid(by_method), tmp_path / "table2.csv")
-    assert shaded(pandas.read_csv(tmp_path / "table2.csv")) == set()
+def test_an_average_is_shaded_like_a_cell_and_only_if_all_of_it_was_measured(whole_grid, tmp_path):
+    made = [one for one in whole_grid if one["spec"]["backbone"] == "bit_m_micro"]
+    tasks = [*cells.tasks_of(shift=False), "average"]
+    assert shaded(4, made, tmp_path) == {("bit_m", "visual_prompt", task) for task in tasks}
+    without = [one for one in made if one["task"]["published"] != "svhn"]
+    kept = set(tasks) - {"svhn", "average"}
+    assert shaded(4, without, tmp_path) == {("bit_m", "visual_prompt", task) for task in kept}
 
 
-def test_the_rule_of_table_1_shades_what_the_paper_shades():
-    numbers = published_module.accuracies(1)
-    twins = {"eurosat": "eurosat_twin", "svhn": "svhn_twin", "clevr": "clevr_twin"}
+def test_table_2_shades_nothing_as_in_the_paper(whole_grid, tmp_path):
+    assert shaded(2, whole_grid, tmp_path) == set()
+
+
+def test_the_rule_of_table_1_shades_what_the_paper_shades(tmp_path):
     made = [
         record(f"{task}_twin", "clip_micro", method, value)
-        for (_, method, task), value in numbers.items()
+        for (_, method, task), value in published_module.accuracies(1).items()
         if task != "average"
     ]
-    assert {task for _, _, task in shaded(clip_table(made))} == set(twins)
+    assert {task for _, _, task in shaded(1, made, tmp_path)} == {"eurosat", "svhn", "clevr"}
 
 
 def test_two_variants_or_a_seed_twice_in_one_cell_are_refused_by_name():
@@ -202,9 +238,11 @@ def test_a_cell_shows_the_measured_number_and_the_published_one_in_parentheses()
 
 
 @pytest.mark.parametrize("name", [f"table{number}" for number in range(1, 7)])
-@pytest.mark.parametrize("made", [grid(by_method), []], ids=["measured", "no records"])
-def test_every_table_has_rows_of_equal_length_and_names_its_scale(tmp_path, name, made):
-    folder = tmp_path / "deep"
+@pytest.mark.parametrize("measured", [True, False])
+def test_every_table_has_rows_of_equal_length_and_names_its_scale(
+    whole_grid, tmp_path, name, measured
+):
+    made, folder = whole_grid if measured else [], tmp_path / "deep"
     write_table(name, made, folder / "table.csv")
     assert {path.suffix for path in folder.iterdir()} == {".csv", ".md", ".tex"}
     text, latex = ((folder / f"table.{suffix}").read_text() for suffix in ("md", "tex"))
@@ -221,8 +259,8 @@ def test_every_table_has_rows_of_equal_length_and_names_its_scale(tmp_path, name
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table4", "table5"])
-def test_the_columns_of_a_csv_are_the_promised_ones(tmp_path, name):
-    write_table(name, grid(by_method), tmp_path / "table.csv")
+def test_the_columns_of_a_csv_are_the_promised_ones(whole_grid, tmp_path, name):
+    write_table(name, whole_grid, tmp_path / "table.csv")
     frame = pandas.read_csv(tmp_path / "table.csv")
     assert tuple(frame.columns) == cells.COLUMNS
     assert frame.measured.notna().all() and frame.published.notna().all()
@@ -268,7 +306,7 @@ def test_a_refused_record_is_one_line_and_exit_code_2(tmp_path, capsys):
 
 
 def test_a_selection_and_digests_are_read_from_a_text_or_a_file(tmp_path, capsys):
-    manifests = write_all(grid(by_method), tmp_path / "runs")
+    manifests = clip_runs(tmp_path / "runs")
     (tmp_path / "digests.json").write_text("{}")
     command = ["--runs", *map(str, manifests), "--out", str(tmp_path / "table1.csv")]
     assert run("table1", *command, "--select", '{"methods": ["linear_probe"]}') == 0
