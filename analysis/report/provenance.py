@@ -19,6 +19,7 @@ def facts(records: list[Record]) -> dict[str, str]:
     runs = [record for record in records if "measurement" not in record["spec"]]
     seconds = sum(record["measured"].get("seconds") or 0 for record in records)
     return {
+        **noted(records),
         "Runs": f"{len(runs):,}",
         "Measurements beside the runs": f"{len(records) - len(runs):,}",
         "Newest record": newest(records),
@@ -27,6 +28,23 @@ def facts(records: list[Record]) -> dict[str, str]:
         "Machine that made this page": machine(),
         "Code": commit(),
     }
+
+
+def noted(records: list[Record]) -> dict[str, str]:
+    """Returns fact -> how many notes there are on the images of how many datasets, if any."""
+    different = {(record["spec"]["task"], note) for record in records for note in notes(record)}
+    tasks = {task for task, _ in different}
+    if not different:
+        return {}
+    many = "datasets" if len(tasks) > 1 else "dataset"
+    text = f"{len(different):,} on {len(tasks):,} {many}; the details of a run have them in words"
+    return {"Notes on the images": text}
+
+
+def notes(record: Record) -> list[str]:
+    """Returns in words what is not as in the paper, and what was left out or done to the images."""
+    task = record["task"]
+    return [*task.get("deviations", []), *task.get("notes", [])]
 
 
 def newest(records: list[Record]) -> str:

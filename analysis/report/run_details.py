@@ -4,6 +4,7 @@ from typing import Any
 
 from analysis.common import style
 from analysis.common.aliases import Record
+from analysis.report import provenance
 from vpbench.records.paths import record_path
 
 COLUMNS = {  # head -> is it a number?
@@ -83,6 +84,7 @@ def details(record: Record, epochs: int) -> dict[str, Any]:
         "Settings": spec["settings"],
         "Chosen on validation": record["chosen"],
         "Images": record["task"]["sizes"],
+        "Notes on the images": dict(enumerate(provenance.notes(record), start=1)),
         "Backbone": record["backbone"],
         "Cost": {"trained parameters": record["trained_parameters"]} | record["measured"],
         "Hashes (SHA-256)": record["hashes"],

@@ -195,6 +195,29 @@ def test_every_run_is_a_row_and_leads_to_its_details(page):
     ) in texts
 
 
+def test_what_was_done_to_the_images_is_with_every_run_and_counted_once():
+    made = [
+        record(task, "clip_micro", "text_prompt", 50.0, seed=seed)
+        for task in ("svhn_twin", "dtd_twin", "eurosat_twin")
+        for seed in (0, 1)
+    ]
+    turned, white = "images turned upright: 3", "images put on white: 1,200"
+    for one in made[:2]:
+        one["task"] |= {"notes": [turned, white]}
+    for one in made[2:4]:
+        one["task"] |= {"deviations": ["no validation split"], "notes": [turned]}
+    told = [dict(run_details.details(one, 20)["facts"]) for one in made]
+    assert told[1]["Notes on the images"] == [["1", turned], ["2", white]]
+    assert told[2]["Notes on the images"] == [["1", "no validation split"], ["2", turned]]
+    assert "Notes on the images" not in told[4]
+    name, text = next(iter(provenance.facts(made).items()))
+    assert (name, text) == (
+        "Notes on the images",
+        "4 on 2 datasets; the details of a run have them in words",
+    )
+    assert "Notes on the images" not in provenance.facts(made[4:])
+
+
 def test_a_run_without_epochs_or_a_learning_rate_has_no_number_for_it():
     probe = record("svhn_twin", "clip_micro", "linear_probe", 50.0)
     row = dict(zip(run_details.COLUMNS, run_details.row(probe)))
