@@ -2,6 +2,7 @@
 
 import math
 
+import pandas
 import pytest
 from matplotlib import pyplot
 
@@ -37,6 +38,15 @@ def test_mappings_stand_beside_the_papers_accuracies(tmp_path):
     assert list(frame.difference[1:]) == pytest.approx([35.0, 15.0])
     assert (frame.difference_low[1:] < frame.difference[1:]).all()
     assert float(frame.p_value[1]) == pytest.approx(2 / 2.0**350, rel=1e-2)
+
+
+def test_a_mapping_that_lacks_a_seed_is_compared_with_those_it_has_and_says_how_many(tmp_path):
+    made = mapping_runs(tmp_path / "runs", {"semantic": 95.0, "swapped": 60.0}, (0, 1, 2))
+    del made[4]  # of swapped the seed 1
+    label_mapping.write(made, tmp_path / "label_mapping.csv", tmp_path / "figures")
+    frame = pandas.read_csv(tmp_path / "label_mapping.csv")
+    assert list(frame.seeds) == [3, 2]
+    assert frame.difference[1] == pytest.approx((95 + 96 + 97) / 3 - (60 + 62) / 2)
 
 
 def test_one_seed_has_the_interval_of_its_images(tmp_path):
