@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from analysis.common.origin import one_commit
 from vpbench.common import strict_json
 from vpbench.common.errors import RecordError, UserError
 from vpbench.records import reading
@@ -31,6 +32,8 @@ def analysis_options(parser: TAKES, analysis: Analysis) -> None:
     parser.add_argument("--runs", help="manifests or records", **many)
     parser.add_argument("--select", metavar="JSON", help="slice of the records; a text or a file")
     parser.add_argument("--digests", metavar="JSON", help="path -> digest that its specs must have")
+    text = "refuse records of other commits, and of changed code"
+    parser.add_argument("--one-commit", action="store_true", help=text)
     parser.add_argument("--out", required=True, type=Path, metavar="CSV")
     if analysis.kind == "figure":
         parser.add_argument("--figures", default=RESULTS / "figures", type=Path, metavar="FOLDER")
@@ -100,6 +103,8 @@ def run_analysis(analysis: Analysis, write: Callable[..., None], given: dict[str
     inputs: list[Any] = [reading.load(given["runs"], select, digests)]
     if analysis.reads_measurements:
         inputs.append(reading.load(given["measurements"], digests=digests))
+    if given["one_commit"]:
+        one_commit(record for records in inputs for record in records)
     outputs = [given["out"], *([given["figures"]] if analysis.kind == "figure" else [])]
     write(*inputs, *outputs, **analysis.options)
 

@@ -14,6 +14,7 @@ import pandas
 from analysis.claims import claims
 from analysis.common import coverage, csv_file, gaps, render, style
 from analysis.common.aliases import Record
+from analysis.common.origin import one_commit
 from analysis.report import latex_document, report
 from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import RecordError, UserError
@@ -55,11 +56,13 @@ def counts(parts: dict[str, list[str]], found: Records) -> str:
     )
 
 
-def write_analysis(name: str, parts: dict[str, list[str]], found: Records, out: Path) -> bool:
+def write_analysis(
+    name: str, parts: dict[str, list[str]], found: Records, out: Path, alike: bool = False
+) -> bool:
     """Returns whether the products of an analysis could be made of the records that are there.
 
     Where they could not they say why: its own line, or the last one of a traceback, which is on
-    stderr.
+    stderr. They must be `alike` in the commit of the code where a configuration says so.
     """
     entry, path = ANALYSES[name], out / f"{name}.csv"
     inputs = [[found[each] for each in parts[kind] if each in found] for kind in KINDS]
@@ -67,6 +70,8 @@ def write_analysis(name: str, parts: dict[str, list[str]], found: Records, out: 
     try:
         module = import_module(entry.module)
         kept = inputs if entry.reads_measurements else inputs[:1]
+        if alike:
+            one_commit(record for records in kept for record in records)
         module.write(*kept, path, *figures, **entry.options)
     except Exception as error:
         if not isinstance(error, UserError):
@@ -100,7 +105,7 @@ def write(request: Path, captions: Path, out: Path) -> None:
     made = []
     for name, parts in asked["analyses"].items():
         with coverage.counted(counts(parts, found)):
-            if write_analysis(name, parts, found, out):
+            if write_analysis(name, parts, found, out, asked["one_commit"]):
                 made.append(name)
     with coverage.counted(counts(asked["all"], found)):
         print(f"{coverage.said()} are there: {out / 'report.html'}")

@@ -109,8 +109,7 @@ def learn_with_little_memory(root):
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
     task = load_task(fake_dataset.NAME, preprocessing=Preprocessing(SIDE, SIDE))
     progress = fit(task)
-    evaluation = progress.selection["last"].evaluations["test"]
-    kept = side_files.predictions(evaluation, task.splits["test"])
+    kept = side_files.predictions(progress.selection["last"].evaluations, task)
     atomic_files.write_arrays(Path(root, "predictions.npz"), kept)
     try:
         task.splits["train"].images.clone()

@@ -1,9 +1,11 @@
 import pytest
+import torch
 
 import vpbench
-from tests.helpers import fake_dataset
+from tests.helpers import fake_dataset, tiny
 from tests.helpers.folders import SMALL, fill, paint
 from tests.helpers.messages import complains
+from vpbench.cli.run import task_of
 from vpbench.data import load
 from vpbench.experiment.provenance import describe_task
 from vpbench.spec.schema import folder_schema
@@ -13,6 +15,48 @@ from vpbench.spec.schema_check import check
 def test_without_sizes_a_twin_has_500_300_and_1000_pictures():
     sizes = {name: len(split) for name, split in load.load_task("dtd_twin").splits.items()}
     assert sizes == {"train": 500, "validation": 300, "test": 1000}
+
+
+@pytest.mark.parametrize("start", [0, -1, 1.5, None])
+def test_the_first_test_picture_is_a_whole_number_behind_the_very_first(start):
+    data = {"train": 20, "validation": 20, "test": 20, "test_start": start}
+    with complains(ValueError, "data of eurosat_twin", "test_start"):
+        load.load_task("eurosat_twin", data)
+
+
+def test_the_first_test_images_of_photographs_are_not_left_out(tmp_path):
+    data = {"test_start": 5}
+    for name in ("svhn", fill(tmp_path / "own", 5)):
+        with complains(ValueError, f"data of {name}", "test_start", "twins", "leave it out"):
+            load.load_task(name, data, SMALL)
+    with complains(ValueError, tmp_path / "own", "'test_start'", "legal keys"):
+        vpbench.load_folder(tmp_path / "own", SMALL, data=data)
+
+
+def test_shots_are_drawn_from_any_task_as_a_run_draws_them(tmp_path):
+    sizes = {"train": 40, "validation": 10, "test": 10, "resolution": "backbone"}
+    wanted = {"task": "eurosat_twin", "seed": 3, "data": sizes | {"shots": 2}}
+    task = load.load_task("eurosat_twin", wanted["data"], seed=3)
+    train = task.splits["train"]
+    assert torch.bincount(train.labels).tolist() == [2] * 10
+    assert [len(task.splits[split]) for split in ("validation", "test")] == [10, 10]
+    whole = load.load_task("eurosat_twin", sizes)
+    places = [whole.splits["train"].ids.index(name) for name in train.ids]
+    assert torch.equal(train.images, whole.splits["train"].images[places])
+    run = tiny.spec() | wanted
+    assert task_of(run).splits["train"].ids == train.ids
+    assert task_of(run | {"seed": 4}).splits["train"].ids != train.ids
+    own = load.load_task(fill(tmp_path, 10), {"shots": 1}, SMALL)  # 6 of a class are to train on
+    assert own.splits["train"].labels.tolist() == [0, 1, 2]
+    assert len(own.splits["test"]) == 6
+    with complains(ValueError, f"data of {tmp_path}", "'shots'", "legal keys"):
+        vpbench.load_folder(tmp_path, SMALL, data={"shots": 1})
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.5, "0", None])
+def test_a_seed_is_a_whole_number(seed):
+    with complains(ValueError, "seed", "whole number, 0 or more"):
+        load.load_task("eurosat_twin", seed=seed)
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones():

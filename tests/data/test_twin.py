@@ -151,3 +151,15 @@ def test_a_twin_without_a_shift_has_no_groups(name):
 def test_fewer_pictures_than_classes_are_refused():
     with complains(ValueError, "eurosat_twin", "10 classes", "validation", "9 images"):
         load.load_task("eurosat_twin", {"train": 10, "validation": 9, "test": 10})
+
+
+@pytest.mark.parametrize("name", ["eurosat_twin", *SHIFTS])
+def test_later_test_pictures_are_those_that_a_larger_test_has_behind_the_first_ones(name):
+    few = load.load_task(name, {"train": 30, "validation": 25, "test": 11, "test_start": 49})
+    whole, part = twin(name).splits["test"], few.splits["test"]
+    groups = whole.groups and whole.groups[49:]
+    assert same(part, Split(whole.images[49:], whole.labels[49:], whole.ids[49:], groups))
+    assert part.ids[0] == "test/49" and int(part.labels[0]) == 49 % CLASSES[name]
+    for split in ("train", "validation"):
+        assert same(few.splits[split], twin(name).splits[split])
+    assert few.data_hash != twin(name).data_hash

@@ -9,6 +9,7 @@ from vpbench.cli import main
 from vpbench.common.errors import RecordError
 from vpbench.experiment import run
 from vpbench.experiment.measure import measure_all
+from vpbench.experiment.provenance import commit
 from vpbench.records import reading
 from vpbench.spec.measurements import MEASUREMENTS, Measurement
 
@@ -64,6 +65,7 @@ def test_a_measurement_is_one_module_and_one_line(counting, prompt, tmp_path):
     file = tmp_path / "runs/lab/eurosat_twin/clip_micro/text_prompt/default/seed0.json"
     assert record["rows"] == [{"images": DATA["test"], "prompts": 1, "file": str(file)}]
     assert record["task"]["display"] == "EuroSAT twin"
+    assert record["commit"] == commit()
     assert reading.arrays(record, "arrays")["twice"] == [6]
     assert record["file"] == str(tmp_path / "measurements/lab/counting/eurosat_twin.json")
 

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from tests.helpers.tiny import DATA, PADDING, READING, SIZES, spec
 from vpbench import api
 from vpbench.data import load
-from vpbench.experiment import run, side_files
+from vpbench.experiment import provenance, run, side_files
 from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
@@ -127,6 +129,46 @@ def test_the_side_file_holds_every_test_image_of_the_shown_epoch(prompted):
     # With two classes a confidence is the probability of the true class, or the rest to 1.
     true = np.exp(arrays["log_probability"])
     np.testing.assert_allclose(arrays["confidence"], np.where(right, true, 1 - true), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["visual_prompt", "text_prompt", "linear_probe", "fine_tune"])
+def test_the_side_file_holds_what_the_shown_epoch_says_of_validation(method, tmp_path):
+    record = made(spec(method), tmp_path)
+    arrays = np.load(side_file(tmp_path, record, ".predictions.npz"))
+    assert arrays["validation_label"].tolist() == [number % 10 for number in range(12)]
+    right = arrays["validation_prediction"] == arrays["validation_label"]
+    shown = record["selection"][record["rule"]]["validation"]["accuracy"]
+    assert 100 * right.mean() == pytest.approx(shown)
+
+
+def test_the_side_file_of_a_task_without_validation_holds_none_of_it(tmp_path, clip):
+    task = load.load_task("eurosat_twin", DATA)
+    splits = {name: task.splits[name] for name in ("train", "test")}
+    _, arrays, _ = run.run(spec("text_prompt"), replace(task, splits=splits), clip)
+    assert not [name for name in arrays if name.startswith("validation")]
+
+
+def test_the_commit_of_a_record_says_where_the_code_had_changes(tmp_path, monkeypatch):
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    file = tmp_path / "vpbench" / "experiment" / "provenance.py"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "__file__", str(file))
+    commit = provenance.commit.__wrapped__  # which asks each time
+    assert commit() is None  # an installed wheel
+    git("init", "-q")
+    file.write_text("first")
+    git("add", ".")
+    git("-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text("{}")  # of no commit, but not of the code either
+    assert commit() == head and len(head) == 40
+    file.write_text("second")
+    assert commit() == head + "-dirty"
 
 
 def test_the_side_file_of_a_task_without_groups_has_empty_ones(tmp_path):

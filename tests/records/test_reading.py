@@ -111,7 +111,6 @@ def test_a_record_without_a_key_or_of_another_schema_is_refused_by_name(tmp_path
 def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
     more = {
         "parts": [{"name": "mine.Vignette", "sha256": "0" * 64}],
-        "convergence": {"half_length": 48.5},
         "processor": "EPYC",
         "commit": None,
     }
@@ -119,12 +118,32 @@ def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
     assert reading.read(path) == RECORD | more
     for key, value, facts in (
         ("parts", [{"name": "mine.Vignette"}], ["parts.sha256"]),
-        ("convergence", 3, ["convergence", 3]),
         ("processor", 3, ["processor", 3]),
     ):
         atomic_files.write(path, RECORD | {key: value})
         with complains(RecordError, path, *facts):
             reading.read(path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({}, None),
+        ({"validation_label": [1, 0], "validation_prediction": [1, 1]}, None),
+        ({"validation_label": [1, 0]}, "validation_prediction"),
+        ({"validation_label": [1, 0], "validation_prediction": [1]}, "not lists of one length"),
+    ],
+)
+def test_predictions_on_validation_may_be_there_but_not_by_halves(tmp_path, arrays, words):
+    test = {"id": ["a", "b", "c"], "label": [0, 1, 2], "prediction": [0, 1, 1]}
+    atomic_files.write_arrays(tmp_path / "seed0.predictions.npz", test | arrays)
+    one = RECORD | {"file": str(tmp_path / "seed0.json")}
+    if words is None:
+        found = reading.arrays(one, "predictions")
+        assert {key: list(values) for key, values in found.items()} == test | arrays
+    else:
+        with pytest.raises(RecordError, match=f"seed0.predictions.npz: not read, .*{words}"):
+            reading.arrays(one, "predictions")
 
 
 def test_the_first_differing_key_is_found_inside_the_settings():

@@ -52,6 +52,7 @@ def expand(config):
             if shift != block.get("shift", shift):
                 continue
             data = {**config["data"], **config.get("task_data", {}).get(task, {})}
+            data |= block.get("data", {})
             for backbone in block.get("backbones", config["backbones"]):
                 modality = BACKBONES[backbone].modality
                 if modality != block.get("modality", modality):
@@ -63,10 +64,15 @@ def expand(config):
                     for variant, changes in expand_variants(name, block, config):
                         settings = {**given_by_default(method), **recipe.get("every_backbone", {})}
                         settings |= recipe.get(backbone, {})
+                        of_task = config.get("task_recipes", {}).get(task, {}).get(method, {})
+                        settings |= of_task.get("every_backbone", {}) | of_task.get(backbone, {})
                         for key, value in block.get("settings", {}).items():
                             if key in settings:
                                 settings[key] = value
                         settings.update(changes)
+                        if "length" in block:
+                            settings["epochs"] = int(settings["epochs"] * block["length"])
+                            settings["eval_epochs"] = []
                         for seed in block["seeds"]:
                             spec = {"scale": config["scale"], "data": data}
                             spec |= {"task": task, "backbone": backbone, "method": method}
@@ -93,11 +99,15 @@ def given_by_default(method):
 
 def expand_variants(name, block, config):
     """Returns (variant, changes) of a block; a sweep has two settings at most in these tests."""
+    if "sweep" not in block and "variants" not in block:
+        own = {"settings", "data", "length"} & set(block)
+        return [(name if own else "default", {})]
     if "sweep" not in block:
-        return [
-            (variant, config.get("variants", {}).get(variant, {}))
-            for variant in block.get("variants", [name if "settings" in block else "default"])
-        ]
+        changes = [config.get("variants", {}).get(variant, {}) for variant in block["variants"]]
+        names = block["variants"]
+        if "length" in block:
+            names = [name if each == "default" else f"{name}_{each}" for each in names]
+        return list(zip(names, changes))
     variants = [("", {})]
     for key, values in sorted(block["sweep"].items()):
         variants = [

@@ -13,10 +13,12 @@ from tests.helpers.small_results import (
     at,
     edit,
     edit_arrays,
+    found,
     put,
     run_file,
 )
 from tests.helpers.tiny import spec
+from vpbench.common import atomic_files
 from vpbench.experiment import run, side_files
 from vpbench.models.backbone import load_backbone
 from vpbench.records.paths import record_path
@@ -179,6 +181,23 @@ DAMAGED_ARRAYS = {  # what was done -> file, changes, what is said
         *(PROBE + SIDES, {"confidence": at(0, np.nan)}),
         "image test/0: confidence and log_probability do not fit each other",
     ),
+    "a prediction on validation is swapped": (
+        *(PROBE + SIDES, {"validation_prediction": at(0, lambda old: (old + 1) % 10)}),
+        "selection.last.validation.accuracy is",
+    ),
+    "a label of validation is of no class": (
+        *(PROBE + SIDES, {"validation_label": at(5, 10)}),
+        "validation_label is not one of 10 classes",
+    ),
+    "validation images are missing": (
+        PROBE + SIDES,
+        dict.fromkeys(("validation_label", "validation_prediction"), lambda old: old[:6]),
+        "task.sizes.validation is 12, expected 6",
+    ),
+    "half of what is said of validation is gone": (
+        *(PROBE + SIDES, {"validation_prediction": lambda old: old[1:]}),
+        "validation_label, validation_prediction are not lists of one length",
+    ),
     "an example shows something else": (
         *(PROMPT + ".examples.npz", {"prompted": at((0, 0, 0, 0), lambda old: old ^ 128)}),
         "prompted is not images with the canvas added",
@@ -192,6 +211,14 @@ def test_a_side_file_is_wrong_where(results, damage):
     edit_arrays(results / "runs/smoke" / file, **changes)
     line = alone(results)
     assert line.startswith("runs/smoke/" + file.split(".")[0]) and words in line
+
+
+def test_a_record_of_an_earlier_version_says_nothing_of_single_validation_images(results):
+    path = run_file(results, PROBE, SIDES)
+    with np.load(path) as file:
+        kept = {name: file[name] for name in file if not name.startswith("validation")}
+    atomic_files.write_arrays(path, kept)
+    assert found(results) == []
 
 
 def test_a_prompt_that_its_card_was_not_written_for_is_found(results):

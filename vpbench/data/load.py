@@ -12,10 +12,12 @@ from vpbench.common.messages import brief, one_line
 from vpbench.data.cache import Data
 from vpbench.data.dataset import load_dataset
 from vpbench.data.image_folder import load_folder
-from vpbench.data.task import Task
+from vpbench.data.subsets import check_seed
+from vpbench.data.task import Task, few_shot
 from vpbench.data.twin import paint_twin
 from vpbench.spec import schema_check
 from vpbench.spec.fingerprints import check_fingerprint
+from vpbench.spec.grid_checks import check_test_start
 from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.schema import data_schema, folder_schema
 from vpbench.spec.tasks import SPLITS, TASKS, is_twin
@@ -26,21 +28,38 @@ def load_task(
     data: Data = None,
     preprocessing: Preprocessing | None = None,
     folder: dict[str, Any] | None = None,
+    seed: int = 0,
 ) -> Task:
     """Returns the task `name`: a name of spec.tasks.TASKS, or the path of a folder of images.
 
     `data` gives the number of images wanted of each split (None: 500, 300, 1000 of a twin, all
-    there are elsewhere). Images of real datasets and folders go through `preprocessing`, that of a
-    backbone; twins are painted at 56 pixels. If `name` is only the name of a folder, `folder` says
-    where that is and how it is read: the keys of spec.schema.folder_schema. Raises UserError, in
-    one line, if the data cannot be used.
+    there are elsewhere); with `shots` so many training images of each class are kept, drawn by
+    `seed` as by that of a run. Images of real datasets and folders go through `preprocessing`, that
+    of a backbone; twins are painted at 56 pixels. If `name` is only the name of a folder, `folder`
+    says where that is and how it is read: the keys of spec.schema.folder_schema. Raises UserError,
+    in one line, if the data cannot be used.
     """
     if not isinstance(name, str | Path):
         raise UserError(f"task {brief(name)}: expected a name, or the path of a folder of images")
+    check_seed(seed)
     name = str(name)
     if data is not None:
-        legal = data_schema(complete=is_twin(name), of_run=True)
-        schema_check.check(data, legal, f"data of {one_line(name)}")
+        where, complete = f"data of {one_line(name)}", is_twin(name)
+        legal = data_schema(complete, of_run=True, of_twins=True)
+        schema_check.check(data, legal, where)
+        check_test_start(name, data, where)
+    given = dict(data or {})
+    shots = given.pop("shots", None)
+    return few_shot(_loaded(name, given, preprocessing, folder), shots, seed)
+
+
+def _loaded(
+    name: str,
+    data: dict[str, Any],
+    preprocessing: Preprocessing | None,
+    folder: dict[str, Any] | None,
+) -> Task:
+    """Returns the task `name` with all its training images."""
     preprocessing = preprocessing or Preprocessing(56, 56)
     if folder is not None or (name not in TASKS and Path(name).is_dir()):
         options: dict[str, Any] = {"path": name} if folder is None else folder

@@ -16,8 +16,9 @@ from vpbench.spec.tasks import SPLITS, TASKS, task_facts
 def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
     """Returns the twin `name` with `data[split]` pictures per split, classes in equal shares.
 
-    Each picture has a generator of its own, so more pictures never change the first ones. The
-    shifts have other domains (cameras, years, hospitals) in every split.
+    Each picture has a generator of its own, so more pictures never change the first ones. Those of
+    test begin with the number `data["test_start"]`, 0 if it is absent. The shifts have other
+    domains (cameras, years, hospitals) in every split.
     """
     check_counts(name, data)
     entry = TASKS[name]
@@ -25,10 +26,11 @@ def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
     classes, task_seed = len(module.CLASS_NAMES), zlib.crc32(name.encode())
     splits = {}
     for index, split in enumerate(SPLITS):
-        count = data[split]
+        start = data.get("test_start", 0) if split == "test" else 0
+        numbers = range(start, start + data[split])
         domains = getattr(module, "DOMAINS", {}).get(split[:3] if split == "validation" else split)
         images, groups = [], []
-        for number in range(count):
+        for number in numbers:
             rng = np.random.default_rng([task_seed, index, number])
             domain = int(rng.choice(domains)) if domains else 0
             images.append(module.paint(rng, number % classes, domain))
@@ -36,8 +38,8 @@ def paint_twin(name: str, data: Mapping[str, Any]) -> Task:
                 groups.append(module.GROUPS[domain])
         splits[split] = Split(
             torch.from_numpy(np.stack(images)),
-            torch.arange(count) % classes,
-            tuple(f"{split}/{number}" for number in range(count)),
+            torch.tensor(numbers) % classes,
+            tuple(f"{split}/{number}" for number in numbers),
             tuple(groups) or None,
         )
     facts = task_facts(name)

@@ -12,11 +12,12 @@ import torch
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
 from vpbench.data.load import load_task
-from vpbench.experiment.provenance import describe_task, peak_memory, versions
+from vpbench.experiment.provenance import commit, describe_task, peak_memory, versions
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.records.schema import difference
 from vpbench.spec import made_up, schema_check
+from vpbench.spec.fingerprints import check_reference
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.schema import SCHEMA, measurement_schema
 
@@ -45,6 +46,7 @@ def measure_all(
         read = [read_run(run, runs) for run in spec["runs"]]
         module = importlib.import_module(MEASUREMENTS[spec["measurement"]].module)
         made_up.use(spec)
+        check_reference(spec)
         started = time.perf_counter()
         load = cache(partial(load_task, spec["task"], spec["data"], folder=spec.get("folder")))
         measured = module.measure(load, spec["settings"], read, device)
@@ -54,6 +56,7 @@ def measure_all(
             "task": describe_task(measured.task),
             "rows": measured.rows,
             "versions": versions(),
+            "commit": commit(),
             "device": str(device),
             "measured": {
                 "seconds": time.perf_counter() - started,

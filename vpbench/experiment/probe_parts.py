@@ -89,7 +89,7 @@ def regress(path: str | Path, spec: Spec, task: Task, features: str | Path) -> P
     fit = method.regression(of_splits, task, spec["settings"], spec["seed"])
     seconds = card["seconds"] + time.perf_counter() - started
     record = record_of(spec, task, fit, seconds, card["origin"])
-    test = predictions(fit.selected(record["rule"]).evaluations["test"], task.splits["test"])
+    arrays = predictions(fit.selected(record["rule"]).evaluations, task)
     with one_at_a_time(Path(path).parent):
-        atomic_files.write_arrays(Path(path).with_suffix(".predictions.npz"), test)
+        atomic_files.write_arrays(Path(path).with_suffix(".predictions.npz"), arrays)
         return atomic_files.write(path, record)

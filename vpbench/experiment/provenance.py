@@ -15,9 +15,11 @@ import torch
 from vpbench.common import paths
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
+from vpbench.records.schema import CHANGED
 from vpbench.spec import made_up
 from vpbench.spec.backbones import BACKBONES
 
+UNCOMMITTED = "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"
 PACKAGES = ("vpbench", "torch", "open_clip_torch", "timm", "scikit-learn", "torchmetrics", "numpy")
 
 
@@ -49,11 +51,20 @@ def processor() -> str:
 
 @cache
 def commit() -> str | None:
-    """Returns the commit of the repository that this code lies in, None for an installed wheel."""
+    """Returns the commit of the repository that this code lies in, None for an installed wheel.
+
+    It ends with records.schema.CHANGED where files that git tracks have changes.
+    """
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    head = git(root, "rev-parse", "HEAD")
+    return head and head + (CHANGED if git(root, *UNCOMMITTED) else "")
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """Returns what git says in a folder, None if nothing."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
     return done.stdout.strip() or None
 
 

@@ -64,8 +64,7 @@ def run(
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
     record = record_of(spec, task, fit, seconds, origin(task, backbone, engine, speeds))
-    evaluation = fit.selected(record["rule"]).evaluations["test"]
-    return record, predictions(evaluation, task.splits["test"]), fit
+    return record, predictions(fit.selected(record["rule"]).evaluations, task), fit
 
 
 def origin(

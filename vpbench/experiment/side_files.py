@@ -1,5 +1,6 @@
 """What is written beside a record: predictions, the prompt, examples to look at."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,23 @@ from vpbench.training.evaluate import Evaluation
 EXAMPLES = 4  # test images kept with every prompt, for people to look at
 
 
-def predictions(evaluation: Evaluation, split: Split) -> dict[str, Any]:
-    """Returns per-image arrays: id, label, prediction, confidence, log_probability, group."""
-    return {
-        "id": list(split.ids),
-        "label": split.labels.numpy(),
-        **{name: values.numpy() for name, values in evaluation.answers.items()},
-        "group": list(split.groups or [""] * len(split)),
+def predictions(evaluations: Mapping[str, Evaluation], task: Task) -> dict[str, Any]:
+    """Returns per-image arrays: id, label, prediction, confidence, log_probability, group of test.
+
+    Where validation was looked at too, it gives validation_label and validation_prediction, by
+    which runs of different lengths are compared, in the order of that split.
+    """
+    test, validation = task.splits["test"], evaluations.get("validation")
+    found = {
+        "id": list(test.ids),
+        "label": test.labels.numpy(),
+        **{name: values.numpy() for name, values in evaluations["test"].answers.items()},
+        "group": list(test.groups or [""] * len(test)),
     }
+    if validation is not None:
+        found["validation_label"] = task.splits["validation"].labels.numpy()
+        found["validation_prediction"] = validation.answers["prediction"].numpy()
+    return found
 
 
 @torch.no_grad()

@@ -32,7 +32,8 @@ from vpbench.spec.methods import SELECTIONS
 from vpbench.spec.schema import SCHEMA
 from vpbench.spec.tasks import TASKS
 
-ALIGNED = {"predictions": ("id", "label", "prediction")}  # arrays [N] of a side file
+VALIDATION = "validation_label", "validation_prediction"  # which a record may lack
+ALIGNED = {"predictions": (("id", "label", "prediction"), VALIDATION)}  # arrays [N] of a side file
 LARGEST = 2**32  # bytes in a side file, unpacked: the predictions of 50 million images
 Belongs = Callable[[dict[str, Any], Any], bool]  # a spec, what is wanted of it
 SELECT: dict[str, Belongs] = {  # by the key of a selection
@@ -55,9 +56,12 @@ def arrays(record: dict[str, Any], name: str) -> dict[str, np.ndarray]:
             raise UserError(f"it would take {size:,} bytes of memory")
         with np.load(path, allow_pickle=False) as file:
             values = dict(file)
-        shapes = {values[key].shape for key in ALIGNED.get(name, ())}
-        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-            raise UserError(f"{', '.join(ALIGNED[name])} are not lists of one length")
+        for keys in ALIGNED.get(name, ()):
+            if keys == VALIDATION and values.keys().isdisjoint(keys):
+                continue
+            shapes = {values[key].shape for key in keys}
+            if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+                raise UserError(f"{', '.join(keys)} are not lists of one length")
         return values
     except FileNotFoundError:
         raise RecordError(f"{path} is missing; delete its record and run it again") from None
@@ -81,9 +85,9 @@ def read(path: str | Path) -> dict[str, Any]:
     measured = "measurement" in record["spec"]
     shaped(record, MEASUREMENT if measured else RUN, path)
     known(record["spec"], path)
+    for key in OPTIONAL.keys() & record.keys():
+        shaped(record[key], OPTIONAL[key], path, f"{key}.")
     if not measured:
-        for key in OPTIONAL.keys() & record.keys():
-            shaped(record[key], OPTIONAL[key], path, f"{key}.")
         unknown = sorted(set(record["selection"]) - set(SELECTIONS))
         if unknown:
             raise RecordError(f"{path}: selection has an unknown key {brief(unknown[0])}")

@@ -58,9 +58,9 @@ RUN = {
     "device": "a text",
     "measured": "an object",
 }
-OPTIONAL = {  # what a record of a run may have besides
+CHANGED = "-dirty"  # how the commit of a record ends where the code had changes that are in none
+OPTIONAL = {  # what a record may have besides
     "parts": [{"name": "a text", "sha256": "a text"}],  # code of one's own that made it
-    "convergence": "an object, or null",  # what half the length of its training gave
     "processor": "a text",
     "commit": "a text, or null",  # of the suite's repository
 }

@@ -1,12 +1,14 @@
 """The specs of one block of the grid."""
 
 import re
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
+from vpbench.common.errors import UserError
 from vpbench.spec.aliases import Block, Config, Slice, Spec
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import METHODS, merge_settings
+from vpbench.spec.methods import METHODS, given_settings, merge_settings
 from vpbench.spec.settings import ENGINE, Settings, defaults
 from vpbench.spec.tasks import TASKS
 
@@ -25,7 +27,8 @@ def block_variants(config: Config, name: str, block: Block) -> dict[str, Setting
     """Returns the variants of a block of the grid: name -> settings that differ from the recipe.
 
     They are those it names, or every combination of its sweep, or the recipe itself, which goes by
-    the name of the block if the block has settings or data of its own.
+    the name of the block if the block has settings, data or a length of its own. With a length
+    those it names are called after the block as well, beside the runs of full length.
     """
     if "sweep" in block:
         keys = sorted(block["sweep"])  # names must not depend on the order in the file
@@ -33,8 +36,12 @@ def block_variants(config: Config, name: str, block: Block) -> dict[str, Setting
         combined = [dict(zip(keys, each)) for each in values]
         return {variant_name(name, changes): changes for changes in combined}
     if "variants" in block:
-        return {variant: variants(config).get(variant, {}) for variant in block["variants"]}
-    differs = "settings" in block or "data" in block
+        called = {
+            each: each if "length" not in block else name if each == "default" else f"{name}_{each}"
+            for each in block["variants"]
+        }
+        return {called[each]: variants(config).get(each, {}) for each in called}
+    differs = not block.keys().isdisjoint(("settings", "data", "length"))
     return {name if differs else "default": {}}
 
 
@@ -64,7 +71,7 @@ def block_specs(config: Config, name: str, block: Block) -> list[Spec]:
             "seed": seed,
             "data": data_of(config, task, config["data"]) | block.get("data", {}),
             "engine": defaults(ENGINE) | config.get("engine", {}),
-            "settings": settings_of(config, method, backbone, block, changes),
+            "settings": settings_of(config, task, method, backbone, block, changes),
         }
         | folder_of(config, task)
         | facts_of(config, task)
@@ -92,14 +99,32 @@ def facts_of(config: Config, task: str) -> dict[str, Any]:
 
 
 def settings_of(
-    config: Config, method: str, backbone: str, block: Block, changes: Settings
+    config: Config, task: str, method: str, backbone: str, block: Block, changes: Settings
 ) -> Settings:
-    """Returns the settings of a run: the recipe, what its backbone changes, then what the block
-    changes of this method's settings, then its variant."""
+    """Returns the settings of a run: the recipe, what its backbone changes, the same of its task,
+    then what the block changes of this method's settings, then its variant."""
     recipe = merge_settings(config["recipes"], method, backbone)
+    recipe |= given_settings(config.get("task_recipes", {}).get(task, {}), method, backbone)
     known = METHODS[method].settings
     of_block = {key: value for key, value in block.get("settings", {}).items() if key in known}
     return recipe | of_block | changes
+
+
+def at_length(run: Spec, share: float, where: str) -> Spec:
+    """Returns a run with `share` of its epochs, and without looks on the way.
+
+    Raises UserError unless it has epochs, of which that is a whole number.
+    """
+    method, settings = run["method"], run["settings"]
+    if "epochs" not in settings:
+        raise UserError(f"{where}: {method} is not trained by epochs; leave it out of methods")
+    epochs = Fraction(str(share)) * settings["epochs"]
+    if epochs.denominator > 1:
+        raise UserError(
+            f"{where}.length: {share} of the {settings['epochs']} epochs of {method} on "
+            f"{run['backbone']} for {run['task']} is no whole number; choose another"
+        )
+    return run | {"settings": settings | {"epochs": int(epochs), "eval_epochs": []}}
 
 
 def modality(backbone: str) -> str:

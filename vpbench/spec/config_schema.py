@@ -68,8 +68,12 @@ def about_machine() -> Schema:
 def about_data() -> Schema:
     """Returns the keys that say on which images runs are."""
     return {
-        "data": said(data_schema(), "images of each split (null: all), and their resolution"),
-        "task_data": said(mapping(data_schema(complete=False)), "task -> what differs in `data`"),
+        "data": said(
+            data_schema(of_twins=True), "images of each split (null: all), and their resolution"
+        ),
+        "task_data": said(
+            mapping(data_schema(complete=False, of_twins=True)), "task -> what differs in `data`"
+        ),
         "facts": said(mapping(facts_schema()), "task -> what a rehearsal has made of it"),
         "folders": said(mapping(folder_schema()), "task -> the folder of images that it is"),
         "tasks": said(_NAMES | {"items": _PLAIN}, "datasets, twins, or names of `folders`"),
@@ -89,10 +93,15 @@ def about_runs() -> Schema:
         name: closed_schema(
             {
                 "runs": closed_schema(reading(), False),
-                "data": data_schema(),
+                "data": data_schema(of_twins=True),
                 "settings": closed_schema(measurement.settings, True),
+                "reference_fingerprint": said(
+                    {"type": "string"},
+                    "that of the photographs of `reference`, to make tables of records that are "
+                    "there without them; absent: taken when they are asked for",
+                ),
             },
-            True,
+            ["runs", "data", "settings"],
         )
         for name, measurement in MEASUREMENTS.items()
     }
@@ -102,8 +111,16 @@ def about_runs() -> Schema:
             "method -> settings that have no default or differ from it, for every backbone, then "
             "what single backbones change",
         ),
+        "task_recipes": said(
+            mapping(closed_schema(recipes, False)), "task -> what it changes in `recipes`"
+        ),
         "variants": said(mapping({"type": "object"}), "name -> settings that differ"),
         "grid": said(mapping(block()) | {"minProperties": 1}, "blocks of runs"),
+        "one_commit": said(
+            {"type": "boolean"},
+            "do analyses refuse records that are not all of one commit of this repository, without "
+            "changes to it? absent: no",
+        ),
         "measurements": said(closed_schema(measurements, False), "what is measured beside runs"),
         "analyses": said(
             closed_schema(dict.fromkeys(ANALYSES, closed_schema(reading(), False)), False),
@@ -137,7 +154,14 @@ def block() -> Schema:
         ),
         "seeds": said(_NAMES | {"items": {"type": "integer", "minimum": 0}}, "a run for each"),
         "settings": said({"type": "object"}, "what the block changes in the recipes"),
-        "data": said(data_schema(complete=False, of_run=True), "what it changes in the data"),
+        "data": said(
+            data_schema(complete=False, of_run=True, of_twins=True), "what it changes in the data"
+        ),
+        "length": said(
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            "share of the epochs, without looks on the way: the run of full length is compared "
+            "with it; variants go by the name of the block",
+        ),
         "sweep": said(
             {"type": "object", "minProperties": 1, "additionalProperties": _NAMES},
             "setting -> values; each combination is a variant",

@@ -14,6 +14,7 @@ from vpbench.spec.aliases import Config, Slice, Spec
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import (
+    at_length,
     block_specs,
     data_of,
     facts_of,
@@ -24,7 +25,7 @@ from vpbench.spec.blocks import (
     variants,
 )
 from vpbench.spec.config_schema import config_schema
-from vpbench.spec.fingerprints import with_fingerprint
+from vpbench.spec.fingerprints import reference_of, with_fingerprint
 from vpbench.spec.grid_checks import (
     check_changes,
     check_conflicts,
@@ -33,6 +34,8 @@ from vpbench.spec.grid_checks import (
     check_names,
     check_prompts,
     check_settings,
+    check_task_recipes,
+    check_test_start,
     refuse,
 )
 from vpbench.spec.measurements import MEASUREMENTS
@@ -69,15 +72,8 @@ def expand(config: Config, where: str) -> Grid:
         if variant == "default":
             refuse(f"{where} at variants: 'default' is the recipe itself; rename it")
         check_changes(changes, f"{where} at variants.{variant}", METHODS)
-    blocks = {}
-    for name, block in config["grid"].items():
-        check_names(config, block | {"grid": [name]}, f"{where} at grid.{name}")
-        changes = block.get("settings", {})
-        check_changes(changes, f"{where} at grid.{name}.settings", block["methods"])
-        check_count(config, block, f"{where} at grid.{name}")
-        runs = block_specs(config, name, block)
-        check_settings(runs, f"{where} at grid.{name}")
-        blocks[name] = {RECORD.format(**run): run for run in runs}
+    check_task_recipes(config, where)
+    blocks = {name: block_runs(config, name, f"{where} at grid.{name}") for name in config["grid"]}
     for name, slice_ in config["analyses"].items():
         if name not in ANALYSES:
             refuse(f"{where} at analyses: {name!r} is none; they are: {', '.join(ANALYSES)}")
@@ -95,11 +91,32 @@ def expand(config: Config, where: str) -> Grid:
             refuse(f"{where} at analyses.{name}: the grid has no such run; leave it out")
     for name in measurements(config):
         place = f"{where} at measurements.{name}.runs"
-        if not measurement_specs(grid, name):
+        wanted = measurement_specs(grid, name, photographs=False)
+        if not wanted:
             refuse(f"{place}: the grid has no such run")
+        for spec in wanted:
+            check_test_start(spec["task"], spec["data"], f"{where} at measurements.{name}.data")
         if MEASUREMENTS[name].reads_prompts:
             check_prompts(sliced(grid, measurements(config)[name]["runs"]), place)
     return grid
+
+
+def block_runs(config: Config, name: str, where: str) -> dict[str, Spec]:
+    """Returns the runs of a block by the paths of their records.
+
+    Raises UserError, in one line that begins with `where`, if something in it is not legal.
+    """
+    block = config["grid"][name]
+    check_names(config, block | {"grid": [name]}, where)
+    check_changes(block.get("settings", {}), f"{where}.settings", block["methods"])
+    check_count(config, block, where)
+    runs = block_specs(config, name, block)
+    check_settings(runs, where, config.get("task_recipes", {}))
+    for run in runs:
+        check_test_start(run["task"], run["data"], where)
+    if "length" in block:
+        runs = [at_length(run, block["length"], where) for run in runs]
+    return {RECORD.format(**run): run for run in runs}
 
 
 def folders_as_they_are(config: Config, where: str) -> dict[str, Any]:
@@ -193,9 +210,14 @@ def job_files(grid: Grid, slice_: Slice) -> list[str]:
     return list(dict.fromkeys(grid.job_of[path] for path in paths))
 
 
-def measurement_specs(grid: Grid, name: str) -> list[Spec]:
-    """Returns the specs of a measurement, one per task of its slice."""
+def measurement_specs(grid: Grid, name: str, photographs: bool = True) -> list[Spec]:
+    """Returns the specs of a measurement, one per task of its slice.
+
+    Without `photographs` they lack the fingerprint of those that it compares with: it takes a look
+    at each, too long where it decides nothing.
+    """
     measurement = measurements(grid.config)[name]
+    reference = reference_of(measurement) if photographs else {}
     runs = sliced(grid, measurement["runs"])
     reads = MEASUREMENTS[name].reads_prompts
     return [
@@ -210,6 +232,7 @@ def measurement_specs(grid: Grid, name: str) -> list[Spec]:
         }
         | folder_of(grid.config, task)
         | facts_of(grid.config, task)
+        | reference
         for task in dict.fromkeys(run["task"] for run in runs)
     ]
 
@@ -220,11 +243,19 @@ def reads_reference(grid: Grid, name: str) -> bool:
     return grid.config["granularity"] == "per_run" and settings.get("reference") is not None
 
 
-def measurement_files(grid: Grid, name: str) -> dict[str, list[Spec]]:
-    """Returns the files of a measurement, each with the specs of what is in it; or none."""
+def measurement_paths(grid: Grid, name: str) -> list[str]:
+    """Returns the files of a measurement; or none."""
+    return list(measurement_files(grid, name, photographs=False))
+
+
+def measurement_files(grid: Grid, name: str, photographs: bool = True) -> dict[str, list[Spec]]:
+    """Returns the files of a measurement, each with the specs of what is in it; or none.
+
+    See measurement_specs for `photographs`.
+    """
     if name not in measurements(grid.config):
         return {}
-    wanted = measurement_specs(grid, name)
+    wanted = measurement_specs(grid, name, photographs)
     if grid.config["granularity"] == "per_task":
         return {ALL_MEASURED.format(**wanted[0]): wanted}
     return {MEASURED.format(**spec): [spec] for spec in wanted}

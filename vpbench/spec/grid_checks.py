@@ -1,10 +1,12 @@
 """What is refused in a configuration beside what its schema says."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
+from typing import Any
 
 from vpbench.common.errors import UserError
+from vpbench.common.messages import one_line
 from vpbench.spec import schema_check
 from vpbench.spec.aliases import Block, Config, Slice, Spec
 from vpbench.spec.backbones import BACKBONES
@@ -92,14 +94,38 @@ def check_count(config: Config, block: Block, where: str) -> None:
         refuse(f"{where}: it asks for {count:,} runs; at most {MOST:,} can be listed")
 
 
-def check_settings(runs: list[Spec], where: str) -> None:
-    """Raises UserError unless every run of a block has legal settings and a method that fits."""
+def check_task_recipes(config: Config, where: str) -> None:
+    """Raises UserError unless the recipes of single tasks are of tasks and methods there are."""
+    for task, recipes in config.get("task_recipes", {}).items():
+        named = {"tasks": [task], "methods": list(recipes), "grid": []}
+        check_names(config, named, f"{where} at task_recipes.{task}")
+
+
+def check_test_start(task: str, data: Mapping[str, Any], where: str) -> None:
+    """Raises UserError if the first test images of a task are to be left out that is no twin."""
+    if "test_start" in data and not is_twin(task):
+        refuse(
+            f"{where}: test_start is of painted twins, and {one_line(task)} is none: all of its "
+            "test images count; leave it out"
+        )
+
+
+def check_settings(runs: list[Spec], where: str, own: Collection[str] = ()) -> None:
+    """Raises UserError unless every run of a block has legal settings and a method that fits.
+
+    Tasks and seeds share their settings, but for the tasks that have `own` recipes.
+    """
     if not runs:
         refuse(f"{where}: it asks for no run; check its tasks, backbones, modality and shift")
-    # Tasks and seeds share their settings.
-    for run in {(run["backbone"], run["method"], run["variant"]): run for run in runs}.values():
+    keys = "backbone", "method", "variant"
+    alike = {
+        (run["task"] if run["task"] in own else "", *(run[key] for key in keys)): run
+        for run in runs
+    }
+    for (task, *_), run in alike.items():
         schema = settings_schema(run["method"], complete=True)
-        whose = f"{where}, {run['method']} on {run['backbone']} ({run['variant']})"
+        of_task = f" for {task}" if task else ""
+        whose = f"{where}, {run['method']} on {run['backbone']}{of_task} ({run['variant']})"
         schema_check.check(run["settings"], schema, whose)
         reason = misfit(run["method"], run["backbone"])
         refuse(reason and f"{where}: {reason}")

@@ -197,9 +197,13 @@ def misfit(method: str, backbone: str) -> str | None:
 def merge_settings(recipes: dict[str, dict[str, Settings]], method: str, backbone: str) -> Settings:
     """Returns the settings of `method`: its defaults, then those of the configuration for every
     backbone, then what the configuration changes for `backbone`."""
-    recipe = recipes[method]
-    given = recipe.get("every_backbone", {}) | recipe.get(backbone, {})
-    return defaults(METHODS[method].settings) | given
+    return defaults(METHODS[method].settings) | given_settings(recipes, method, backbone)
+
+
+def given_settings(recipes: dict[str, dict[str, Settings]], method: str, backbone: str) -> Settings:
+    """Returns the settings that recipes give: for every backbone, then for `backbone`."""
+    recipe = recipes.get(method, {})
+    return recipe.get("every_backbone", {}) | recipe.get(backbone, {})
 
 
 def nothing_to_train(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from vpbench.spec.grid import (
     Grid,
     job_files,
     measurement_files,
+    measurement_paths,
     measurement_specs,
     selection,
     sliced,
@@ -66,12 +67,13 @@ def analysis_arguments(
     arguments = ["--runs", *here(job_files(grid, slice_))]
     arguments += ["--select", canonical(selection(grid, slice_))]
     arguments += ["--digests", canonical(expected)]
-    measured = measurement_files(grid, name) if ANALYSES[name].reads_measurements else {}
+    measured = measurement_paths(grid, name) if ANALYSES[name].reads_measurements else []
     if measured:
         arguments += ["--measurements", *here(measured)]
     made = products(name, out)
     figures = ["--figures", str(Path(made["png"]).parent)] if "png" in made else []
-    return [*arguments, "--out", made["csv"], *figures]
+    one_commit = ["--one-commit"] if grid.config.get("one_commit") else []
+    return [*arguments, *one_commit, "--out", made["csv"], *figures]
 
 
 def claims_arguments(grid: Grid, results: str | Path = "results") -> list[str]:
@@ -100,7 +102,7 @@ def report_arguments(grid: Grid, configs: Iterable[str], extensions: bool = Fals
     if not extensions:
         runs = list(grid.jobs)
         for name in measurements(grid.config):
-            runs += measurement_files(grid, name)
+            runs += measurement_paths(grid, name)
     arguments = ["--names", *names, "--runs", *dict.fromkeys(runs), "--config", *configs]
     out = ["--extensions", "--out", EXTENSIONS_PAGE] if extensions else ["--out", PAGES[-1]]
     return [*arguments, *out]
@@ -128,6 +130,7 @@ def partial_request(grid: Grid, configs: Iterable[str]) -> dict[str, Any]:
     return {
         "scale": config["scale"],
         "kind": config["kind"],
+        "one_commit": config.get("one_commit", False),
         "configs": [str(path) for path in configs],
         "records": {path: digest([spec]) for path, spec in records.items()},
         "analyses": {name: read(name) for name in config["analyses"]},

@@ -45,7 +45,7 @@ def spec_schema() -> Schema:
             "method": {"enum": list(METHODS)},
             "variant": {"type": "string", "pattern": PLAIN},
             "seed": {"type": "integer", "minimum": 0},
-            "data": data_schema(of_run=True),
+            "data": data_schema(of_run=True, of_twins=True),
             "engine": engine_schema(),
             "settings": {"type": "object"},
             "folder": folder_schema(),
@@ -57,18 +57,21 @@ def spec_schema() -> Schema:
     return schema | {"allOf": [*one_of("method", complete), BRINGS]}
 
 
-def data_schema(complete: bool = True, of_run: bool = False) -> Schema:
+def data_schema(complete: bool = True, of_run: bool = False, of_twins: bool = False) -> Schema:
     """Returns the JSON schema of `data`: how many images of each split, and of which size.
 
     None of a split means all there are; the resolution `native` leaves images that all have one
     size as they are on disk, and the backbone's device resizes them. That of a run may also have
-    `shots`: so many training images of each class are used, drawn by its seed.
+    `shots`: so many training images of each class are used, drawn by its seed. That of a twin may
+    have `test_start`, the first test image used: it leaves out those that a recipe was chosen on.
     """
     count = {"type": ["integer", "null"], "minimum": 1}
     keys: Schema = {split: said(count, f"{split} images; null: all") for split in SPLITS}
     keys["resolution"] = said({"enum": ["backbone", "native"]}, "the backbone's, or as on disk")
     if of_run:
         keys["shots"] = said(COUNT, "training images of each class, drawn by the seed of a run")
+    if of_twins:
+        keys["test_start"] = said(COUNT, "of a twin: the first test image used; absent: 0")
     return closed_schema(keys, list(SPLITS) if complete else False)
 
 
@@ -119,10 +122,11 @@ def measurement_schema() -> Schema:
             "kind": {"enum": list(KINDS)},  # of scale
             "measurement": {"enum": list(MEASUREMENTS)},
             "task": {"type": "string"},
-            "data": data_schema(),
+            "data": data_schema(of_twins=True),
             "settings": {"type": "object"},
             "folder": folder_schema(),
             "facts": facts_schema(),
+            "reference_fingerprint": {"type": "string"},  # of the photographs, as it is asked for
             "runs": {"type": "array", "items": spec_schema()},  # whose prompts are read
         },
         ["scale", "kind", "measurement", "task", "data", "settings", "runs"],

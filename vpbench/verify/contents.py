@@ -13,6 +13,7 @@ from vpbench.common.messages import brief
 from vpbench.prompts.build import adds_one_canvas, parameter_count
 from vpbench.prompts.files import BackboneFacts, StoredPrompt, read_prompt
 from vpbench.records import reading, schema
+from vpbench.records.reading import VALIDATION
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.label_maps import LABEL_MAPS
@@ -60,6 +61,7 @@ def check_run(record: Record) -> None:
     check_predictions(record, predictions)
     check_metrics(record, predictions)
     check_selection(record)
+    check_validation(record, predictions)
     if METHODS[record["spec"]["method"]].keeps_prompt:
         check_card(record)
         check_examples(record)
@@ -196,6 +198,27 @@ def check_metrics(record: Record, arrays: Arrays) -> None:
         else:
             tolerance = ROUNDING + (at_edges(arrays["confidence"]) if name == "ece" else 0)
             close(record, where, said, value, path, tolerance)
+
+
+def check_validation(record: Record, arrays: Arrays) -> None:
+    """Raises UserError unless the validation accuracy is that of the predictions there, if any are.
+
+    Records of earlier versions have none.
+    """
+    if any(name not in arrays for name in VALIDATION):  # all or none: see records.reading.arrays
+        return
+    path, rule, task = side_file(record, "predictions"), record["rule"], record["task"]
+    for name in VALIDATION:
+        values = arrays[name]
+        if values.dtype.kind not in "iu" or not len(values):
+            raise UserError(f"{path}: {name} is {described(values)}, not whole numbers")
+        if values.min() < 0 or values.max() >= task["classes"]:
+            raise UserError(f"{path}: {name} is not one of {task['classes']} classes")
+    labels, answers = (arrays[name] for name in VALIDATION)
+    same(record, "task.sizes.validation", task["sizes"].get("validation"), len(labels))
+    said = (record["selection"][rule].get("validation") or {}).get("accuracy")
+    expected = 100 * float((labels == answers).mean())
+    close(record, f"selection.{rule}.validation.accuracy", said, expected, path)
 
 
 def at_edges(confidence: np.ndarray) -> float:

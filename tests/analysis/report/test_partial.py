@@ -143,3 +143,10 @@ def test_nothing_is_said_where_all_runs_have_to_be_there(tmp_path):
     csv_file.write_csv(pandas.DataFrame({"a": [1.23456]}), tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == "a\n1.235\n"
     assert coverage.after("text") == "text" and coverage.column(["a", "8 of the runs"]) == ""
+
+
+def test_an_analysis_of_other_commits_is_not_made_where_one_is_asked_for(wanted, tmp_path):
+    write_jobs(wanted, tmp_path)  # their records hold no commit
+    alike = wanted._replace(config=wanted.config | {"one_commit": True})
+    assert "Not made of these records" not in make(wanted, tmp_path)["cost.csv"]
+    assert "holds no commit of the code" in make(alike, tmp_path)["cost.csv"]

@@ -46,6 +46,9 @@ def test_a_made_up_record_is_as_large_as_the_paper_s_and_says_what_it_is(wanted,
     assert test["accuracy"] == pytest.approx(100 * right.mean()) and 10 < test["accuracy"] < 90
     assert set(predictions["group"]) == {"group 0", "group 1", "group 2"}
     assert record["trained_parameters"] == 69_840  # of a padding of 30 pixels
+    right = predictions["validation_label"] == predictions["validation_prediction"]
+    validation = record["selection"]["best_validation"]["validation"]
+    assert len(right) == 34_904 and validation["accuracy"] == pytest.approx(100 * right.mean())
 
 
 def test_runs_of_one_task_and_level_share_their_predictions_on_disk(wanted, tmp_path):

@@ -15,7 +15,10 @@ from vpbench.spec.tasks import TASKS, is_twin
 
 SCALE = "rehearsal"
 MEASURED = "measured"  # the block of the runs that measurements read
-KEPT = ("schema", "granularity", "max_runtime", "engine", "folders", "backbones", "recipes")
+KEPT = (
+    *("schema", "granularity", "max_runtime", "engine", "folders", "backbones"),
+    *("recipes", "task_recipes"),
+)
 FEW = {"images": 2, "reference_images": 4, "pairs": 2}  # what a measurement is cut to
 
 

@@ -69,12 +69,12 @@ def record(spec: Spec) -> dict[str, Any]:
     """Returns the record of a spec."""
     facts, task, model = facts_of(spec), task_facts_of(spec), BACKBONES[spec["backbone"]]
     epochs = spec["settings"].get("epochs")
-    accuracy = 100 * correct_of(spec, facts).mean()
     looks = {
-        split: metrics(accuracy + shift, facts)
-        for split, shift in (("validation", 0.5), ("test", 0))
+        split: metrics(100 * correct_of(spec, facts, split).mean(), facts)
+        for split in ("validation", "test")
         if split in facts.sizes
     }
+    accuracy = looks["test"]["accuracy"]
     selected = {"epoch": epochs, "validation": None} | looks
     return {
         "schema": SCHEMA,
@@ -166,16 +166,18 @@ def trained_parameters(spec: Spec) -> int:
     return int(6 * size * (2 * side - 2 * size) if padding else 3 * size**2)
 
 
-def correct_of(spec: Spec, facts: Facts) -> np.ndarray:
-    """Returns which test images a run has right, bool [N]; drawn, so that runs differ in pairs."""
+def correct_of(spec: Spec, facts: Facts, split: str) -> np.ndarray:
+    """Returns which images of a split a run has right, bool [N]; drawn, so that runs differ."""
     level = level_of(spec)
-    generator = np.random.default_rng([level, zlib.crc32(spec["task"].encode())])
-    return generator.random(facts.sizes["test"]) < LEVELS[level]
+    key = [level, zlib.crc32(spec["task"].encode()), SPLITS.index(split)]
+    generator = np.random.default_rng(key)
+    return generator.random(facts.sizes[split]) < LEVELS[level]
 
 
 def write_sides(spec: Spec, path: Path, shared: Path) -> None:
     """Writes the side files of a record; those of one level and task are the same file on disk."""
-    name = f"{spec['task']}_{facts_of(spec).sizes['test']}_{level_of(spec)}"
+    sizes = "_".join(str(size) for size in facts_of(spec).sizes.values())
+    name = f"{spec['task']}_{sizes}_{level_of(spec)}"
     predicted = shared / f"{name}.predictions.npz"
     link(predicted, path.with_suffix(".predictions.npz"), partial(predictions, spec))
     if METHODS[spec["method"]].keeps_prompt:
@@ -199,20 +201,30 @@ def link(shared: Path, path: Path, make: partial[dict[str, Any]]) -> None:
 
 
 def predictions(spec: Spec) -> dict[str, Any]:
-    """Returns the predictions of a run, one per test image of the dataset."""
+    """Returns the predictions of a run, one per test image of the dataset, and on validation."""
     facts = facts_of(spec)
-    right, count = correct_of(spec, facts), facts.sizes["test"]
-    classes = len(facts.class_names)
-    labels = np.arange(count) % classes
+    count = facts.sizes["test"]
+    right, labels, answers = answers_of(spec, facts, "test")
     shift = TASKS[spec["task"]].shift if spec["task"] in TASKS else False
-    return {
+    found = {
         "id": [f"images/of/the/test/split/{number:06}.png" for number in range(count)],
         "label": labels,
-        "prediction": np.where(right, labels, (labels + 1) % classes),
+        "prediction": answers,
         "confidence": np.full(count, 0.5, np.float32),
         "log_probability": np.where(right, -0.5, -2.0).astype(np.float32),
         "group": [f"group {number % GROUPS}" if shift else "" for number in range(count)],
     }
+    if "validation" in facts.sizes:
+        _, labels, answers = answers_of(spec, facts, "validation")
+        found |= {"validation_label": labels, "validation_prediction": answers}
+    return found
+
+
+def answers_of(spec: Spec, facts: Facts, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (is it right, label, prediction) of each image of a split, arrays [N]."""
+    right, classes = correct_of(spec, facts, split), len(facts.class_names)
+    labels = np.arange(facts.sizes[split]) % classes
+    return right, labels, np.where(right, labels, (labels + 1) % classes)
 
 
 def examples(template: str, size: int, side: int, level: int) -> dict[str, Any]:
