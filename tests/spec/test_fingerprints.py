@@ -10,8 +10,15 @@ from tests.helpers.small_results import TEXT
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.data.load import load_task
-from vpbench.spec.fingerprints import check_fingerprint, fingerprint
-from vpbench.spec.grid import expand
+from vpbench.spec import fingerprints
+from vpbench.spec.caches import caches
+from vpbench.spec.fingerprints import (
+    check_fingerprint,
+    check_reference,
+    fingerprint,
+    taken_once,
+)
+from vpbench.spec.grid import expand, measurement_paths, measurement_specs
 from vpbench.verify.verification import Report, compare_specs
 
 
@@ -125,3 +132,44 @@ def test_verification_names_a_record_of_other_photographs(photos, tmp_path):
     compare_specs(report, records, {path: after}, tmp_path, "mine.yaml")
     (problem,) = report.problems
     assert f"folder.fingerprint is '{before['folder']['fingerprint']}'" in problem.line
+
+
+def test_photographs_that_a_measurement_compares_with_are_part_of_its_specs(photos):
+    config = read_config("smoke")
+    measured = config["measurements"]["dataset_properties"]
+    measured["settings"] = measured["settings"] | {"reference": str(photos)}
+    specs = []
+    for _ in range(2):
+        taken_once.cache_clear()
+        specs += [measurement_specs(expand(config, ""), "dataset_properties")[0]]
+        check_reference(specs[-1])
+        (photos / "cats/c.png").write_bytes(b"abcd")
+    told = [
+        hashlib.sha256(names).hexdigest()
+        for names in (
+            b"cats/a.png\x003\ndogs/b.png\x005\n",
+            b"cats/a.png\x003\ncats/c.png\x004\ndogs/b.png\x005\n",
+        )
+    ]
+    assert [spec["reference_fingerprint"] for spec in specs] == told
+    with pytest.raises(UserError, match="files were added, removed or changed"):
+        check_reference(specs[0])
+    given = expand(config, "").config["measurements"]["dataset_properties"]
+    given["reference_fingerprint"] = told[0]
+    photos.rename(photos.parent / "elsewhere")
+    assert measurement_specs(expand(config, ""), "dataset_properties")[0] == specs[0]
+
+
+def test_a_fingerprint_of_photographs_is_taken_only_where_it_is_asked_for(photos, monkeypatch):
+    config = read_config("smoke")
+    measured = config["measurements"]["dataset_properties"]
+    measured["settings"] = measured["settings"] | {"reference": str(photos)}
+    monkeypatch.setattr(fingerprints, "fingerprint", None)
+    grid = expand(config, "")
+    assert measurement_paths(grid, "dataset_properties")
+    assert caches(grid) == []
+
+
+def test_the_labs_world_has_no_fingerprint():
+    specs = measurement_specs(expand(read_config("smoke"), ""), "dataset_properties")
+    assert "reference_fingerprint" not in specs[0]

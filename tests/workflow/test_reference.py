@@ -1,16 +1,26 @@
 """The photographs that datasets are compared with are looked at by one job."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.checkout import copy_suite, plan, planned_jobs, read_config, write_config
+from tests.helpers.checkout import (
+    copy_suite,
+    plan,
+    planned_jobs,
+    read_config,
+    snakemake,
+    write_config,
+)
+from tests.helpers.folders import paint
 from vpbench.cli.main import main
 from vpbench.experiment import plan as costs
 from vpbench.experiment.measurements import frechet
 from vpbench.spec import measurement_memory
+from vpbench.spec.fingerprints import fingerprint
 from vpbench.spec.grid import expand, measurement_specs
 
 SETTINGS = {"extractor": "rn50_micro", "diversity": "features", "weights": None, "seed": 0}
@@ -65,7 +75,7 @@ def test_one_process_for_all_datasets_and_the_labs_world_need_no_such_job(change
     assert "reference" not in costs.jobs(expand(config, ""))
 
 
-def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch):
+def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VPBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data" / "photos").mkdir(parents=True)
@@ -78,6 +88,8 @@ def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch):
         "reference": "data/photos"
     }
     specs = measurement_specs(expand(config, ""), "dataset_properties")
+    told = fingerprint({"path": str(tmp_path / "data" / "photos")})
+    assert {spec["reference_fingerprint"] for spec in specs} == {told}
     caches = frechet.load_reference, frechet.photographs
     for cache in caches:
         cache.cache_clear()
@@ -95,3 +107,46 @@ def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch):
     found = sorted((tmp_path / "results" / "measurements").rglob("*.json"))
     rows = [json.loads(path.read_text())["rows"][0] for path in found]
     assert len(rows) == 2 and {row["reference"] for row in rows} == {"images of photos"}
+    # One more photograph than was asked for
+    (tmp_path / "data" / "photos" / "40.png").write_bytes(b"")
+    found[0].unlink()
+    capsys.readouterr()
+    for verb in (["measure", json.dumps(specs)], ["reference", json.dumps(specs[0]), "--out", "x"]):
+        assert main([*verb, "--device", "cpu"]) == 2
+        assert "files were added, removed or changed" in capsys.readouterr().err
+
+
+def requests(output):
+    """Returns verb -> the requests of a plan's jobs, whose names tell what is in them."""
+    found = {}
+    for verb, path in re.findall(r"vpbench (\S+) @(\S+)", output):
+        found.setdefault(verb, set()).add(path)
+    return found
+
+
+@pytest.mark.slow
+def test_photographs_that_were_added_make_other_jobs_of_measuring_and_of_nothing_else(tmp_path):
+    suite, photos = copy_suite(tmp_path / "suite"), tmp_path / "photos"
+    paint(photos / "0.png")
+    config = compared()
+    measured = config["measurements"]["dataset_properties"]
+    measured["settings"] = SETTINGS | {"reference": str(photos)}
+    before = requests(plan(suite, "--configfile", write_config(suite, config), "--", "all"))
+    record = suite / "results/measurements/smoke/dataset_properties/dtd_twin.json"
+    record.parent.mkdir(parents=True)
+    told = fingerprint({"path": str(photos)})
+    record.write_text(json.dumps({"spec": {"reference_fingerprint": told}}))
+    paint(photos / "1.png")
+    after = requests(plan(suite, "--configfile", write_config(suite, config), "--", "all"))
+    assert before.keys() == after.keys() == {"run", "reference", "measure"}
+    assert before["run"] == after["run"]
+    assert not before["measure"] & after["measure"]
+    assert not before["reference"] & after["reference"]
+    # Without them what was measured stays, and with their fingerprint it is as it was
+    photos.rename(tmp_path / "elsewhere")
+    arguments = ("--configfile", write_config(suite, config), "--", "all")
+    output = snakemake(suite, "--dry-run", *arguments, succeeds=False)
+    assert f"there is no folder {photos}; mend `reference`" in output
+    measured["reference_fingerprint"] = told
+    given = requests(plan(suite, "--configfile", write_config(suite, config), "--", "all"))
+    assert given == before

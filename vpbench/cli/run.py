@@ -9,6 +9,7 @@ from vpbench.common import atomic_files
 from vpbench.records.paths import manifest
 from vpbench.spec import made_up, schema_check
 from vpbench.spec.aliases import Spec
+from vpbench.spec.fingerprints import check_reference
 from vpbench.spec.preprocessing import preprocessing_of
 from vpbench.spec.schema import measurement_schema
 
@@ -61,10 +62,9 @@ def features(arguments: Namespace) -> None:
 def task_of(spec: Spec) -> "Task":
     """Returns the task of a spec, with the images that its run has."""
     from vpbench.data.load import load_task
-    from vpbench.data.task import few_shot
 
-    task = load_task(spec["task"], spec["data"], preprocessing_of(spec), spec.get("folder"))
-    return few_shot(task, spec["data"].get("shots"), spec["seed"])
+    transform, folder = preprocessing_of(spec), spec.get("folder")
+    return load_task(spec["task"], spec["data"], transform, folder, spec["seed"])
 
 
 def run_task(arguments: Namespace) -> None:
@@ -88,6 +88,7 @@ def reference(arguments: Namespace) -> None:
     schema_check.check(spec, measurement_schema(), "spec")
     device = announce_device(arguments.device, [spec])
     made_up.use(spec)
+    check_reference(spec)
     atomic_files.write(arguments.out, frechet.reference_of(spec["settings"], device).about)
 
 

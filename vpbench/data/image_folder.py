@@ -11,7 +11,7 @@ from vpbench.data.folder_classes import check_different, mapping_note, named, or
 from vpbench.data.folder_files import left_out_note
 from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
 from vpbench.data.folder_splits import Listing, Lists, list_folder, list_split_file
-from vpbench.data.subsets import balanced
+from vpbench.data.subsets import balanced, check_seed
 from vpbench.data.task import Task
 from vpbench.spec import schema_check
 from vpbench.spec.preprocessing import Preprocessing
@@ -46,9 +46,10 @@ def load_folder(
     """
     folder = _checked(folder)
     _check_given(preprocessing, {"split_file": split_file, "class_names": class_names})
-    _check_values(template, seed)
+    _check_template(template)
+    check_seed(seed)
     if data is not None:
-        schema_check.check(data, data_schema(complete=False, of_run=True), f"data of {folder}")
+        schema_check.check(data, data_schema(complete=False), f"data of {folder}")
     listing = _listing(folder, split_file, class_order, seed)
     lists = _capped(listing, data or {}, seed)
     _check_enough(folder, listing.names, lists, to_fit)
@@ -98,14 +99,12 @@ def _check_given(preprocessing: object, files: dict[str, object]) -> None:
             raise UserError(f"{key} {brief(file)}: expected the path of a file")
 
 
-def _check_values(template: object, seed: object) -> None:
-    """Raises UserError unless these are a text and a whole number from 0 on."""
+def _check_template(template: object) -> None:
+    """Raises UserError unless this is a text."""
     if not isinstance(template, str):
         raise UserError(
             f"template {brief(template)}: expected a text prompt, {{}} for the name of the class"
         )
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed {brief(seed)}: expected a whole number, 0 or more")
 
 
 def _listing(

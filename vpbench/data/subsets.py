@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vpbench.common.errors import UserError
+from vpbench.common.messages import brief
+
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
@@ -35,3 +38,9 @@ def cut(count: int, class_name: str, seed: int = 0) -> dict[str, list[int]]:
     size = max(1, round(SHARES["validation"] * count))  # of validation and of test
     parts = np.split(order, [count - 2 * size, count - size])
     return {split: sorted(part.tolist()) for split, part in zip(SHARES, parts, strict=True)}
+
+
+def check_seed(seed: object) -> None:
+    """Raises UserError unless this is a whole number from 0 on."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed {brief(seed)}: expected a whole number, 0 or more")

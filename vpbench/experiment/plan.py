@@ -15,7 +15,7 @@ from vpbench.experiment.plan_space import number, report_space
 from vpbench.spec import costs, job_limits
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
-from vpbench.spec.grid import Grid, expand, measurement_files, reads_reference
+from vpbench.spec.grid import Grid, expand, measurement_paths, reads_reference
 from vpbench.spec.methods import METHODS
 from vpbench.spec.products import PAGES, rule_name
 
@@ -33,7 +33,7 @@ def jobs(wanted: Grid) -> dict[str, int]:
     """Returns rule -> number of jobs of a `Grid`, as `snakemake --dry-run ... all` counts them."""
     per_task = wanted.config["granularity"] == "per_task"
     probes = sum(METHODS[spec["method"]].on_features for spec in wanted.specs.values())
-    measured = sum(len(measurement_files(wanted, name)) for name in measurements(wanted.config))
+    measured = sum(len(measurement_paths(wanted, name)) for name in measurements(wanted.config))
     if per_task:
         counts = {"run_task": len(wanted.jobs)}
     else:

@@ -109,7 +109,7 @@ def report_memory(wanted: Grid) -> list[str]:
 
 def most_measured(wanted: Grid, name: str) -> float:
     """Returns the gigabytes of the machine that a measurement takes, of the task with the most."""
-    specs = measurement_specs(wanted, name)
+    specs = measurement_specs(wanted, name, photographs=False)
     return max(measurement_memory.gigabytes(spec, device() != "cpu") for spec in specs)
 
 

@@ -128,7 +128,7 @@ def missing_references(wanted: Grid) -> list[str]:
 
 def reference_problems(wanted: Grid, settings: dict[str, Any], draws: int) -> list[str]:
     """Returns a line if a folder of photographs is not there, or has too few of them."""
-    specs = measurement_specs(wanted, "dataset_properties")
+    specs = measurement_specs(wanted, "dataset_properties", photographs=False)
     trained = [images_of(spec) for spec in specs]
     largest = max((each["train"] if each else settings["images"] for each in trained), default=0)
     images = min(settings["images"], largest)

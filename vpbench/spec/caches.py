@@ -50,7 +50,8 @@ def caches(grid: Grid) -> list[Cached]:
     """Returns all caches that the runs and the measurements of a grid read, each once."""
     found = [of_run(spec) for spec in grid.specs.values()]
     for name in measurements(grid.config):
-        found += [each for spec in measurement_specs(grid, name) for each in of_measurement(spec)]
+        specs = measurement_specs(grid, name, photographs=False)
+        found += [each for spec in specs for each in of_measurement(spec)]
     real = [each for each in found if each.task in TASKS and not is_twin(each.task)]
     return list({(each.task, each.name): each for each in real}.values())
 

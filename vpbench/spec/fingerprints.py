@@ -1,5 +1,6 @@
 """Fingerprints of folders of images: a run on other photographs than before is another run."""
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 from vpbench.common import hashing
 from vpbench.common.errors import UserError
 from vpbench.common.messages import one_line
+from vpbench.common.paths import placed
+from vpbench.spec.aliases import Spec
 from vpbench.spec.folder_names import hidden
 
 Folder = dict[str, Any]  # schema.folder_schema
@@ -76,3 +79,32 @@ def check_fingerprint(folder: Folder) -> None:
             f"{one_line(folder['path'])}: files were added, removed or changed since this run was "
             "asked for; start the same command again, which asks for a run on what is there now"
         )
+
+
+def reference_of(measurement: dict[str, Any]) -> dict[str, str]:
+    """Returns what the specs of a measurement say of the photographs that it compares with.
+
+    That is their fingerprint, the given one if there is one; nothing where there are no such
+    photographs, or not on this machine: the job that needs them says so.
+    """
+    if "reference_fingerprint" in measurement:
+        return {"reference_fingerprint": measurement["reference_fingerprint"]}
+    folder = measurement["settings"].get("reference")
+    if folder is None or not placed(folder).is_dir():
+        return {}
+    return {"reference_fingerprint": taken_once(str(placed(folder)))}
+
+
+@functools.cache
+def taken_once(folder: str) -> str:
+    """Returns the fingerprint of a folder, taken once in this process: it may have a million files,
+    and is that of every task."""
+    return fingerprint({"path": folder})
+
+
+def check_reference(spec: Spec) -> None:
+    """Raises UserError if the photographs that a measurement compares with are no longer as they
+    were when it was asked for."""
+    if "reference_fingerprint" in spec:
+        folder = str(placed(spec["settings"]["reference"]))
+        check_fingerprint({"path": folder, "fingerprint": spec["reference_fingerprint"]})

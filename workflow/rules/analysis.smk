@@ -9,9 +9,7 @@ for name, slice_ in config["analyses"].items():
             published=PUBLISHED,
             runs=grid.job_files(GRID, slice_),
             measurements=(
-                list(grid.measurement_files(GRID, name))
-                if ANALYSES[name].reads_measurements
-                else []
+                grid.measurement_paths(GRID, name) if ANALYSES[name].reads_measurements else []
             ),
         output:
             **reported_products(name),

@@ -159,7 +159,23 @@ def measured_specs(wildcards):
     path = (
         result_files.ALL_MEASURED if config["granularity"] == "per_task" else result_files.MEASURED
     ).format(**wildcards)
-    return specs_file(path, grid.measurement_files(GRID, wildcards.measurement)[path])
+    specs = grid.measurement_files(GRID, wildcards.measurement)[path]
+    check_photographs(path, specs[0])
+    return specs_file(path, specs)
+
+
+def check_photographs(path, spec):
+    """Ends with one line where a measurement is there and what it was compared with is not: the job
+    would delete the one and fail for want of the other."""
+    if "reference_fingerprint" in spec or not spec["settings"].get("reference"):
+        return
+    if Path(path).exists() and b'"reference_fingerprint"' in Path(path).read_bytes():
+        folder = messages.one_line(paths.placed(spec["settings"]["reference"]))
+        sys.exit(
+            f"{path} is of photographs that are not here, there is no folder {folder}; mend "
+            "`reference`, or, to make tables of what is there without them, give their "
+            f"`reference_fingerprint` below measurements.{spec['measurement']}, as that file has it"
+        )
 
 
 def measured_runs(wildcards):

@@ -56,7 +56,7 @@ rule report:
         measurements=[
             path
             for name in blocks.measurements(config)
-            for path in grid.measurement_files(GRID, name)
+            for path in grid.measurement_paths(GRID, name)
         ],
     output:
         "results/report.html",

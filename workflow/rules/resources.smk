@@ -64,7 +64,7 @@ def megabytes(wildcards):
 def measured_megabytes(wildcards):
     """Returns the same of a job that measures one task after another, or looks at a reference."""
     task = getattr(wildcards, "task", None)
-    specs = grid.measurement_specs(GRID, wildcards.measurement)
+    specs = grid.measurement_specs(GRID, wildcards.measurement, photographs=False)
     return max(
         measurement_memory.host_mb(spec, on_gpu()) for spec in specs if task in (None, spec["task"])
     )
