@@ -4,16 +4,18 @@ Accuracies, spreads and gaps are in percent. A cell without records is empty (Na
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas
 from scipy.special import stdtrit
 
+from analysis.common import seed_variance
 from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.origin import same_origin
 from analysis.common.scales import scale_in
+from analysis.common.seed_variance import Pools
 from vpbench.common.errors import RecordError
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES, ROLES
@@ -21,7 +23,7 @@ from vpbench.spec.methods import METHODS, PAPER_METHODS
 from vpbench.spec.tasks import TASKS
 
 COLUMNS = (
-    *("role", "method", "task", "measured", "spread", "low", "high", "seeds"),
+    *("role", "method", "task", "measured", "spread", "low", "high", "seeds", "seed_variance"),
     *("rule", "epoch", "selection_gap", "published", "chance", "shaded"),
 )
 EMPTY: Row = {
@@ -30,6 +32,7 @@ EMPTY: Row = {
     "low": math.nan,
     "high": math.nan,
     "seeds": 0,
+    "seed_variance": None,
 }
 EMPTY |= {"rule": None, "epoch": math.nan, "selection_gap": math.nan, "by_seed": {}}
 NORMAL = 1.959963984540054  # 97.5 % quantile
@@ -40,32 +43,26 @@ def table(
     published: dict[Cell, float],
     modality: str,
     shift: bool,
-    beats: Sequence[str] = (),
+    above: Collection[Cell] = (),
 ) -> pandas.DataFrame:
     """Returns the cells of a table as a frame with the columns COLUMNS.
 
-    `published` is a mapping from (role, method, task); a visual prompt above all methods `beats`
-    of the same model and task is shaded.
+    `published` is a mapping from (role, method, task); `above` has the (role, task) of the visual
+    prompts that are shaded.
     """
     groups = by_cell(records)
+    pools = seed_variance.pools(groups.values())
     chance = {record["task"]["published"]: record["task"]["chance"] for record in records}
     tasks = tasks_of(shift)
     chance["average"] = float(np.mean([chance.get(task, math.nan) for task in tasks]))
     rows = []
     for role, method in rows_of(modality):
-        cells = [cell(groups.get((role, method, task), [])) for task in tasks]
+        cells = [cell(groups.get((role, method, task), []), pools) for task in tasks]
         for task, values in zip([*tasks, "average"], [*cells, average(cells)]):
             key = role, method, task
             facts = {"published": published.get(key, math.nan), "chance": chance.get(task)}
+            facts["shaded"] = method == "visual_prompt" and (role, task) in above
             rows.append(dict(zip(("role", "method", "task"), key)) | values | facts)
-    measured = {(row["role"], row["method"], row["task"]): row["measured"] for row in rows}
-    for row in rows:
-        rivals = [measured.get((row["role"], method, row["task"])) for method in beats]
-        row["shaded"] = (
-            row["method"] == "visual_prompt"
-            and bool(rivals)
-            and all(rival is not None and row["measured"] > rival for rival in rivals)
-        )
     frame = pandas.DataFrame(rows, columns=list(COLUMNS))
     numbers = ["measured", "spread", "low", "high", "epoch", "selection_gap", "published", "chance"]
     return frame.astype(dict.fromkeys(numbers, float))
@@ -127,25 +124,29 @@ def by_cell(records: list[Record], cell_of: Callable[[Record], Cell] = paper_cel
     return groups
 
 
-def cell(records: list[Record]) -> Row:
-    """Returns the measured part of a cell from the records of its seeds."""
+def cell(records: list[Record], pools: Pools | None = None) -> Row:
+    """Returns the measured part of a cell from the records of its seeds.
+
+    Its interval is Wilson's over the test images, widened by the variance of the seeds, which is
+    that of its arm in `pools`; without those, that of these records alone.
+    """
     if not records:
         return EMPTY
     rule = records[0]["rule"]
     chosen = [record["selection"][rule] for record in records]
     best = [record["selection"]["best_test"] for record in records]
-    values = [pick["test"]["accuracy"] for pick in chosen]
+    values = [seed_variance.accuracy(record) for record in records]
     epochs = [pick["epoch"] for pick in chosen if pick["epoch"] is not None]
     mean = float(np.mean(values))
-    low, high = (
-        t_interval(values) if np.ptp(values) else wilson(mean, records[0]["task"]["sizes"]["test"])
-    )  # equal seeds (a method without randomness) say nothing: there the test images do
+    part = seed_variance.part(records, pools)
+    low, high = interval(mean, records[0]["task"]["sizes"]["test"], part.half)
     return {
         "measured": mean,
         "spread": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
         "low": low,
         "high": high,
         "seeds": len(values),
+        "seed_variance": part.source or seed_variance.NONE,
         "rule": rule,
         "epoch": float(np.mean(epochs)) if epochs else math.nan,
         "selection_gap": float(np.mean([pick["test"]["accuracy"] for pick in best])) - mean,
@@ -154,7 +155,10 @@ def cell(records: list[Record]) -> Row:
 
 
 def average(cells: Sequence[Row]) -> Row:
-    """Returns the measured part of the average over tasks; empty unless all tasks are measured."""
+    """Returns the measured part of the average over tasks; empty unless all tasks are measured.
+
+    Tasks are independent, and so are their seeds, whatever their numbers.
+    """
     if not cells or any(math.isnan(values["measured"]) for values in cells):
         return EMPTY
     mean = float(np.mean([values["measured"] for values in cells]))
@@ -162,13 +166,14 @@ def average(cells: Sequence[Row]) -> Row:
     means = [float(np.mean([values["by_seed"][seed] for values in cells])) for seed in seeds]
     same_seeds = all(set(values["by_seed"]) == seeds for values in cells)
     spread = float(np.std(means, ddof=1)) if same_seeds and len(means) > 1 else math.nan
-    low, high = t_interval(means) if spread > 0 else combined(cells, [1 / len(cells)] * len(cells))
+    low, high = combined(cells, [1 / len(cells)] * len(cells))
     return EMPTY | {
         "measured": mean,
         "spread": spread,
         "low": low,
         "high": high,
-        "seeds": len(seeds),
+        "seeds": min(values["seeds"] for values in cells),
+        "seed_variance": seed_variance.weakest(values["seed_variance"] for values in cells),
         "rule": "+".join(sorted({values["rule"] for values in cells})),
         "selection_gap": float(np.mean([values["selection_gap"] for values in cells])),
     }
@@ -180,6 +185,13 @@ def median(values: Iterable[float | None]) -> float:
     return float(np.median(numbers)) if numbers else math.nan
 
 
+def interval(percent: float, images: int, seeds: float) -> tuple[float, float]:
+    """Returns the 95 % interval of an accuracy: Wilson's, widened by the half-width of the seeds,
+    within 0 and 100."""
+    low, high = seed_variance.widened(percent, *wilson(percent, images), seeds)
+    return max(0.0, low), min(100.0, high)
+
+
 def wilson(percent: float, count: int) -> tuple[float, float]:
     """Returns the 95 % Wilson interval of a percentage measured on `count` images."""
     share, square = percent / 100, NORMAL**2
@@ -189,12 +201,6 @@ def wilson(percent: float, count: int) -> tuple[float, float]:
     # The percentage is inside, and 0 or 100 is an end; rounding alone would put it outside
     low, high = max(0.0, centre - half), min(1.0, centre + half)
     return min(percent, 100 * low), max(percent, 100 * high)
-
-
-def t_interval(percents: Sequence[float]) -> tuple[float, float]:
-    """Returns the 95 % t-interval of the mean of percentages, one per seed, within 0 and 100."""
-    low, high = t_limits(percents)
-    return max(0.0, low), min(100.0, high)
 
 
 def t_limits(values: Sequence[float] | np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 
-from analysis.common import cells, variants
+from analysis.common import cells, seed_variance, variants
 from analysis.common.aliases import Cell, Record, Row
 from analysis.common.origin import same_origin
 from vpbench.common.errors import RecordError
@@ -235,7 +235,8 @@ def cell_rows(design: Factorial, tasks: list[str]) -> list[Row]:
     names, rows = recipes_of(design.levels), []
     for cell in product(*design.levels.values()):
         runs = [design.runs[task][cell] for task in tasks]
-        measured = [cells.cell(records) for records in runs]
+        pools = seed_variance.pools(runs)
+        measured = [cells.cell(records, pools) for records in runs]
         values = cells.average(measured) if len(measured) > 1 else measured[0]
         row: Row = {"kind": "cell", "levels": described(cell), "recipe": names.get(cell)}
         row |= {key: values[key] for key in ("measured", "low", "high", "seeds")}

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 import numpy as np
 import pandas
 
-from analysis.common import cells, effects, published, ranking, style
+from analysis.common import cells, effects, published, ranking, seed_variance, style
 from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.scales import scale_of
+from analysis.common.seed_variance import Pools
 from vpbench.spec import costs
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 
 Entrant = tuple[str, str]  # method and variant
 ENTRANT = ("method", "variant")
-MEASURED = ("measured", "spread", "low", "high", "seeds", "rule")
+MEASURED = ("measured", "spread", "low", "high", "seeds", "seed_variance", "rule")
 COSTS = ("trained_parameters", "seconds", "images", "passes", "peak_memory_mb")
 RANKED = ("mean_rank", "ranked", "critical_difference", "friedman_p")
 BESIDE = (
@@ -34,18 +35,19 @@ AVERAGES = ("average", "shift_average", EVERY)
 def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone, method, variant and dataset or average: the columns COLUMNS.
 
-    Accuracies and gains are in percent; intervals are those of `analysis.cells`. A gain is that
-    over the visual prompt of the same backbone, the two taken as independent. Costs of an average
-    are medians over its datasets. Ranks are among the methods that were run on all of them. A
+    Accuracies and gains are in percent; intervals are those of `cells.cell`. A gain is that over
+    the visual prompt of the same backbone, the two taken as independent. Costs of an average are
+    medians over its datasets. Ranks are among the methods that were run on all of them. A
     method that was not run has rows, too, which are empty.
     """
     records = [record for record in records if cells.dataset_of(record)]
     groups, averages = cells.by_cell(records, run_cell), averages_of(records)
+    pools = seed_variance.pools(groups.values())
     theirs = published_beside(records)
     rows = []
     for backbone in sorted({key[0] for key in groups}, key=lambda one: style.place(one, BACKBONES)):
         by_entrant = {
-            entrant: with_averages(groups, (backbone, *entrant), averages)
+            entrant: with_averages(groups, pools, (backbone, *entrant), averages)
             for entrant in entrants(groups, backbone)
         }
         ranks = {name: ranked(by_entrant, tasks) for name, tasks in averages.items()}
@@ -100,21 +102,23 @@ def entrants(groups: Groups, backbone: str) -> list[Entrant]:
     return sorted(able | run, key=place)
 
 
-def with_averages(groups: Groups, entrant: Cell, averages: dict[str, list[str]]) -> dict[str, Row]:
+def with_averages(
+    groups: Groups, pools: Pools, entrant: Cell, averages: dict[str, list[str]]
+) -> dict[str, Row]:
     """Returns dataset or name of an average -> its values, of one (backbone, method, variant)."""
-    by_task = {task: cell(groups.get((*entrant, task), [])) for task in averages[EVERY]}
+    by_task = {task: cell(groups.get((*entrant, task), []), pools) for task in averages[EVERY]}
     means = {name: average([by_task[task] for task in tasks]) for name, tasks in averages.items()}
     return by_task | means
 
 
-def cell(records: list[Record]) -> Row:
+def cell(records: list[Record], pools: Pools) -> Row:
     """Returns accuracy and costs of the runs of a cell; costs are medians over its seeds."""
     measured = [one["measured"] for one in records]
     taken = {name: [one.get(name) for one in measured] for name in ("seconds", "peak_memory_mb")}
     taken["trained_parameters"] = [one["trained_parameters"] for one in records]
     taken["images"] = [images(one) for one in records]
     taken["passes"] = [costs.passes_of(one["spec"]) for one in records]
-    return cells.cell(records) | {
+    return cells.cell(records, pools) | {
         **{name: cells.median(values) for name, values in taken.items()},
         "device": devices(one["device"] for one in records),
     }

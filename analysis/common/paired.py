@@ -2,16 +2,18 @@
 
 A pair is (correct_a, correct_b): for every test image, in the same order, whether it was classified
 correctly. With several seeds each is an array [seeds, images]; an image then counts with the share
-of the seeds that are right. The intervals are about the test images: they take the trained prompts
-and heads as given, so they hold nothing of what another seed would change.
+of the seeds that are right. Images are paired, seeds are not: each method may have any number of
+them. What other seeds would change is said by `analysis.common.seed_variance`.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.common.aliases import Record
+from analysis.common.seed_variance import Part, widened
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 
@@ -39,25 +41,10 @@ def matched(record_a: Record, record_b: Record) -> Pair:
     return a["prediction"] == a["label"], b["prediction"] == b["label"]
 
 
-def matched_seeds(
-    records_a: list[Record], records_b: list[Record]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the pair [seeds, images] of runs that differ in nothing but the seed, by seed.
-
-    Side b may be one run, without randomness: then it is compared with every seed of side a.
-    """
-    others = {record["spec"]["seed"]: record for record in records_b}
-    alone = records_b[0] if len(records_b) == 1 else None
-    pairs = []
-    for record in records_a:
-        other = others.get(record["spec"]["seed"], alone)
-        if other is None:
-            raise RecordError(
-                f"{records_b[0]['spec']['method']} of {where(records_b[0])}: no run with seed "
-                f"{record['spec']['seed']} to compare with"
-            )
-        pairs.append(matched(record, other))
-    ours, theirs = zip(*pairs)
+def matched_runs(records_a: list[Record], records_b: list[Record]) -> Pair:
+    """Returns the pair ([seeds a, images], [seeds b, images]) of the runs of two methods."""
+    ours = [matched(record, records_b[0])[0] for record in records_a]
+    theirs = [matched(records_a[0], record)[1] for record in records_b]
     return np.array(ours), np.array(theirs)
 
 
@@ -68,19 +55,24 @@ def where(record: Record) -> str:
 
 
 def difference(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], samples: int = 2000, seed: int = 0
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+    samples: int = 2000,
+    seed: int = 0,
+    other_seeds: Part = Part(),
 ) -> tuple[float, float, float]:
     """Returns (difference, low, high): accuracy a - b in percentage points, averaged over tasks.
 
-    `pairs` has one pair per task. The 95 % interval is the percentile interval of `bootstrap`.
+    `pairs` has one pair per task. The 95 % interval is the percentile interval of `bootstrap` over
+    the images, widened by what other seeds would change.
     """
     if not pairs:
         raise RecordError("a paired difference needs at least one task that both methods have")
     means, drawn = bootstrap(
         [(per_image(a) - per_image(b))[:, None] for a, b in pairs], samples, seed
     )
-    low, high = np.percentile(drawn[:, 0], [2.5, 97.5])
-    return 100 * float(means[0]), 100 * float(low), 100 * float(high)
+    measured, (low, high) = float(means[0]), np.percentile(drawn[:, 0], [2.5, 97.5])
+    limits = widened(100 * measured, 100 * float(low), 100 * float(high), other_seeds.half)
+    return 100 * measured, *limits
 
 
 def bootstrap(
@@ -111,13 +103,16 @@ def per_image(right: ArrayLike) -> np.ndarray:
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
     """Returns the p value of McNemar's exact two-sided test on the images where one is right.
 
-    With several seeds it is the largest of the seeds' p values: below 0.05, every seed differs.
-    Their discordant images are never added up, because a test image is no new one at each seed.
+    With several seeds it is the largest p value of all pairs of a run of the one and a run of the
+    other: below 0.05, all of them differ. Their discordant images are never added up, because a
+    test image is no new one at each seed.
     """
     from scipy.stats import binomtest
 
     p_values = []
-    for a, b in zip(*(np.atleast_2d(np.asarray(side, bool)) for side in (correct_a, correct_b))):
+    for a, b in product(
+        *(np.atleast_2d(np.asarray(side, bool)) for side in (correct_a, correct_b))
+    ):
         only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
         discordant = only_a + only_b
         p_values.append(float(binomtest(only_a, discordant).pvalue) if discordant else 1.0)

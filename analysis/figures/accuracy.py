@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas
 
-from analysis.common import cells, gaps, style
+from analysis.common import cells, gaps, seed_variance, style
 from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
+from analysis.common.seed_variance import Pools
 from analysis.figures import comparisons
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
@@ -24,8 +25,8 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 
 
 COLUMNS = (
-    *("task", "backbone", "role", "method", "accuracy", "spread", "low", "high", "seeds", "images"),
-    *("rule", "epoch", "selection_gap", "chance"),
+    *("task", "backbone", "role", "method", "accuracy", "spread", "low", "high", "seeds"),
+    *("seed_variance", "images", "rule", "epoch", "selection_gap", "chance"),
     *("difference", "difference_low", "difference_high", "p_value"),
 )
 
@@ -34,16 +35,17 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per dataset, backbone and method, in percent, with the columns COLUMNS.
 
     `difference` is that of the visual prompt and this method in percentage points, on the same
-    test images, with the interval and the p value of `analysis.paired`.
+    test images, with the interval and the p value of `analysis.common.paired`.
     """
     groups = cells.by_cell(records, run_cell)
+    pools = seed_variance.pools(groups.values())
     rows = []
     for (backbone, method, task), group in groups.items():
-        values, facts = cells.cell(group), group[0]["task"]
+        values, facts = cells.cell(group, pools), group[0]["task"]
         row = {"task": task, "backbone": backbone, "role": BACKBONES[backbone].role}
         row |= {"method": method, "accuracy": values["measured"], "images": facts["sizes"]["test"]}
         row |= {name: value for name, value in values.items() if name in COLUMNS}
-        row |= {"chance": facts["chance"]} | against(groups, backbone, method, task)
+        row |= {"chance": facts["chance"]} | against(groups, pools, backbone, method, task)
         rows.append(row)
     frame = pandas.DataFrame(rows, columns=list(COLUMNS))
     order = [(task, backbone, method) for task, backbone, method in places(frame)]
@@ -55,12 +57,12 @@ def run_cell(record: Record) -> Cell:
     return tuple(record["spec"][key] for key in ("backbone", "method", "task"))
 
 
-def against(groups: Groups, backbone: str, method: str, task: str) -> Row:
+def against(groups: Groups, pools: Pools, backbone: str, method: str, task: str) -> Row:
     """Returns the paired difference of the visual prompt and `method`, empty without both."""
     names = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
     pair = None
     if method != "visual_prompt":
-        pair = comparisons.pair(groups, backbone, method, task)
+        pair = comparisons.pair(groups, pools, backbone, method, task)
     values = comparisons.compared([pair])
     return {name: values[key] for key, name in (names | {"p_value": "p_value"}).items()}
 

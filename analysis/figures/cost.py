@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, style
+from analysis.common import cells, gaps, seed_variance, style
 from analysis.common.aliases import Cell, Record
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
@@ -43,10 +43,11 @@ def costs(records: list[Record]) -> pandas.DataFrame:
     """
     rows = []
     groups = grouped(records)
+    pools = seed_variance.pools(group for tasks in groups.values() for group in tasks.values())
     for key in sorted(groups, key=place):
         tasks = groups[key]
         runs = [record for group in tasks.values() for record in group]
-        accuracies = [cells.cell(group) for group in tasks.values()]
+        accuracies = [cells.cell(group, pools) for group in tasks.values()]
         weights = [1 / len(accuracies)] * len(accuracies)
         values = {
             name: cells.median([one["measured"].get(name) for one in runs]) for name in MEASURED

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, style, variants
+from analysis.common import cells, gaps, seed_variance, style, variants
 from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
+from analysis.common.seed_variance import Pools
 from vpbench.spec.methods import METHODS
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
@@ -22,8 +23,8 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 Line = tuple[str, str]  # method and variant
 Look = tuple[str, Any, str]  # colour, line, marker
 COLUMNS = (
-    *("task", "method", "variant", "shots", "measured", "spread", "low", "high", "seeds"),
-    *("images", "epochs", "chance"),
+    *("task", "method", "variant", "shots", "measured", "spread", "low", "high"),
+    *("seeds", "seed_variance", "images", "epochs", "chance"),
 )
 COUNTS = ("seeds", "images", "epochs")
 ALL = "all"
@@ -44,17 +45,18 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per task, method, variant and number of shots, and the average over tasks.
 
     `shots` is the number of training images of each class, or "all"; `images` are all of them
-    together. `measured`, in percent, has the interval of `cells.cell`: over seeds, each of which
-    draws images of its own, or over the test images of a single seed. What was not run is empty,
-    and so is an average that lacks a task. Tasks without a run of few images are left out.
+    together. `measured`, in percent, has the interval of `cells.cell`: over the test images and
+    over seeds, each of which draws training images of its own. What was not run is empty, and so is
+    an average that lacks a task. Tasks without a run of few images are left out.
     """
     variants.single(records, "backbone")
     few = {cells.dataset_of(one) for one in records if "shots" in one["spec"]["data"]} - {None}
     groups = cells.by_cell([one for one in records if cells.dataset_of(one) in few], run_cell)
+    pools = seed_variance.pools(groups.values())
     tasks, rows = list(dict.fromkeys(task for task, *_ in groups)), []
     for method, variant, shots in points(groups):
         by_task = {
-            task: values_of(groups.get((task, method, variant, shots), [])) for task in tasks
+            task: values_of(groups.get((task, method, variant, shots), []), pools) for task in tasks
         }
         for task, values in (by_task | {"average": cells.average(list(by_task.values()))}).items():
             row = {"task": task, "method": method, "variant": variant, "shots": shots}
@@ -94,9 +96,9 @@ def place(line: tuple[str, str]) -> Cell:
     return style.place(method, METHODS), variant != "default", variant
 
 
-def values_of(records: list[Record]) -> Row:
+def values_of(records: list[Record], pools: Pools) -> Row:
     """Returns the measured part of a row from the records of its seeds."""
-    values = cells.cell(records)
+    values = cells.cell(records, pools)
     if not records:
         return values
     facts = records[0]["task"]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, style, variants
+from analysis.common import cells, gaps, paired, seed_variance, style, variants
 from analysis.common.aliases import Cell, Groups, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
+from analysis.common.seed_variance import Pools
 from vpbench.spec.backbones import BACKBONES
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
@@ -44,7 +45,15 @@ MOST_SHARE = 200  # percent: larger ones are written, not drawn
 SHARE = ("map_share", "map_share_low", "map_share_high")
 COLUMNS = (
     *("backbone", "task", "prompt", "label_map", "measured", "spread", "low", "high", "seeds"),
-    *("trained_parameters", "chance", "gain", "gain_low", "gain_high", "map_alone"),
+    *(
+        "seed_variance",
+        "trained_parameters",
+        "chance",
+        "gain",
+        "gain_low",
+        "gain_high",
+        "map_alone",
+    ),
     *("prompt_alone", "interaction", "interaction_low", "interaction_high", *SHARE),
 )
 COUNTS = ("seeds", "trained_parameters")
@@ -73,12 +82,14 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
 def rows_of(records: list[Record]) -> list[Row]:
     """Returns the rows of one backbone."""
     backbone, groups = records[0]["spec"]["backbone"], grouped(records)
+    pools = seed_variance.pools(groups.values())
     right = {cell: correct(group, groups.get((*BARE, cell[2]))) for cell, group in groups.items()}
     tasks, rows = list(dict.fromkeys(task for *_, task in groups)), []
     for task in [*tasks, "average"] if tasks else []:
         about = tasks if task == "average" else [task]
         for prompt, label_map in WANTED:
-            datasets = [values_of(groups.get((prompt, label_map, one), [])) for one in about]
+            runs = [groups.get((prompt, label_map, one), []) for one in about]
+            datasets = [values_of(group, pools) for group in runs]
             values = cells.average(datasets) if task == "average" else datasets[0]
             row = {"backbone": backbone, "task": task, "prompt": prompt, "label_map": label_map}
             row |= {key: value for key, value in values.items() if key in COLUMNS}
@@ -114,9 +125,9 @@ def cell_of(record: Record) -> Cell:
     return prompt, None if by_hand else variants.setting(record, "label_map"), dataset
 
 
-def values_of(records: list[Record]) -> Row:
+def values_of(records: list[Record], pools: Pools) -> Row:
     """Returns the measured part of a row from the records of its seeds."""
-    values = cells.cell(records)
+    values = cells.cell(records, pools)
     if not records:
         return values
     facts = {"trained_parameters": records[0]["trained_parameters"]}

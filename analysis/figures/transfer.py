@@ -10,9 +10,16 @@ from analysis.common import gaps, style
 from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.paired import difference
 from analysis.common.scales import Scale, scale_of
-from analysis.figures.deployability import ALL, by_seed, datasets, lacking, mean_accuracy, measured
+from analysis.figures.deployability import (
+    ALL,
+    by_seed,
+    datasets,
+    lacking,
+    mean_accuracy,
+    measured,
+    same_prompts,
+)
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
 
@@ -24,7 +31,7 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 
 COLUMNS = (
     *("task", "backbone", "target_task", "target_backbone", "accuracy", "unprompted", "own"),
-    *("gain", "low", "high", "images", "seeds", "tasks"),
+    *("gain", "low", "high", "images", "seeds", "seed_variance", "tasks"),
 )
 
 
@@ -32,9 +39,10 @@ def transfers(measurements: list[Record]) -> pandas.DataFrame:
     """Returns one row per prompt and place, its own included, in percent; `all` is the mean.
 
     The gain is that over the same backbone without a prompt on the same images, in percentage
-    points, with a paired bootstrap over the images. `own` is the accuracy of the prompt that was
-    learned for the target, where it was measured. The rows `all` are means over the tasks of the
-    prompts that stayed on their task. Seeds are averaged first.
+    points, with a paired bootstrap over the images, widened by the variance of the seeds. `own` is
+    the accuracy of the prompt that was learned for the target, where it was measured. The rows
+    `all` are means over the tasks of the prompts that stayed on their task. Seeds are averaged
+    first.
     """
     keys = "backbone", "target_task", "target_backbone"
     prompted, plain = (by_seed(measurements, name, keys) for name in ("correct", "unprompted"))
@@ -50,7 +58,7 @@ def transfers(measurements: list[Record]) -> pandas.DataFrame:
             moved = [(source, backbone, name, target) for source, _, name in members]
             hits, without = ([correct[key] for key in moved] for correct in (prompted, plain))
             learned_there = [(its_place, target, name, target) for _, its_place, name in members]
-            gain, low, high = difference(list(zip(hits, without)))
+            gain, low, high = same_prompts(list(zip(hits, without)))
             row: Row = {"task": task, "backbone": backbone, "target_task": place}
             row |= {"target_backbone": target, "gain": gain} | mean_accuracy(hits)
             row |= {"low": low, "high": high, "unprompted": mean_accuracy(without)["accuracy"]}

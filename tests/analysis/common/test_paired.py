@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from analysis.common import paired
+from analysis.common.seed_variance import Part
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
 from vpbench.common import atomic_files
@@ -37,6 +38,9 @@ def test_mcnemar_of_several_seeds_is_the_weakest_of_them():
     b = np.zeros((2, 10), bool)
     assert paired.mcnemar(a[0], b[0]) == pytest.approx(2 / 2**10)
     assert paired.mcnemar(a, b) == paired.mcnemar(a[1], b[1]) == pytest.approx(2 / 2**4)
+    other = np.zeros((3, 10), bool)
+    other[1, :5] = True  # right of five; of all pairs a[1] is the least unlike it
+    assert paired.mcnemar(a, other) == paired.mcnemar(a[1], other[1]) == 1.0
 
 
 def test_a_difference_is_in_points_and_its_interval_is_scipys():
@@ -90,6 +94,14 @@ def test_a_difference_is_the_same_for_the_same_seed():
     assert paired.difference([pair], 50, seed=3) != paired.difference([pair], 50, seed=4)
 
 
+def test_a_difference_is_widened_by_the_square_of_what_other_seeds_change():
+    a, b = np.arange(1000) < 600, np.arange(1000) < 590
+    _, low, high = paired.difference([(a, b)])
+    wide = paired.difference([(a, b)], other_seeds=Part(2.0, "own"))
+    halves = np.hypot(1 - low, 2), np.hypot(high - 1, 2)
+    assert wide == pytest.approx((1.0, 1 - halves[0], 1 + halves[1]))
+
+
 def test_a_difference_of_nothing_is_refused():
     with pytest.raises(RecordError, match="at least one task"):
         paired.difference([])
@@ -117,20 +129,21 @@ def test_other_test_images_or_another_task_are_refused(tmp_path):
         paired.matched(a, b)
 
 
-def test_seeds_are_matched_by_number_and_a_single_run_with_all(tmp_path):
+def test_images_are_matched_and_seeds_are_not_whatever_their_numbers(tmp_path):
     def run(method, seed, right):
         made = record("svhn_twin", "clip_micro", method, 50.0, seed=seed)
         return beside(made, tmp_path, right)
 
     prompted = [run("visual_prompt", seed, [seed == 0, True]) for seed in (1, 0)]
-    probes = [run("linear_probe", seed, [seed == 1, False]) for seed in (0, 1)]
-    a, b = paired.matched_seeds(prompted, probes)
+    tuned = [run("fine_tune", seed, [seed == 7, False]) for seed in (5, 6, 7)]
+    a, b = paired.matched_runs(prompted, tuned)
     assert a.tolist() == [[False, True], [True, True]]
-    assert b.tolist() == [[True, False], [False, False]]
-    a, b = paired.matched_seeds(prompted, probes[:1])
-    assert b.tolist() == [[False, False], [False, False]]
-    with pytest.raises(RecordError, match="no run with seed 2"):
-        paired.matched_seeds([run("visual_prompt", 2, [True, True])], probes)
+    assert b.tolist() == [[False, False], [False, False], [True, False]]
+    assert paired.difference([(a, b)])[0] == pytest.approx(75 - 100 / 6)
+    with pytest.raises(RecordError, match="the ids of their test images differ"):
+        paired.matched_runs(prompted, [*tuned, run("fine_tune", 8, [True])])
+    with pytest.raises(RecordError, match="the ids of their test images differ"):
+        paired.matched_runs([*prompted, run("visual_prompt", 8, [True])], tuned)
 
 
 def test_without_predictions_the_record_is_named(tmp_path):

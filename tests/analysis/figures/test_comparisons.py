@@ -5,7 +5,7 @@ import numpy as np
 import pandas
 import pytest
 from matplotlib import pyplot
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from analysis.common import cells
 from analysis.figures import comparisons
@@ -65,16 +65,46 @@ def test_an_average_is_over_all_its_tasks_or_empty(whole_grid):
     assert pick(without, "shift_average", "fine_tune").difference == pytest.approx(-20)
 
 
-def test_only_seeds_that_both_methods_have_are_compared(tmp_path):
-    right, wrong = np.ones(50, bool), np.zeros(50, bool)
-    made = duel(tmp_path, right, wrong) + duel(tmp_path, right, right, seed=1)
-    assert pick(made, "svhn", "linear_probe").difference == pytest.approx(50)
-    lone_prompt = duel(tmp_path, wrong, right, seed=2)[:1]
-    row = pick(made + lone_prompt, "svhn", "linear_probe")
-    assert (row.difference, row.seeds) == (pytest.approx(50), 2)
-    one_probe = [made[0], made[1], made[2]]  # a probe without randomness meets both prompts
-    row = pick(one_probe, "svhn", "linear_probe")
-    assert (row.difference, row.seeds) == (pytest.approx(100), 2)
+def runs_of(folder, method, *shares, task="svhn_twin"):
+    """Returns the runs of a method, seed after seed, each with this percentage of the images."""
+    made = [record(task, "clip_micro", method, share, seed) for seed, share in enumerate(shares)]
+    return [beside(one, folder) for one in made]
+
+
+def test_all_seeds_of_both_methods_count_and_both_variances(tmp_path):
+    ours, theirs = (50.0, 52.0, 54.0), (40.0, 46.0)
+    made = runs_of(tmp_path, "visual_prompt", *ours) + runs_of(tmp_path, "fine_tune", *theirs)
+    row = pick(made, "svhn", "fine_tune")
+    assert (row.difference, row.seeds, row.seed_variance) == (pytest.approx(9), 3, "own")
+    parts = [t.ppf(0.975, 2) * 2 / math.sqrt(3), t.ppf(0.975, 1) * math.sqrt(18 / 2)]
+    image = np.array([np.arange(1000) < 10 * share for share in ours]).mean(0)
+    image -= np.array([np.arange(1000) < 10 * share for share in theirs]).mean(0)
+    half = math.hypot(*parts, 1.96 * 100 * image.std() / math.sqrt(1000))
+    assert (row.low, row.high) == pytest.approx((9 - half, 9 + half), abs=0.1)
+
+
+def test_a_lone_seed_borrows_and_a_probe_has_no_variance(tmp_path):
+    made = runs_of(tmp_path, "visual_prompt", 50.0, 52.0, 54.0, task="dtd_twin")
+    made += runs_of(tmp_path, "visual_prompt", 52.0)
+    for method in ("linear_probe", "fine_tune"):
+        made += runs_of(tmp_path, method, 52.0, task="dtd_twin") + runs_of(tmp_path, method, 52.0)
+    own, borrowed = (pick(made, task, "linear_probe") for task in ("dtd", "svhn"))
+    assert (own.seed_variance, borrowed.seed_variance) == ("own", "pooled")
+    assert borrowed.high == pytest.approx(t.ppf(0.975, 2) * 2)  # all images agree
+    unknown = pick(made, "svhn", "fine_tune")  # no second seed of fine-tuning anywhere
+    assert unknown.seed_variance == "none"
+
+
+def test_an_average_of_differences_divides_the_variance_by_its_tasks(tmp_path):
+    shifts = ("iwildcam_twin", "fmow_twin", "camelyon17_twin")
+    made = [one for task in shifts for one in runs_of(tmp_path, "linear_probe", 52.0, task=task)]
+    for task, spread in zip(shifts, (1.0, 2.0, 3.0)):
+        made += runs_of(tmp_path, "visual_prompt", 52 - spread, 52 + spread, task=task)
+    row = pick(made, "shift_average", "linear_probe")
+    part = t.ppf(0.975, 3) * math.sqrt((2 + 8 + 18) / 3 / 2 / 3)  # of 2 seeds and 3 tasks
+    halves = 2 * np.array([1.0, 2.0, 3.0]) * 10 / 1000  # images that only one seed has right
+    image = 1.96 * 100 * math.sqrt((halves / 4).sum() / 1000) / 3
+    assert row.high == pytest.approx(math.hypot(part, image), abs=0.1)
 
 
 def test_every_model_meets_the_methods_that_it_has(tmp_path):

@@ -11,6 +11,7 @@ from analysis.figures import data_fraction
 from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import SIZES, record
+from tests.helpers.intervals import with_seeds
 from vpbench.common.errors import RecordError
 
 TASKS = ("eurosat_twin", "svhn_twin")
@@ -55,11 +56,12 @@ def test_a_row_is_a_method_on_a_dataset_with_so_many_images():
     assert list(text.shots) == ["all"] * 3 and list(text["images"][:2]) == [0, 0]
 
 
-def test_several_seeds_have_the_interval_over_seeds():
+def test_several_seeds_widen_the_interval_by_their_variance_over_all_datasets():
     frame = data_fraction.accuracies(runs_of(seeds=(0, 1, 2)))
     row = row_of(frame, task="svhn", method="linear_probe", shots=4)
     assert (row.measured, row.seeds, row.spread) == (56, 3, 2)
-    assert (row.low, row.high) == pytest.approx(cells.t_interval([54, 56, 58]))
+    assert (row.low, row.high) == pytest.approx(with_seeds([54, 56, 58], freedom=2 * len(TASKS)))
+    assert row.seed_variance == "own"
 
 
 def test_an_average_is_over_all_datasets_or_empty_and_what_lacks_is_named():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from analysis.common import cells, paired
+from analysis.common import paired
 from analysis.figures import mapping_vs_prompt
 from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_lost_predictions, check_products, figure_text, row_of
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
+from tests.helpers.intervals import with_seeds
 from vpbench.common.errors import RecordError
 from vpbench.spec.methods import METHODS
 
@@ -118,7 +119,7 @@ def test_a_random_map_has_the_interval_of_its_seeds(tmp_path):
     row = row_of(mapping_vs_prompt.accuracies(made), task="eurosat", prompt="none",
                  label_map="random")  # fmt: skip
     assert (row.measured, row.seeds) == (30, 3)
-    assert (row.low, row.high) == pytest.approx(cells.t_interval(values))
+    assert (row.low, row.high) == pytest.approx(with_seeds(values))
     assert row.gain == pytest.approx(10)
 
 

@@ -11,6 +11,7 @@ from analysis.figures import methods
 from tests.helpers.analyses import LAB, NOWHERE
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_entrants import PLAIN, PUBLISHED, everywhere, run
+from tests.helpers.intervals import with_seeds
 from vpbench.common.errors import RecordError
 from vpbench.spec.methods import METHODS
 
@@ -23,14 +24,14 @@ def row(made, method, task, variant="default", backbone="clip_micro"):
     return row_of(frame, backbone=backbone, method=method, variant=variant, task=task)
 
 
-def test_an_accuracy_has_the_interval_of_its_test_images_or_of_its_seeds():
+def test_an_accuracy_has_the_interval_of_its_test_images_and_of_its_seeds():
     made = [run("evp", 60.0), *(run("vpt", 50.0 + seed, seed=seed) for seed in (0, 1, 2))]
     alone = row(made, "evp", "svhn")
     assert (alone.measured, alone.seeds) == (60, 1)
     assert (alone.low, alone.high) == pytest.approx(cells.wilson(60.0, 1000))
     many = row(made, "vpt", "svhn")
     assert (many.measured, many.spread, many.seeds) == (51, 1, 3)
-    assert (many.low, many.high) == pytest.approx(cells.t_interval([50.0, 51.0, 52.0]))
+    assert (many.low, many.high) == pytest.approx(with_seeds([50.0, 51.0, 52.0]))
 
 
 def test_averages_are_over_the_datasets_without_shift_those_with_and_all():

@@ -19,6 +19,7 @@ from tests.helpers.fake_designs import (
     text,
 )
 from tests.helpers.fake_sides import beside, examples
+from tests.helpers.intervals import with_seeds
 from vpbench.common.errors import RecordError
 
 
@@ -44,8 +45,8 @@ def test_each_size_has_the_recipes_rate_and_the_one_that_is_best_on_validation()
     chosen = row_of(frame, template="fixed_patch", rate="validated")
     assert (chosen.lr, chosen.measured) == (1, 35.0)  # not 0.1, which only the test split likes
     assert (chosen.text_prompt, chosen.gain, chosen.spread) == (30.0, 5.0, 2.0)
-    half = 4.302653 * 2 / math.sqrt(3)
-    assert (chosen.low, chosen.high) == pytest.approx((35 - half, 35 + half), abs=1e-4)
+    assert (chosen.low, chosen.high) == pytest.approx(with_seeds([33.0, 35.0, 37.0]))
+    assert chosen.seed_variance == "own"
     assert row_of(frame, template="padding", rate="fixed").parameters == 1908
 
 
@@ -117,7 +118,11 @@ def test_a_pixel_gains_the_mean_over_the_seeds_with_a_paired_interval(tmp_path):
     frame = single_pixel.gains(pixel_runs(tmp_path))
     row = row_of(frame, rate="fixed")
     assert (row.measured, row.gain, row.seeds) == (34.0, pytest.approx(4.0), 3)
-    assert 2.5 < row.gain_low < 4 < row.gain_high < 5.5  # unpaired, it would be 4 either way
+    seeds = 4.302653 * 1 / math.sqrt(3)  # 2.5; the gains are 3, 4 and 5
+    images = 1.96 * 100 * math.sqrt((0.04 - 0.04**2) / 1000)  # 1.2; unpaired, it would be 4
+    assert (row.gain_low, row.gain_high) == pytest.approx(
+        (4 - math.hypot(seeds, images), 4 + math.hypot(seeds, images)), abs=0.1
+    )
     assert float(row.p_value) == pytest.approx(2 / 2**30, rel=1e-2)  # of seed 0, 30 against none
     assert row.published == 3
     alone = row_of(single_pixel.gains(pixel_runs(tmp_path, [0])), rate="fixed")

@@ -61,15 +61,36 @@ def test_an_average_is_the_mean_over_the_tasks_of_its_row():
     assert math.isnan(pick(frame, "fine_tune", "average").measured)
 
 
-def test_a_cell_over_seeds_has_their_mean_spread_and_t_interval():
+def test_a_cell_over_seeds_has_their_mean_and_spread_and_an_interval_of_images_and_seeds():
     made = [
         record("svhn_twin", "clip_micro", "visual_prompt", value, seed=seed)
         for seed, value in enumerate((50.0, 52.0, 54.0))
     ]
     row = pick(clip_table(made), "visual_prompt", "svhn")
     assert (row.measured, row.spread, row.seeds) == (52.0, 2.0, 3)
-    half = 4.302653 * 2 / math.sqrt(3)  # the 97.5 % quantile of t with 2 degrees of freedom
-    assert (row.low, row.high) == pytest.approx((52 - half, 52 + half), abs=1e-4)
+    part = 4.302653 * 2 / math.sqrt(3)  # the 97.5 % quantile of t with 2 degrees of freedom
+    low, high = cells.wilson(52.0, 1000)
+    halves = math.hypot(52 - low, part), math.hypot(high - 52, part)
+    assert (row.low, row.high) == pytest.approx((52 - halves[0], 52 + halves[1]), abs=1e-4)
+    assert row.seed_variance == "own"
+
+
+def test_a_cell_of_one_seed_borrows_the_variance_of_its_arm_and_says_so():
+    made = [
+        record("dtd_twin", "clip_micro", "visual_prompt", value, seed=seed)
+        for seed, value in enumerate((50.0, 52.0, 54.0))
+    ]
+    made += [record("svhn_twin", "clip_micro", "visual_prompt", 60.0)]
+    made += [record("dtd_twin", "clip_micro", "fine_tune", 60.0)]
+    frame = clip_table(made)
+    row = pick(frame, "visual_prompt", "svhn")
+    part = 4.302653 * 2  # of one seed; the variance of the other task has 2 degrees of freedom
+    low, high = cells.wilson(60.0, 1000)
+    halves = math.hypot(60 - low, part), math.hypot(high - 60, part)
+    assert (row.low, row.high) == pytest.approx((60 - halves[0], 60 + halves[1]), abs=1e-4)
+    assert (row.seeds, row.seed_variance) == (1, "pooled")
+    lone = pick(frame, "fine_tune", "dtd")
+    assert (lone.low, lone.high, lone.seed_variance) == (*cells.wilson(60.0, 1000), "none")
 
 
 def test_a_cell_of_one_seed_has_the_wilson_interval_of_its_test_images():
@@ -95,7 +116,7 @@ def test_the_interval_of_an_average_combines_those_of_its_tasks():
     assert cells.combined([ours, theirs], [1, -1]) == (35.0, 45.0)  # 3-4-5 triangles
 
 
-def test_an_average_over_seeds_has_the_t_interval_of_the_seeds_averages():
+def test_an_average_has_the_variance_that_is_pooled_over_its_tasks():
     made = [
         record(task, "clip_micro", "fine_tune", value, seed=seed)
         for seed, values in enumerate(((40.0, 50.0, 60.0), (50.0, 54.0, 58.0)))
@@ -103,8 +124,12 @@ def test_an_average_over_seeds_has_the_t_interval_of_the_seeds_averages():
     ]  # the averages of the seeds are 50 and 54
     row = pick(clip_table(made, shift=True), "fine_tune", "average")
     assert (row.measured, row.seeds, row.spread) == (52.0, 2, pytest.approx(math.sqrt(8)))
-    half = 12.706205 * 2  # the quantile with 1 degree of freedom, times sqrt(8) / sqrt(2)
-    assert (row.low, row.high) == pytest.approx((52 - half, 52 + half), abs=1e-3)
+    pooled = (50 + 8 + 2) / 3  # the variances of 40 and 50, of 50 and 54, of 60 and 58
+    part = 3.182446 * math.sqrt(pooled / 2 / 3)  # 3 degrees of freedom, 2 seeds, 3 tasks
+    images = 1.96 * 100 * math.sqrt((0.45 * 0.55 + 0.52 * 0.48 + 0.59 * 0.41) / 1000) / 3
+    half = math.hypot(part, images)
+    assert (row.low, row.high) == pytest.approx((52 - half, 52 + half), abs=0.02)
+    assert row.seed_variance == "own"
 
 
 @pytest.mark.parametrize(
