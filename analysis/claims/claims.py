@@ -2,7 +2,8 @@
 
 The findings, the published numbers and the rules in words are in `analysis/published/claims.csv`;
 the rules themselves are in `analysis/claims/rules.py` and read the csv files of the other analyses.
-Except at paper scale they judge directions only.
+Numbers are above 0 where a claim is right. Except at paper scale only their signs are judged.
+A verdict stands only if it also holds after all that more training may still change.
 """
 
 import math
@@ -16,16 +17,24 @@ from analysis.claims.rules import RULES
 from analysis.common import coverage, effects, published
 from analysis.common.aliases import Row
 from analysis.common.csv_file import write_csv
-from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, UNDECIDED, NotRun
+from analysis.common.effects import (
+    APPEARS,
+    CONTRARY,
+    MOVES,
+    NOT_RUN,
+    STILL_RISING,
+    UNDECIDED,
+    NotRun,
+)
 from analysis.common.scales import Scale
 from vpbench.common.atomic_files import write_bytes
 from vpbench.common.errors import RecordError
 
 COLUMNS = (
     *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
-    *("unit", "best_test", "tolerance", "source", "note"),
+    *("unit", "best_test", "tolerance", "source", "note", "finding", *MOVES),
 )
-NEEDED = {  # csv file -> the columns that rules read
+NEEDED = {  # csv file -> the columns that rules read, besides those of MOVES
     "comparisons": ("role", "task", "rival", "difference", "low", "high"),
     "dataset_properties": ("task", "statistic", "value", "low", "high"),
     "ablation_prompt_size": (
@@ -37,7 +46,7 @@ NEEDED = {  # csv file -> the columns that rules read
     "ablation_architecture": (
         *("role", "backbone", "architecture", "parameters", "method", "measured", "low", "high"),
     ),
-    "deployability": ("role", "task", "condition", "accuracy", "low", "high"),
+    "deployability": ("backbone", "task", "condition", "quality", "accuracy", "low", "high"),
 }
 TABLES = {"table1": False, "table2": True, "table4": False, "table5": True}  # about shifts?
 SIZED = "paper"  # the kind of scale, of the paper's data and models, where sizes must agree, too
@@ -46,10 +55,12 @@ MARKS = {
     APPEARS: "\N{HEAVY CHECK MARK}",
     CONTRARY: "\N{BALLOT X}",
     UNDECIDED: "?",
+    STILL_RISING: "\N{UPWARDS ARROW}",
     NOT_RUN: "\N{EN DASH}",
 }
 HEADS = ["Verdict", "Claim", "Section", "Paper", "Measured (95 % interval)"]
-HEADS += ["At the best test epoch", "Unit", "Rule"]
+HEADS += ["More training may change it by", "At the best test epoch", "Unit", "Rule"]
+COUNTED = "yes"  # the `finding` of a claim that is counted
 DECIMALS = {"points": 1, "parameters": 0}  # of a number of this unit; of any other, two
 
 
@@ -59,7 +70,8 @@ def read(folder: str | Path, names: list[str] | None = None) -> dict[str, pandas
     The tables are one, `tables`, where the average of the shifts is shift_average.
     """
     frames, cells = {}, []
-    for name, columns in (NEEDED | dict.fromkeys(TABLES, CELL)).items():
+    needed = {name: (*columns, *MOVES) for name, columns in NEEDED.items()}
+    for name, columns in (needed | dict.fromkeys(TABLES, CELL)).items():
         path = Path(folder, f"{name}.csv")
         if not path.exists() or (names is not None and name not in names):
             continue
@@ -127,13 +139,18 @@ def judge(
         if compared and not best:
             return row | not_run(claim, "the tables lack a selection_gap that its size needs")
         finding = with_size(finding, best, claim)
-    return row | finding | {"note": joined(claim.note, finding["note"])}
+    rising = effects.arms_text(finding["rising"])
+    return row | finding | {"rising": rising, "note": joined(claim.note, finding["note"])}
 
 
 def not_run(claim: Any, reason: str) -> Row:
     """Returns what a row holds if its rule could not be applied."""
-    empty = dict.fromkeys(("measured", "low", "high"), math.nan)
-    return empty | {"verdict": NOT_RUN, "note": joined(claim.note, f"Not run: {reason}")}
+    empty = dict.fromkeys(("measured", "low", "high", "up", "down"), math.nan)
+    return empty | {
+        "rising": "",
+        "verdict": NOT_RUN,
+        "note": joined(claim.note, f"Not run: {reason}"),
+    }
 
 
 def with_size(finding: Row, best: Row | None, claim: Any) -> Row:
@@ -151,10 +168,10 @@ def with_size(finding: Row, best: Row | None, claim: Any) -> Row:
         name: effects.size_verdict(reading, claim.published, claim.tolerance, at_least)
         for name, reading in readings.items()
     }
-    name = min(sizes, key=lambda name: (APPEARS, UNDECIDED, CONTRARY).index(sizes[name]))
-    note = f"The direction appears; the size {sizes[name]}, {name}"
-    if sizes[name] == UNDECIDED:
-        note = f"The direction appears; the size is undecided, {name}"
+    order = APPEARS, STILL_RISING, UNDECIDED, CONTRARY
+    name = min(sizes, key=lambda name: order.index(sizes[name]))
+    verb = "is " if sizes[name] in (UNDECIDED, STILL_RISING) else ""
+    note = f"The direction appears; the size {verb}{sizes[name]}, {name}"
     return finding | {"verdict": sizes[name], "note": joined(finding["note"], note)}
 
 
@@ -172,11 +189,24 @@ def scorecard(folder: str | Path, scale: Scale, names: list[str] | None = None) 
 
 
 def markdown(frame: pandas.DataFrame, scale: Scale) -> str:
-    """Returns the scorecard in Markdown, below how many claims have each verdict."""
-    counts = frame.verdict.value_counts()
+    """Returns the scorecard in Markdown, below how many of the findings have each verdict.
+
+    Claims that are not counted are in a table of their own.
+    """
+    findings = frame.finding == COUNTED
+    counts = frame.verdict[findings].value_counts()
     total = ", ".join(f"{MARKS[name]} {name}: {counts.get(name, 0)}" for name in effects.VERDICTS)
-    lines = [f"{coverage.after(scale.title)}. {total}.", ""]
-    lines += ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
+    lines = [f"{coverage.after(scale.title)}. Of {sum(findings)} findings {total}.", ""]
+    lines += markdown_table(frame[findings])
+    if not findings.all():
+        lines += ["", "Not counted, because nearly any result would have them:", ""]
+        lines += markdown_table(frame[~findings])
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(frame: pandas.DataFrame) -> list[str]:
+    """Returns the lines of a table of claims."""
+    lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     for row in frame.to_dict("records"):
         decimals = DECIMALS.get(row["unit"], 2)
         run = row["verdict"] != NOT_RUN
@@ -186,12 +216,21 @@ def markdown(frame: pandas.DataFrame, scale: Scale) -> str:
             row["section"],
             effects.number(row["published"], decimals),
             effects.shown(row, decimals) if run else "",
+            moves(row, decimals) if run else "",
             effects.number(row["best_test"], decimals),
             row["unit"],
             f"{row['rule']}." + (f" *{row['note']}.*" if row["note"] else ""),
         ]
         lines.append("| " + " | ".join(text.replace("|", r"\|") for text in texts) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def moves(row: Row, decimals: int) -> str:
+    """Returns what more training may change, for people: -0.5 to 2.0 (clip visual_prompt +)."""
+    if not row["rising"]:
+        return ""
+    down, up = (effects.number(value, decimals) for value in (0 - row["down"], row["up"]))
+    return f"{down} to {up} ({row['rising']})"
 
 
 def write(results: Path, names: list[str] | None, scale: str, kind: str | None, out: Path) -> None:

@@ -1,7 +1,8 @@
 """The rules that decide the paper's claims, each on the csv file of one analysis.
 
 A rule takes that frame, the claim (a row of `analysis/published/claims.csv`, where the rule stands
-in words) and the scale. It returns a finding: an effect with its verdict and a note.
+in words) and the scale. It returns a finding: an effect, which is above 0 where the claim is right,
+with its verdict and a note.
 """
 
 import itertools
@@ -20,12 +21,16 @@ from analysis.common.effects import (
     CONTRARY,
     UNDEFINED,
     NotRun,
+    above,
+    best,
     contrast,
     effect_of,
     effects_of,
     largest,
     mean,
     minus,
+    moved,
+    negative,
     shown,
     smallest,
     statistic_of,
@@ -43,14 +48,14 @@ PAPER_SIDE, PAPER_PADDING, PAPER_LIMIT = 224, 30, 70_000  # pixels, pixels, para
 TWIN_SIDE = 56  # pixels
 
 
-def judged(effect: Row, side: str = "above", limit: float = 0.0, note: str = "") -> Row:
+def judged(effect: Row, note: str = "") -> Row:
     """Returns the finding that an effect is: its numbers, the verdict and a note.
 
     Of an effect that does not exist the note says so.
     """
     if math.isnan(effect["measured"]):
         note = ". ".join(filter(None, (UNDEFINED, note)))
-    return effect | {"verdict": verdict(effect, side, limit), "note": note}
+    return effect | {"verdict": verdict(effect), "note": note}
 
 
 def duel(frame: pandas.DataFrame, role: str, method: str, rival: str, task: str) -> Row:
@@ -69,16 +74,14 @@ def tasks_of(claim: Any) -> list[str]:
     return claim.task.split()
 
 
-def stated_difference(
-    frame: pandas.DataFrame, claim: Any, scale: Scale, side: str = "above", limit: float = 0.0
-) -> Row:
-    """Returns whether the difference that the claim states is on that side of the limit."""
+def stated_difference(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
+    """Returns whether the difference that the claim states is above its limit."""
     effects = [
         duel(frame, role, claim.method, claim.minus, task)
         for role in claim.roles.split()
         for task in tasks_of(claim)
     ]
-    return judged(TOGETHER[claim.of](effects), side, limit)
+    return judged(above(TOGETHER[claim.of](effects), claim.limit))
 
 
 def clip_most_effective(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
@@ -125,7 +128,8 @@ def correlation(
     if not plain:
         raise NotRun(f"has no statistic spearman_gain_... of {' or '.join(of)}")
     note = "; ".join(f"{name}: {shown(effect, 2)}" for name, effect in given.items())
-    return judged((smallest if side == "above" else largest)(plain), side, note=note)
+    effects = plain if side == "above" else [negative(effect) for effect in plain]
+    return judged(smallest(effects), note)
 
 
 def side_of(scale: Scale) -> int:
@@ -152,7 +156,8 @@ def parameter_counts(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     ]
     columns = ("parameters",) * 3
     padding = effects_of(frame, columns, template="padding", size=default_padding(scale))[0]
-    return padding | {"verdict": CONTRARY if wrong else APPEARS, "note": "; ".join(wrong)}
+    judged_as = {"verdict": CONTRARY if wrong else APPEARS, "note": "; ".join(wrong)}
+    return padding | moved([], []) | judged_as  # training has no say in it
 
 
 def at_each_rate(rule: Rule) -> Rule:
@@ -193,11 +198,8 @@ def fixed_patch_over_random(frame: pandas.DataFrame, claim: Any, scale: Scale) -
 
 def padding_over_random(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether padding at its best size is better than the random patch at its best."""
-    best = [
-        max(effects_of(frame, template=name), key=lambda effect: effect["measured"])
-        for name in ("padding", "random_patch")
-    ]
-    return judged(minus(*best))
+    pair = [best(effects_of(frame, template=name)) for name in ("padding", "random_patch")]
+    return judged(minus(*pair))
 
 
 def trend_with_size(frame: pandas.DataFrame, claim: Any, scale: Scale, part: str) -> Row:
@@ -210,8 +212,9 @@ def trend_with_size(frame: pandas.DataFrame, claim: Any, scale: Scale, part: str
         rows = rows[small] if part == "below" else rows[~small.shift(-1, fill_value=False)]
         if len(rows) < 2:
             raise NotRun(f"has fewer than two sizes of {template} {part} {limit:,.0f} parameters")
-        slopes.append(trend(effects_of(rows), np.log10(rows.parameters)))
-    return judged(smallest(slopes)) if part == "below" else judged(largest(slopes), "below")
+        slope = trend(effects_of(rows), np.log10(rows.parameters))
+        slopes.append(slope if part == "below" else negative(slope))
+    return judged(smallest(slopes))
 
 
 def single_pixel(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
@@ -229,7 +232,7 @@ def semantic_over_swapped(frame: pandas.DataFrame, claim: Any, scale: Scale) -> 
 def gain_falls_with_text_quality(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
     """Returns whether VP grows by less than a point per point of TP."""
     slope = statistic_of(frame, variant="all", statistic="slope")
-    return judged(slope, "below", 1.0)
+    return judged(above(negative(slope), -1.0))
 
 
 def larger_not_always_better(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
@@ -240,11 +243,11 @@ def larger_not_always_better(frame: pandas.DataFrame, claim: Any, scale: Scale) 
     if not pairs:
         raise NotRun("has fewer than two vision models")
     steps = [
-        minus(*(effect_of(rows, backbone=one.backbone) for one in (large, small)))
-        for small, large in related or pairs
+        minus(*(effect_of(rows, backbone=one.backbone) for one in pair))
+        for pair in related or pairs  # the smaller one first
     ]
     note = "" if related else "One model per family, so models of different families are compared"
-    return judged(smallest(steps), "below", note=note)
+    return judged(largest(steps), note)
 
 
 def clip_transformers_better(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
@@ -258,18 +261,27 @@ def clip_transformers_better(frame: pandas.DataFrame, claim: Any, scale: Scale) 
 
 
 def usable_as_picture(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
-    """Returns whether CLIP with an 8-bit prompted picture is better than without a prompt."""
+    """Returns whether every backbone is better with a prompted picture than with a plain one.
+
+    Both are sent in 8 bits, and as JPEG files of the highest quality measured.
+    """
     columns = "accuracy", "low", "high"
-    conditions = (
-        effects_of(frame, columns, role="clip", task="all", condition=condition)
-        for condition in ("8_bit", "unprompted")
-    )
-    return judged(smallest([minus(*pair) for pair in zip(*conditions)]))
+    rows = frame[frame.task == "all"]
+    qualities = rows.quality.dropna()
+    if qualities.empty:
+        raise NotRun("has no JPEG file")
+    jpeg = f"jpeg_{qualities.max():.0f}"
+    gains = [
+        minus(*(effect_of(rows, columns, backbone=name, condition=each) for each in sent))
+        for name in rows.backbone.unique()
+        for sent in (("8_bit", "unprompted"), (jpeg, f"unprompted_{jpeg}"))
+    ]
+    return judged(smallest(gains), f"Backbones: {', '.join(rows.backbone.unique())}")
 
 
 RULES: dict[str, Rule] = {  # id of a claim -> rule(frame of its source, claim, scale) -> finding
     "vision_gap": stated_difference,
-    "clip_competitive": partial(stated_difference, limit=-5.0),
+    "clip_competitive": stated_difference,
     "clip_most_effective": clip_most_effective,
     "eurosat_over_probe": stated_difference,
     "svhn_over_probe": stated_difference,
@@ -277,7 +289,7 @@ RULES: dict[str, Rule] = {  # id of a claim -> rule(frame of its source, claim, 
     "average_gain": stated_difference,
     "gain_varies": gain_varies,
     "best_gain": stated_difference,
-    "worst_gain": partial(stated_difference, side="below"),
+    "worst_gain": stated_difference,
     "vision_over_probe": stated_difference,
     "shift_under_probe": stated_difference,
     "shift_under_fine_tune": stated_difference,
@@ -300,6 +312,6 @@ RULES: dict[str, Rule] = {  # id of a claim -> rule(frame of its source, claim, 
     "gain_falls_with_text_quality": gain_falls_with_text_quality,
     "larger_not_always_better": larger_not_always_better,
     "clip_transformers_better": clip_transformers_better,
-    "below_probe_somewhere": partial(stated_difference, side="below"),
+    "below_probe_somewhere": stated_difference,
     "usable_as_picture": usable_as_picture,
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas
 
-from analysis.common import cells, gaps, style, variants
+from analysis.common import cells, convergence, effects, gaps, style, variants
 from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
@@ -29,14 +29,18 @@ FAMILY_NAMES = {"rn50": "ResNet"}  # where it is not the role's: RN50 is one mod
 OTHER_FAMILY = (style.GREY, "P")
 COLUMNS = (
     *("backbone", "role", "architecture", "parameters", "method"),
-    *("measured", "spread", "low", "high", "seeds"),
+    *("measured", "spread", "low", "high", "seeds", "seed_variance", *effects.MOVES),
 )
 
 
 def accuracies(records: list[Record]) -> pandas.DataFrame:
-    """Returns one row per backbone and method, by model of the paper and number of parameters."""
+    """Returns one row per backbone and method, by model of the paper and number of parameters.
+
+    `up` and `down` are what more training may change of its accuracy, see `convergence`.
+    """
     variants.single(records, "task")
-    recipe = [record for record in records if record["spec"]["variant"] == "default"]
+    growths, runs = convergence.grants(records), convergence.arms(records)
+    recipe = [record for record in runs if record["spec"]["variant"] == "default"]
     rows = []
     for backbone in {record["spec"]["backbone"]: None for record in same_origin(recipe)}:
         for method in SHOWN:
@@ -51,7 +55,10 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
             facts, values = group[0]["backbone"], cells.cell(group)
             row = {"backbone": backbone, "method": method}
             row |= {key: facts[key] for key in ("role", "architecture", "parameters")}
-            row |= {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+            row |= {key: value for key, value in values.items() if key in COLUMNS}
+            name = f"{backbone} {method}"
+            moves = convergence.part(growths, group, name, values["measured"])
+            row |= effects.columns(moves)
             rows.append(row)
     rows.sort(key=order)
     return pandas.DataFrame(rows, columns=list(COLUMNS))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas
 
-from analysis.common import cells, gaps, style, variants
+from analysis.common import cells, convergence, effects, gaps, style, variants
 from analysis.common.aliases import Groups, Record
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
@@ -32,13 +32,15 @@ PLACES = ("position_range", "test_position")  # only a random patch reads them
 RATES = ("fixed", "validated")
 COLUMNS = (
     *("template", "size", "parameters", "rate", "lr", "validation", "measured", "spread"),
-    *("low", "high", "seeds", "epochs", "text_prompt", "gain"),
+    *("low", "high", "seeds", "seed_variance", "epochs", "text_prompt", "gain"),
+    *effects.MOVES,
 )
 
 
 def prompt_runs(records: list[Record]) -> tuple[Groups, float | None]:
     """Returns (designs, fixed): (template, size, lr) -> runs by seed, and the recipe's own rate.
 
+    Partners of half the length are not among them; the recipe may be twice as long as the ablation.
     The rate is None where the recipe itself (variant `default`) was not run.
     """
     for key in ("task", "backbone"):
@@ -46,6 +48,7 @@ def prompt_runs(records: list[Record]) -> tuple[Groups, float | None]:
     prompted = variants.own_text(variants.of_method(records, "visual_prompt"))
     recipe = [record for record in prompted if record["spec"]["variant"] == "default"]
     changed = [record for record in prompted if record["spec"]["variant"] != "default"]
+    changed = convergence.arms(changed)
     fixed = variants.setting(recipe[0], "lr") if recipe else None
     designs = variants.by_settings(variants.alike(changed, DESIGN + PLACES, recipe), DESIGN)
     for (template, size, lr), group in designs.items():
@@ -85,8 +88,12 @@ def place(design: Design) -> tuple[int, int]:
 
 
 def accuracies(records: list[Record]) -> pandas.DataFrame:
-    """Returns one row per template, size and rate: accuracy over the seeds and gain over TP."""
+    """Returns one row per template, size and rate: accuracy over the seeds and gain over TP.
+
+    `up` and `down` are what more training may change of both, see `convergence`.
+    """
     designs, fixed = prompt_runs(records)
+    growths = convergence.grants(records)
     plain = variants.zero_shot(records)
     text_prompt = cells.cell([plain])["measured"] if plain else math.nan
     rows = []
@@ -94,6 +101,8 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
         for rate, lr in chosen.items():
             group = designs[template, size, lr]
             values = cells.cell(group)
+            name = f"{template} {size}"
+            moves = convergence.part(growths, group, name, values["measured"])
             rows.append(
                 {
                     **{"template": template, "size": size, "rate": rate, "lr": lr},
@@ -103,7 +112,8 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
                     "text_prompt": text_prompt,
                     "gain": values["measured"] - text_prompt,
                 }
-                | {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+                | {key: value for key, value in values.items() if key in COLUMNS}
+                | effects.columns(moves)
             )
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 

@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 
 import pandas
 
-from analysis.common import cells, gaps, paired, published, style
+from analysis.common import (
+    cells,
+    convergence,
+    effects,
+    gaps,
+    paired,
+    published,
+    seed_variance,
+    style,
+)
 from analysis.common.aliases import Groups, Record, Row
+from analysis.common.convergence import Growths
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import Pair
 from analysis.common.scales import Scale, scale_of
+from analysis.common.seed_variance import Part, Pools
 from vpbench.spec.backbones import ROLES
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
@@ -21,10 +32,10 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 
 COLUMNS = (
     *("role", "task", "method", "rival", "difference", "low", "high", "p_value", "seeds"),
-    *("images", "published"),
+    *("seed_variance", "images", "published", *effects.MOVES),
 )
 EMPTY = {"difference": math.nan, "low": math.nan, "high": math.nan, "p_value": None, "seeds": 0}
-EMPTY |= {"images": 0}
+EMPTY |= {"seed_variance": None, "images": 0}
 AVERAGES = {False: "average", True: "shift_average"}  # of the 12 datasets, of the 3 shifts
 TABLES = {False: (1, 4), True: (2, 5)}  # where the paper's numbers are
 MODALITIES = ("vision_language", "vision")
@@ -38,21 +49,30 @@ RIVALS = {  # what a visual prompt is compared with -> colour, marker
 def comparisons(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per model, rival and task, with the columns COLUMNS, in percentage points.
 
-    The intervals and p values are those of `analysis.paired`; an average draws the images of each
-    task anew, has no p value, and is empty unless all its tasks are measured.
+    The intervals and p values are those of `analysis.common.paired`, with the variance of the seeds
+    of both sides; `seeds` are those of the visual prompt. An average draws the images of each task
+    anew, has no p value, and is empty unless all its tasks are measured. `up` and `down` are what
+    more training of either side may change, see `analysis.common.convergence`.
     """
-    groups = cells.by_cell([record for record in records if record["task"]["published"]])
+    records = [record for record in records if record["task"]["published"]]
+    groups, growths = cells.by_cell(convergence.arms(records)), convergence.grants(records)
+    pools = seed_variance.pools(groups.values())
     theirs = {shift: published.accuracies(*numbers) for shift, numbers in TABLES.items()}
     rows = []
     for role, rival in duels():
         for shift, name in AVERAGES.items():
-            pairs = {task: pair(groups, role, rival, task) for task in cells.tasks_of(shift)}
+            tasks = cells.tasks_of(shift)
+            pairs = {task: pair(groups, pools, role, rival, task) for task in tasks}
             tested = {task: compared([one]) for task, one in pairs.items()}
-            for task, values in (tested | {name: compared(list(pairs.values()))}).items():
+            tested[name] = compared(list(pairs.values()))
+            moves = moves_of(groups, growths, role, rival, name)
+            for task, values in tested.items():
                 key = {"role": role, "task": task, "method": "visual_prompt", "rival": rival}
                 printed = "average" if task == name else task
-                ours, other = (theirs[shift][role, m, printed] for m in ("visual_prompt", rival))
-                rows.append(key | values | {"published": ours - other})
+                both = ((role, method, printed) for method in ("visual_prompt", rival))
+                ours, other = (theirs[shift].get(each, math.nan) for each in both)
+                row = key | values | {"published": ours - other}
+                rows.append(row | moves[task] if values["seeds"] else row)
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -62,30 +82,50 @@ def duels() -> list[tuple[str, str]]:
     return [(role, method) for role, method in rows if method != "visual_prompt"]
 
 
-def pair(groups: Groups, role: str, rival: str, task: str) -> Pair | None:
-    """Returns the pair [seeds, images] of the seeds that both methods have, None without any.
-
-    A rival of one seed is compared with every seed of the visual prompt.
-    """
+def pair(
+    groups: Groups, pools: Pools, role: str, rival: str, task: str
+) -> tuple[Pair, Part] | None:
+    """Returns the pair of all runs of both methods, and what other seeds would change; None
+    without any."""
     ours = groups.get((role, "visual_prompt", task), [])
     others = groups.get((role, rival, task), [])
-    if len(others) > 1:
-        seeds = {record["spec"]["seed"] for record in others}
-        ours = [record for record in ours if record["spec"]["seed"] in seeds]
-    return paired.matched_seeds(ours, others) if ours and others else None
+    if not (ours and others):
+        return None
+    return paired.matched_runs(ours, others), seed_variance.of_difference(ours, others, pools)
 
 
-def compared(pairs: Sequence[Pair | None]) -> Row:
+def compared(pairs: Sequence[tuple[Pair, Part] | None]) -> Row:
     """Returns the measured part of a row from its pairs, one per task; empty if one is None."""
-    complete = [pair for pair in pairs if pair is not None]
-    if len(complete) < len(pairs):
+    there = [one for one in pairs if one is not None]
+    if len(there) < len(pairs):
         return EMPTY
-    difference, low, high = paired.difference(complete)
+    complete = [pair for pair, _ in there]
+    part = seed_variance.together([part for _, part in there], 1 / len(there))
+    difference, low, high = paired.difference(complete, other_seeds=part)
     # As text, because a table rounded to three decimals would call the smallest ones zero.
     p_value = f"{paired.mcnemar(*complete[0]):.2g}" if len(complete) == 1 else None
-    counts = {"seeds": min(len(ours) for ours, _ in complete)}
-    counts["images"] = sum(ours.shape[1] for ours, _ in complete)
-    return {"difference": difference, "low": low, "high": high, "p_value": p_value} | counts
+    facts = {"seeds": min(len(ours) for ours, _ in complete)}
+    facts["images"] = sum(ours.shape[1] for ours, _ in complete)
+    numbers = {"difference": difference, "low": low, "high": high, "p_value": p_value}
+    return numbers | facts | {"seed_variance": part.source or seed_variance.NONE}
+
+
+def moves_of(
+    groups: Groups, growths: Growths, role: str, rival: str, average: str
+) -> dict[str, Row]:
+    """Returns task, or the name of their `average` -> the columns of what more training may change
+    of a difference, of the tasks that both sides have."""
+    moves = {}
+    for task in cells.tasks_of(average == AVERAGES[True]):
+        sides = [(method, groups.get((role, method, task))) for method in ("visual_prompt", rival)]
+        parts = [
+            convergence.part(growths, group, f"{role} {method}", cells.cell(group)["measured"])
+            for method, group in sides
+            if group
+        ]
+        moves[task] = effects.moved(parts, [1, -1])
+    mean = effects.moved(list(moves.values()), [1 / len(moves)] * len(moves))
+    return {task: effects.columns(one) for task, one in (moves | {average: mean}).items()}
 
 
 def gaps_of(frame: pandas.DataFrame) -> list[str]:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas
 
-from analysis.common import cells, correlation, gaps, published, style
+from analysis.common import (
+    cells,
+    convergence,
+    correlation,
+    effects,
+    gaps,
+    published,
+    seed_variance,
+    style,
+)
 from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
@@ -25,7 +34,8 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
     from matplotlib.figure import Figure
 
 
-GAIN = ("task", "shift", "gain", "gain_low", "gain_high", "text_prompt", "published")
+INTERVAL = ("gain", "gain_low", "gain_high")
+GAIN = ("task", "shift", *INTERVAL, "text_prompt", "published", *effects.MOVES)
 STATISTIC = ("statistic", "value", "low", "high", "p_value", "count")
 CLAIMS = {"frechet": "gain rises with the distance", "diversity": "gain falls with diversity"}
 PLAIN = {"spearman": correlation.spearman, "pearson": correlation.pearson}  # coefficients
@@ -40,17 +50,19 @@ def properties(records: list[Record], measurements: list[Record]) -> pandas.Data
     """Returns one row per dataset: gain (percentage points) and what was measured of its images.
 
     The gain is VP - TP with CLIP, seeds averaged first; its interval takes the two accuracies as
-    independent. `published` is the paper's gain on the dataset itself. Datasets of which nothing
-    is there have no row.
+    independent. `published` is the paper's gain on the dataset itself. `up` and `down` are what
+    more training may change of the gain. Datasets of which nothing is there have no row.
     """
-    groups = cells.by_cell([record for record in records if cells.dataset_of(record)])
+    records = [record for record in records if cells.dataset_of(record)]
+    groups, growths = cells.by_cell(convergence.arms(records)), convergence.grants(records)
+    pools = seed_variance.pools(groups.values())
     theirs = published.accuracies(1, 2)
     measured = {cells.dataset_of(one): one["rows"][0] for one in measurements}
     rows = []
     for shift in (False, True):
         for task in cells.tasks_in([*records, *measurements], shift):
             keys = [("clip", method, task) for method in ("visual_prompt", "text_prompt")]
-            prompted, plain = (cells.cell(groups.get(key, [])) for key in keys)
+            prompted, plain = (cells.cell(groups.get(key, []), pools) for key in keys)
             gain = prompted["measured"] - plain["measured"]
             if math.isnan(gain) and task not in measured:
                 continue
@@ -59,6 +71,9 @@ def properties(records: list[Record], measurements: list[Record]) -> pandas.Data
             row["text_prompt"] = plain["measured"]
             printed = [theirs.get(key, math.nan) for key in keys]
             row["published"] = printed[0] - printed[1]
+            if keys[0] in groups:
+                arm = groups[keys[0]], " ".join(keys[0][:2]), prompted["measured"]
+                row |= effects.columns(convergence.part(growths, *arm))
             rows.append(row | measured.get(task, {}))
     measured_columns = [column for one in measured.values() for column in one]
     return pandas.DataFrame(rows, columns=list(dict.fromkeys([*GAIN, *measured_columns])))
@@ -96,33 +111,37 @@ def statistics(frame: pandas.DataFrame, columns: dict[str, str]) -> pandas.DataF
     """
     chosen = without_shift(frame, columns)
     if not columns or len(chosen) < correlation.FEWEST:
-        return pandas.DataFrame(columns=["task", *STATISTIC])
+        return pandas.DataFrame(columns=["task", *STATISTIC, *effects.MOVES])
+    parts = effects.effects_of(chosen, INTERVAL)
     gain, plain = (chosen[key].to_numpy(float) for key in ("gain", "text_prompt"))
-    rows = [statistic("spearman_gain_text_prompt", correlation.spearman, gain, plain)]
+    rows = [statistic("spearman_gain_text_prompt", correlation.spearman, parts, gain, plain)]
     for name, column in columns.items():
         x = chosen[column].to_numpy(float)
         for plain_name, coefficient in PLAIN.items():
-            rows.append(statistic(f"{plain_name}_gain_{name}", coefficient, gain, x))
+            rows.append(statistic(f"{plain_name}_gain_{name}", coefficient, parts, gain, x))
         for partial_name, partial in PARTIAL.items():
             key = f"{partial_name}_gain_{name}_given_text_prompt"
-            rows.append(statistic(key, partial, gain, x, plain))
-    return pandas.DataFrame(rows, columns=["task", *STATISTIC])
+            rows.append(statistic(key, partial, parts, gain, x, plain))
+    return pandas.DataFrame(rows, columns=["task", *STATISTIC, *effects.MOVES])
 
 
 def statistic(
     name: str,
     coefficient: Callable[..., float],
+    parts: list[Row],
     gain: np.ndarray,
     x: np.ndarray,
     given: np.ndarray | None = None,
 ) -> Row:
-    """Returns the row of one statistic over datasets."""
+    """Returns the row of one statistic over datasets; more training may change `parts` of it."""
     value, low, high = correlation.bootstrap(coefficient, gain, x, given=given)
     p_value = correlation.p_value(value, len(gain), given=int(given is not None))
     row = {"task": "all", "statistic": name, "value": value, "low": low, "high": high}
     # As text, because a table rounded to three decimals would call the smallest ones zero.
     shown = None if math.isnan(p_value) else f"{p_value:.2g}"
-    return row | {"p_value": shown, "count": len(gain)}
+    others = [x] if given is None else [x, given]
+    moves = convergence.corners(lambda raised: coefficient(raised, *others), gain, parts)
+    return row | {"p_value": shown, "count": len(gain)} | effects.columns(moves)
 
 
 def gaps_of(frame: pandas.DataFrame, columns: dict[str, str], scale: Scale) -> list[str]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, style
+from analysis.common import cells, convergence, effects, gaps, seed_variance, style
 from analysis.common.aliases import Cell, Record, Row
+from analysis.common.convergence import Growth
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
-from analysis.common.paired import difference
+from analysis.common.paired import Pair, difference
 from analysis.common.scales import Scale, scale_of
+from analysis.common.seed_variance import Pool
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES, ROLES
@@ -24,7 +26,8 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 
 COLUMNS = (
     *("role", "backbone", "task", "condition", "quality", "accuracy", "low", "high", "images"),
-    *("loss", "loss_low", "loss_high", "seeds", "tasks"),
+    *("loss", "loss_low", "loss_high", "seeds", "seed_variance", "tasks"),
+    *effects.MOVES,
 )
 ALL = "all"  # the mean over the tasks
 CONDITIONS = {"unbounded": "as learned", "clamped": "clamped", "8_bit": "8 bit"}
@@ -32,36 +35,82 @@ PLAIN = "unprompted"
 MEAN, TASK, REFERENCE = style.COLOURS["visual_prompt"], "#b0b0b0", "#d55e00"
 
 
-def accuracies(measurements: list[Record]) -> pandas.DataFrame:
+def accuracies(measurements: list[Record], records: Sequence[Record] = ()) -> pandas.DataFrame:
     """Returns one row per backbone, task and condition, in percent; task `all` is their mean.
 
     The loss is the accuracy of the prompt as it was learned (unbounded) minus this accuracy, on the
     same images and in percentage points, with a paired bootstrap over the images. The intervals of
-    the accuracies are Wilson's. Seeds are averaged first.
+    the accuracies are Wilson's. Seeds are averaged first; both kinds of intervals are widened by
+    their variance, pooled over the tasks of a backbone and condition. `up` and `down` are what more
+    training of the prompts may change of the accuracy; `records` are the runs that they come from,
+    and their partners.
     """
     hits_of = by_seed(measurements, "correct", ("backbone", "condition", "quality"))
+    growths = growths_of(measurements, records)
     conditions = list(dict.fromkeys(key[2:] for key in hits_of))
     rows = []
     for backbone in BACKBONES:
         tasks = list(dict.fromkeys(key[0] for key in hits_of if key[1] == backbone))
         means = [(ALL, tasks)] if tasks else []
         for name, members in [*((task, [task]) for task in tasks), *means]:
-            learned = [hits_of[task, backbone, "unbounded", None] for task in members]
-            for condition, quality in conditions:
-                hits = [hits_of[task, backbone, condition, quality] for task in members]
+            for kind in conditions:
+                pairs = {
+                    task: (
+                        hits_of[task, backbone, "unbounded", None],
+                        hits_of[task, backbone, *kind],
+                    )
+                    for task in tasks
+                }
                 row = {"role": BACKBONES[backbone].role, "backbone": backbone, "task": name}
-                row |= {"condition": condition, "quality": quality}
-                loss, low, high = difference(list(zip(learned, hits)))
-                row |= {"loss": loss, "loss_low": low, "loss_high": high}
-                rows.append(row | mean_accuracy(hits))
+                row |= dict(zip(("condition", "quality"), kind))
+                prompted = [] if kind[0].startswith(PLAIN) else members
+                grown = {task: growths[task, backbone] for task in prompted}
+                moves = moves_of(backbone, grown, {task: pairs[task][1] for task in members})
+                rows.append(row | losses_of(pairs, members) | moves)
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"quality": "Int64"})
+
+
+def growths_of(
+    measurements: list[Record], records: Sequence[Record]
+) -> dict[tuple[str, str], Growth]:
+    """Returns (task, backbone) -> growth of the prompts measured, unknown where no run is there."""
+    growths = convergence.grants(records)
+    by_run = {}
+    for record in records:
+        key = tuple(record["spec"][name] for name in ("task", "backbone", "variant"))
+        by_run[key] = growths[convergence.arm_of(record)]
+    unknown = Growth(convergence.UNKNOWN)
+    return {
+        (task_of(one), row["backbone"]): by_run.get(
+            (one["spec"]["task"], row["backbone"], row["variant"]), unknown
+        )
+        for one in measurements
+        for row in one["rows"]
+    }
+
+
+def moves_of(backbone: str, grown: dict[str, Growth], hits: dict[str, np.ndarray]) -> Row:
+    """Returns the columns of what more training may change of the mean over the tasks of `hits`.
+
+    `grown` has the growths of their prompts, none where there is no prompt in the picture.
+    """
+    parts = [
+        convergence.granted(growth, f"{backbone} visual_prompt", 100 * float(hits[task].mean()))
+        for task, growth in grown.items()
+    ]
+    return effects.columns(effects.moved(parts, [1 / len(hits)] * len(parts)))
+
+
+def task_of(measurement: Record) -> str:
+    """Returns the dataset of a measurement: the paper's name of it, if it has one."""
+    return str(measurement["task"]["published"] or measurement["spec"]["task"])
 
 
 def by_seed(measurements: list[Record], array: str, keys: Sequence[str]) -> dict[Cell, np.ndarray]:
     """Returns (task, values of `keys` of a row) -> correct [seeds, images] of its array `array`."""
     correct_of: dict[Cell, dict[int, np.ndarray]] = {}
     for measurement in measurements:
-        task = measurement["task"]["published"] or measurement["spec"]["task"]
+        task = task_of(measurement)
         kinds = {(row["backbone"], row["variant"]) for row in measurement["rows"]}
         if len(kinds) > len({backbone for backbone, _ in kinds}):
             variants = ", ".join(sorted({variant for _, variant in kinds}))
@@ -81,13 +130,49 @@ def by_seed(measurements: list[Record], array: str, keys: Sequence[str]) -> dict
     }
 
 
-def mean_accuracy(hits: Sequence[np.ndarray]) -> Row:
-    """Returns the mean accuracy over tasks of correct [seeds, images], with its 95 % interval."""
+def losses_of(pairs: dict[str, Pair], members: list[str]) -> Row:
+    """Returns the accuracy of a condition over the tasks `members`, and what it has lost.
+
+    `pairs` maps every task to the correct of its prompts as learned, and so.
+    """
+    lost = seed_variance.pooled(
+        seed_accuracies(1.0 * learned - so) for learned, so in pairs.values()
+    )
+    pool = seed_variance.pooled(seed_accuracies(so) for _, so in pairs.values())
+    chosen = [pairs[task] for task in members]
+    limits = same_prompts(chosen, lost)
+    accuracy = mean_accuracy([so for _, so in chosen], pool)
+    return dict(zip(("loss", "loss_low", "loss_high"), limits)) | accuracy
+
+
+def same_prompts(pairs: Sequence[Pair], pool: Pool | None = None) -> tuple[float, float, float]:
+    """Returns `difference` of the same prompts in two places, whose seeds are paired as well.
+
+    The variance of the seeds' differences is that of the `pool`; without it that of these tasks.
+    """
+    if pool is None:
+        pool = seed_variance.pooled(seed_accuracies(1.0 * here - there) for here, there in pairs)
+    parts = [seed_variance.of_mean(len(here), pool) for here, _ in pairs]
+    return difference(pairs, other_seeds=seed_variance.together(parts, 1 / len(pairs)))
+
+
+def seed_accuracies(correct: np.ndarray) -> np.ndarray:
+    """Returns the accuracy (%) of each seed of correct [seeds, images]."""
+    return 100 * correct.mean(axis=1)
+
+
+def mean_accuracy(hits: Sequence[np.ndarray], pool: Pool | None = None) -> Row:
+    """Returns the mean accuracy over tasks of correct [seeds, images], with its 95 % interval.
+
+    The variance of the seeds is that of the `pool`; without it that of these tasks.
+    """
+    pool = seed_variance.pooled(map(seed_accuracies, hits)) if pool is None else pool
+    parts = [seed_variance.of_mean(len(correct), pool) for correct in hits]
     tasks = []
-    for correct in map(paired.per_image, hits):
-        measured = 100 * float(correct.mean())
-        low, high = cells.wilson(measured, len(correct))
-        tasks.append({"measured": measured, "low": low, "high": high, "images": len(correct)})
+    for correct, part in zip(hits, parts):
+        measured, images = 100 * float(correct.mean()), correct.shape[1]
+        low, high = cells.interval(measured, images, part.half)
+        tasks.append({"measured": measured, "low": low, "high": high, "images": images})
     low, high = cells.combined(tasks, [1 / len(tasks)] * len(tasks))
     return {
         "accuracy": sum(values["measured"] for values in tasks) / len(tasks),
@@ -95,6 +180,7 @@ def mean_accuracy(hits: Sequence[np.ndarray]) -> Row:
         "high": high,
         "images": sum(values["images"] for values in tasks),
         "seeds": min(map(len, hits)),
+        "seed_variance": seed_variance.weakest(part.source for part in parts),
         "tasks": len(tasks),
     }
 
@@ -232,7 +318,7 @@ def write(records: list[Record], measurements: list[Record], out: Path, figures:
     deployed = [one for one in measurements if one["spec"]["measurement"] == "deployability"]
     same_origin(records)  # the runs whose prompts were measured
     scale = scale_of(deployed or records)
-    frame, missing = accuracies(deployed), gaps.warn(lacking(measured(deployed), scale))
+    frame, missing = accuracies(deployed, records), gaps.warn(lacking(measured(deployed), scale))
     write_csv(frame, out)
     figure = draw(frame, scale, missing)
     style.save(figure, figures, "deployability")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, published, style, variants
+from analysis.common import (
+    cells,
+    convergence,
+    effects,
+    gaps,
+    paired,
+    published,
+    seed_variance,
+    style,
+    variants,
+)
 from analysis.common.aliases import Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
@@ -18,8 +28,9 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 
 
 COLUMNS = (
-    *("variant", "source_classes", "measured", "spread", "low", "high", "seeds", "difference"),
-    *("difference_low", "difference_high", "p_value", "chance", "published"),
+    *("variant", "source_classes", "measured", "spread", "low", "high", "seeds", "seed_variance"),
+    *("difference", "difference_low", "difference_high", "p_value", "chance", "published"),
+    *effects.MOVES,
 )
 HATCHES = {"semantic": "", "swapped": "///"}
 FIRST = "the first ones"
@@ -29,7 +40,7 @@ def mappings(records: list[Record]) -> dict[str, list[Record]]:
     """Returns variant -> its runs by seed: those of the paper first, then the others."""
     for key in ("task", "backbone"):
         variants.single(records, key)
-    prompted = variants.of_method(records, "visual_prompt")
+    prompted = convergence.arms(variants.of_method(records, "visual_prompt"))
     named = [record for record in prompted if variants.setting(record, "source_classes")]
     first = [record for record in prompted if not variants.setting(record, "source_classes")]
     groups = variants.by_settings(
@@ -50,22 +61,36 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per mapping: its accuracy, and how far it is below the semantic one.
 
     `difference` is semantic - this mapping in percentage points, with a paired bootstrap interval
-    over the test images and McNemar's p value, the largest of the seeds.
+    over the test images, widened by the variance of the seeds of both, and McNemar's p value, the
+    largest of all pairs of their runs. `up` and `down` are what more training may change of it.
     """
     by_name, paper = mappings(records), published_accuracies()
+    parts = parts_of(records, by_name)
     rows = []
     for name, group in by_name.items():
         values = cells.cell(group)
         source = variants.setting(group[0], "source_classes")
         row: Row = {"variant": name, "source_classes": ", ".join(source) if source else FIRST}
-        row |= {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+        row |= {key: value for key, value in values.items() if key in COLUMNS}
         row |= {"chance": group[0]["task"]["chance"], "published": paper.get(name, math.nan)}
         if "semantic" in by_name and name != "semantic":
-            pair = paired.matched_seeds(by_name["semantic"], group)
-            row["difference"], row["difference_low"], row["difference_high"] = difference([pair])
+            pair = paired.matched_runs(by_name["semantic"], group)
+            seeds = seed_variance.of_difference(by_name["semantic"], group)
+            limits = difference([pair], other_seeds=seeds)
+            row |= dict(zip(("difference", "difference_low", "difference_high"), limits))
             row["p_value"] = f"{paired.mcnemar(*pair):.3g}"  # three decimals would round it to 0
+            row |= effects.columns(effects.moved([parts["semantic"], parts[name]], [1, -1]))
         rows.append(row)
     return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def parts_of(records: list[Record], by_name: dict[str, list[Record]]) -> dict[str, Row]:
+    """Returns mapping -> what more training may change of its accuracy."""
+    growths = convergence.grants(records)
+    return {
+        name: convergence.part(growths, group, name, cells.cell(group)["measured"])
+        for name, group in by_name.items()
+    }
 
 
 def gaps_of(records: list[Record]) -> list[str]:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas
 
-from analysis.common import cells, gaps, paired, published, style, variants
+from analysis.common import (
+    cells,
+    convergence,
+    effects,
+    gaps,
+    paired,
+    published,
+    seed_variance,
+    style,
+    variants,
+)
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
@@ -24,7 +34,8 @@ MARK = "#d55e00"
 ZOOM = 8  # pixels on a side
 COLUMNS = (
     *("template", "size", "parameters", "rate", "lr", "measured", "spread", "low", "high"),
-    *("seeds", "text_prompt", "gain", "gain_low", "gain_high", "p_value", "published"),
+    *("seeds", "seed_variance", "text_prompt", "gain", "gain_low", "gain_high", "p_value"),
+    *("published", *effects.MOVES),
 )
 
 
@@ -43,20 +54,25 @@ def gains(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template and rate: the gain over TP, with a paired interval and test.
 
     The gain is the mean over the seeds; `gain_low`, `gain_high` is a paired bootstrap over the test
-    images and `p_value` McNemar's, the largest of the seeds (see analysis/common/paired.py).
+    images, widened by the variance of the seeds, and `p_value` McNemar's, the largest of the seeds
+    (see analysis/common/paired.py). `up` and `down` are what more training may change of the gain.
     """
-    plain = variants.zero_shot(records)
+    plain, growths = variants.zero_shot(records), convergence.grants(records)
     paper = published_gain()
     rows = []
     for (template, rate), (lr, group) in single_pixels(records).items():
         values = cells.cell(group)
         row = {"template": template, "size": 1, "rate": rate, "lr": lr, "published": paper}
         row["parameters"] = group[0]["trained_parameters"]
-        row |= {key: values[key] for key in ("measured", "spread", "low", "high", "seeds")}
+        row |= {key: value for key, value in values.items() if key in COLUMNS}
+        name = f"{template} 1"
+        row |= effects.columns(convergence.part(growths, group, name, values["measured"]))
         if plain:
-            pair = paired.matched_seeds(group, [plain])
+            pair = paired.matched_runs(group, [plain])
+            seeds = seed_variance.of_difference(group, [plain])
             row["text_prompt"] = cells.cell([plain])["measured"]
-            row["gain"], row["gain_low"], row["gain_high"] = difference([pair])
+            gain = difference([pair], other_seeds=seeds)
+            row |= dict(zip(("gain", "gain_low", "gain_high"), gain))
             row["p_value"] = f"{paired.mcnemar(*pair):.3g}"  # three decimals would round it to 0
         rows.append(row)
     return pandas.DataFrame(rows, columns=list(COLUMNS))

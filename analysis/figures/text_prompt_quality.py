@@ -14,8 +14,18 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike
 
-from analysis.common import cells, correlation, gaps, paired, style, variants
-from analysis.common.aliases import Cell, Record
+from analysis.common import (
+    cells,
+    convergence,
+    correlation,
+    effects,
+    gaps,
+    paired,
+    seed_variance,
+    style,
+    variants,
+)
+from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
 from analysis.common.scales import Scale, scale_of
@@ -28,7 +38,8 @@ if TYPE_CHECKING:  # drawing is imported when something is drawn
 WORDS = ("text_prompt", "class_names")
 COLUMNS = (
     *("number", "variant", "text_prompt", "class_names", "text_prompt_accuracy", "measured"),
-    *("low", "high", "gain", "gain_low", "gain_high", "seeds", "statistic", "value", "null"),
+    *("low", "high", "gain", "gain_low", "gain_high", "seeds", "seed_variance"),
+    *("statistic", "value", "null", *effects.MOVES),
 )
 COUNTS = ("number", "seeds")
 SAMPLES = 2000  # of a bootstrap
@@ -42,7 +53,7 @@ def matched(records: list[Record]) -> dict[Cell, list[list[Record]]]:
     for side, method in enumerate(("text_prompt", "visual_prompt")):
         all_runs = variants.of_method(records, method)
         usual = variants.own_text(all_runs)
-        changed = [record for record in all_runs if record not in usual]
+        changed = convergence.arms(record for record in all_runs if record not in usual)
         kept = variants.alike(changed, WORDS, usual) if changed else []
         for words, group in variants.by_settings(kept, WORDS).items():
             sides.setdefault(words, [[], []])[side] = group
@@ -53,8 +64,10 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per text prompt that TP and VP were run with, worst zero-shot accuracy first.
 
     `measured`, `low`, `high` are VP's accuracy; the gain's interval is a paired bootstrap over the
-    test images.
+    test images, widened by the variance of the seeds. `up` and `down` are what more training may
+    change of the gain.
     """
+    growths = convergence.grants(records)
     rows = []
     for plain, prompted in matched(records).values():
         if not (plain and prompted):
@@ -62,9 +75,12 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
         values = cells.cell(prompted)
         row = {"variant": prompted[0]["spec"]["variant"]} | words_of(prompted[0])
         row["text_prompt_accuracy"] = cells.cell(plain[:1])["measured"]
-        row |= {key: values[key] for key in ("measured", "low", "high", "seeds")}
-        pair = paired.matched_seeds(prompted, plain[:1])
-        row["gain"], row["gain_low"], row["gain_high"] = difference([pair])
+        row |= {key: value for key, value in values.items() if key in COLUMNS}
+        pair = paired.matched_runs(prompted, plain[:1])
+        gain = difference([pair], other_seeds=seed_variance.of_difference(prompted, plain[:1]))
+        row |= dict(zip(("gain", "gain_low", "gain_high"), gain))
+        arm = prompted, "clip visual_prompt", values["measured"]
+        row |= effects.columns(convergence.part(growths, *arm))
         rows.append(row)
     rows.sort(key=lambda row: (row["text_prompt_accuracy"], row["text_prompt"]))
     numbered = [{"number": number} | row for number, row in enumerate(rows, start=1)]
@@ -102,12 +118,22 @@ def statistics(frame: pandas.DataFrame) -> pandas.DataFrame:
     if len(frame) < correlation.FEWEST:
         return pandas.DataFrame(columns=list(COLUMNS))
     zero_shot, gain = (frame[key].to_numpy(float) for key in ("text_prompt_accuracy", "gain"))
+    parts = effects.effects_of(frame, ("gain", "gain_low", "gain_high"))
     rows = []
     for name, (statistic, null) in STATISTICS.items():
         value, low, high = correlation.bootstrap(statistic, zero_shot, gain, SAMPLES)
         row = {"variant": "all", "statistic": name, "value": value, "low": low, "high": high}
-        rows.append(row | {"null": null})
+        moves = moves_of(name, zero_shot, gain, parts)
+        rows.append(row | {"null": null} | effects.columns(moves))
     return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def moves_of(name: str, zero_shot: np.ndarray, gain: np.ndarray, parts: list[Row]) -> Row:
+    """Returns what more training may change of a statistic; `parts` are the gains as effects."""
+    if name == "slope":  # linear in each of them
+        slope_of_gain = effects.trend(parts, zero_shot)
+        return {key: slope_of_gain[key] for key in effects.MOVES}
+    return convergence.corners(lambda raised: STATISTICS[name][0](zero_shot, raised), gain, parts)
 
 
 def gaps_of(records: list[Record], frame: pandas.DataFrame) -> list[str]:
