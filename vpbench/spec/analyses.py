@@ -64,6 +64,7 @@ ANALYSES = {
     "budget": _figure("budget"),
     "recipe_search": _figure("recipe_search"),
     "speedrun": _figure("speedrun"),
+    "training_length": _figure("training_length"),
 }
 PAGES = {  # what is made from tables and figures
     "claims": "analysis.claims.claims",

@@ -26,6 +26,8 @@ SCALES = {
     "smoke": Scale("twins", "Smoke scale: a check that everything runs; its numbers mean nothing"),
     "search": Scale("twins", "Lab scale, search for recipes on validation splits"),
     "speedrun": Scale("twins", "Lab scale, search for shorter trainings on validation splits"),
+    "training_length": Scale("twins", "Lab scale, search for the length of a training"),
+    "study": Scale("twins", "Study: procedural twins, micro backbones, prompts trained for long"),
     "desk": Scale(
         "real",
         "Desk scale: EfficientNet-Lite of ImageNet; in CLIP's place it has a sentence encoder",
