@@ -6,11 +6,12 @@ from vpbench.common import atomic_files
 from vpbench.records.paths import record_path
 
 
-def beside(record, folder, right=None, **arrays):
+def beside(record, folder, right=None, validation=None, **arrays):
     """Returns `record` as loaded from `folder`, with predictions and the given side files.
 
     `right` says for every test image whether it is classified correctly; by default the first
-    images are, as many as the record's accuracy says.
+    images are, as many as the record's accuracy says. The predictions also hold the arrays
+    `validation`.
     """
     spec = record["spec"]
     path = record_path(spec, folder)
@@ -25,6 +26,7 @@ def beside(record, folder, right=None, **arrays):
         "label": labels,
         "prediction": np.where(right, labels, (labels + 1) % record["task"]["classes"]),
     }
+    predictions |= validation or {}
     for name, values in {"predictions": predictions, **arrays}.items():
         atomic_files.write_arrays(path.with_suffix(f".{name}.npz"), values)
     return record | {"file": str(path)}
