@@ -113,5 +113,6 @@ def write(request: Path, captions: Path, out: Path) -> None:
         tables = [name for name in asked["analyses"] if ANALYSES[name].kind == "table"]
         latex_document.write([out / f"{name}.tex" for name in tables], captions, out / "tables.tex")
         configs = [Path(path) for path in asked["configs"]]
-        text = report.page(list(found.values()), out, list(asked["analyses"]), captions, configs)
+        names = list(asked["analyses"])
+        text = report.page(list(found.values()), out, names, captions, configs, made=made)
         atomic_files.write_bytes(out / "report.html", text.encode())

@@ -3,13 +3,9 @@
 The page is complete in itself: pictures, style and script are inside, and it opens from disk.
 """
 
-import base64
-import csv
 import io
 import json
-import math
 import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,54 +19,17 @@ from analysis.common.aliases import Record
 from analysis.common.render import Shown
 from analysis.common.scales import Scale, scale_of
 from analysis.figures import accuracy
-from analysis.report import provenance, run_details
+from analysis.report import found, provenance, reference, run_details
+from analysis.report.csv_texts import Table, data_url, dictionaries, is_number, read_csv, short
+from analysis.report.scorecard import scorecard
 from analysis.report.statements import statement
 from analysis.tables import table_accuracy
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError
-from vpbench.records import reading, schema
+from vpbench.records import reading
 
-Table = tuple[list[str], list[list[str]]]  # heads and rows of a csv file
 PAGE = Path(__file__).parent / "page"
-CLAIM = (
-    *("id", "section", "claim", "published", "measured", "low", "high", "rule", "verdict", "scale"),
-)
-VERDICTS = ("appears", "does not appear", "undecided", "not run")
 PICTURES = ((2100, 90), (1700, 85), (1300, 80))  # width, quality: the first that is small enough
 PICTURE_BYTES = 350_000
-
-
-def read_csv(path: Path) -> Table | None:
-    """Returns (heads, rows of texts) of a CSV file, None if it is not there."""
-    if not path.exists():
-        return None
-    with open(path, encoding="utf-8", newline="") as file:
-        heads, *rows = list(csv.reader(file)) or [[]]
-    return heads, rows
-
-
-def dictionaries(table: Table | None) -> list[dict[str, str]]:
-    """Returns the rows of a table as dicts, none of a table that is not there."""
-    heads, rows = table or ([], [])
-    return [dict(zip(heads, row)) for row in rows]
-
-
-def is_number(text: str) -> bool:
-    """Returns whether a text is a number."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def short(text: str) -> str:
-    """Returns a number as it is read: a real minus and few decimals; any other text as it is."""
-    if not is_number(text):
-        return text
-    number = Decimal(text)
-    most = 0 if abs(number) >= 1000 else 1 if abs(number) >= 1 else 2
-    decimals = min(most, max(0, -int(number.as_tuple().exponent)))
-    return f"{number:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def title(name: str) -> str:
@@ -95,11 +54,6 @@ def picture(path: Path) -> dict[str, Any] | None:
             break
     data = data_url("image/webp", buffer.getvalue())
     return {"data": data, "width": shown.width, "height": shown.height}
-
-
-def data_url(kind: str, data: bytes) -> str:
-    """Returns the address that holds the bytes `data` themselves."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def rendered(path: Path, table: Table, scale: Scale) -> tuple[list[str], list[list[Shown]]]:
@@ -146,8 +100,13 @@ def legend(path: Path) -> str:
     return legends[-1].removeprefix(render.MARK).strip() if legends else ""
 
 
-def analysis(name: str, results: Path, folder: Path, scale: Scale) -> dict[str, Any]:
-    """Returns what the page shows of one analysis: a figure, else a table, and all its numbers."""
+def analysis(
+    name: str, results: Path, folder: Path, scale: Scale, other: Path | None
+) -> dict[str, Any]:
+    """Returns what the page shows of one analysis: a figure, else a table, and all its numbers.
+
+    Beside the cells of a table stand those of the reference run, whose tables are in `other`.
+    """
     path, text = results / f"{name}.csv", captions.read(folder / f"{name}.rst")
     shown: dict[str, Any] = {
         "name": name,
@@ -168,36 +127,23 @@ def analysis(name: str, results: Path, folder: Path, scale: Scale) -> dict[str, 
         shown["numeric"] = numeric
         shown["download"] = data_url("text/csv", path.read_bytes())
         if not shown["picture"]:
-            shown["heads"], shown["rows"] = rendered(path, numbers, scale)
+            shown["heads"], rows = rendered(path, numbers, scale)
+            theirs = reference.table(other / path.name, scale) if other else {}
+            shown["reference"] = bool(theirs)
+            shown["rows"] = [
+                [
+                    (*cell, theirs.get((row[0][0], row[1][0], head), ""))
+                    for head, cell in zip(shown["heads"], row)
+                ]
+                for row in rows
+            ]
             shown["legend"] = legend(path.with_suffix(".md"))
     return shown
 
 
-def scorecard(path: Path, scale: str | None) -> dict[str, Any]:
-    """Returns the claims as the page shows them, and how many have each verdict.
-
-    They must be of the same scale as the records, if there are any.
-    """
-    table = read_csv(path)
-    if table:
-        schema.demand(dict.fromkeys(table[0]), CLAIM, path)
-    claims = []
-    for row in dictionaries(table):
-        if scale not in (None, row["scale"]):
-            raise RecordError(
-                f"{path}: its scale is {row['scale']!r}, the records' {scale!r}; make it again"
-            )
-        interval = f"{short(row['low'])} to {short(row['high'])}" if row["low"] else ""
-        numbers = {
-            name: short(row.get(name, "")) for name in ("published", "measured", "best_test")
-        }
-        more = {name: row.get(name, "") for name in ("unit", "note")}
-        claims.append(row | numbers | more | {"interval": interval})
-    counts = {verdict: 0 for verdict in VERDICTS}
-    for claim in claims:
-        counts[claim["verdict"]] = counts.get(claim["verdict"], 0) + 1
-    download = data_url("text/csv", path.read_bytes()) if table else ""
-    return {"claims": claims, "counts": counts, "download": download}
+def slug(verdict: str) -> str:
+    """Returns a verdict as a word of a style, e.g. undecided-still-rising."""
+    return re.sub(r"\W+", "-", verdict).strip("-")
 
 
 def run_table(loaded: list[Record]) -> dict[str, Any]:
@@ -239,11 +185,18 @@ def page(
     folder: Path,
     configs: list[Path],
     judged: bool = True,
+    made: list[str] | None = None,
 ) -> str:
-    """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims."""
+    """Returns the text of the page; if the paper is `judged`, with the scorecard of its claims.
+
+    Where the user chose the datasets there is none: the paper claims nothing about them. What was
+    found is read from the analyses `made`, by default from all `names`.
+    """
     scale = scale_of(loaded)
-    made = [record for record in loaded if "measurement" not in record["spec"]]
-    analyses = [analysis(name, results, folder, scale) for name in names]
+    judged = judged and not scale.chosen_datasets
+    runs = [record for record in loaded if "measurement" not in record["spec"]]
+    other = reference.folder(results, scale)
+    analyses = [analysis(name, results, folder, scale, other) for name in names]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,
@@ -251,23 +204,26 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["slug"] = slug
     return environment.get_template("template.html").render(
         style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
         script=Markup((PAGE / "script.js").read_text(encoding="utf-8")),
         scale=scale.name,
         scale_name=scale.title,
         statement=captions.typographic(statement(scale)),
-        glance=glance(made),
-        scorecard=scorecard(results / "claims.csv", scale.name) if judged else None,
+        glance=glance(runs),
+        found=found.found(results, names if made is None else made, other) if judged else None,
+        scorecard=scorecard(results / "claims.csv", scale.name, other) if judged else None,
+        chosen=scale.chosen_datasets,
         claims_caption=captions.read(folder / "claims.rst"),
         tables=[shown for shown in analyses if not is_figure(shown)],
         figures=[shown for shown in analyses if is_figure(shown)],
         mark=render.MARK,
         missing=render.MISSING,
-        runs=run_table(made),
+        runs=run_table(runs),
         facts=provenance.facts(loaded),
         versions=provenance.versions(loaded),
-        hashes=provenance.hashes(made),
+        hashes=provenance.hashes(runs),
         configs=[(path.as_posix(), path.read_text(encoding="utf-8")) for path in configs],
     )
 

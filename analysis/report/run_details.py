@@ -81,7 +81,7 @@ def details(record: Record, epochs: int) -> dict[str, Any]:
     method = style.method_name(spec["method"], role)
     facts = {
         "Run": {name: spec[name] for name in ("scale", "task", "backbone", "variant", "seed")},
-        "Settings": spec["settings"],
+        "Settings": spec["settings"] | own_words(record),
         "Chosen on validation": record["chosen"],
         "Images": record["task"]["sizes"],
         "Notes on the images": dict(enumerate(provenance.notes(record), start=1)),
@@ -103,6 +103,21 @@ def details(record: Record, epochs: int) -> dict[str, Any]:
             for title, values in facts.items()
             if values
         ],
+    }
+
+
+def own_words(record: Record) -> dict[str, str]:
+    """Returns the text prompt and class names of the task, of the settings that leave them to it.
+
+    A backbone without a text encoder reads neither.
+    """
+    settings, task = record["spec"]["settings"], record["task"]
+    reads = record["backbone"]["modality"] == "vision_language"
+    own = {"text_prompt": task["template"], "class_names": "those of the dataset"}
+    return {
+        name: text if reads else "not read, there is no text encoder"
+        for name, text in own.items()
+        if settings.get(name, "") is None
     }
 
 

@@ -24,7 +24,8 @@ def write(
     A visual prompt surely above all the methods `shaded_above` is shaded, and a legend says so.
     """
     theirs = published.accuracies(number)
-    frame = cells.table(records, theirs, modality, shift, above(records, shift, shaded_above))
+    shown = [one for one in records if one["backbone"]["modality"] == modality]
+    frame = cells.table(records, theirs, modality, shift, above(shown, shift, shaded_above))
     scale = scale_of(records)
     names = " and ".join(style.full_name(method).lower() for method in shaded_above)
     legend = f"Visual prompt above {names}: {SURELY}" if names else ""

@@ -4,18 +4,35 @@ import csv
 
 from PIL import Image
 
-from analysis.report import report
+from analysis.report import scorecard
 from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import grid, record, write_all
+from tests.helpers.fake_sides import beside
 
 NAMES = ("table1", "table3", "table6", "comparisons", "figure3", "prompt_gallery", "cost")
 HOSTILE = "</script><script>alert(1)</script> \"quoted\" 'single' & <b>bold</b>"
 CLAIMS = (
+    ("counts", "counted as the formula says", "9", "9", "9", "9", "appears"),  # is no finding
     ("vision_gap", "far below the linear probe", "40", "44.923", "42.1", "47.6", "appears"),
     ("eurosat", "above the probe", "1.1", "-57.6", "-60.9", "-54.3", "does not appear"),
+    ("clevr", "counts above the probe", "15.4", "-9", "-14", "-4", "undecided (still rising)"),
     ("smallest", HOSTILE, "-1", "0.5", "-1.04", "2.06", "undecided"),
     ("one_pixel", "one pixel helps", "3", "", "", "", "not run"),
 )
+DIFFERENCES = {  # (role, rival, task) -> VP - rival, low, high and the paper's
+    ("clip", "text_prompt", "average"): (4.84, 3.9, 5.8, 24.0),
+    ("clip", "linear_probe", "average"): (-13.3, -14.3, -12.3, -4.9),
+    ("clip", "text_prompt", "shift_average"): (25.7, 23.0, 28.1, 31.3),
+    ("clip", "linear_probe", "shift_average"): (-0.6, -4.2, 3.0, -4.5),
+    ("instagram", "linear_probe", "average"): (-66.0, -69.0, -63.0, -39.3),
+    ("bit_m", "linear_probe", "average"): (-65.0, -68.0, -62.0, -40.0),
+    ("rn50", "linear_probe", "average"): (-64.0, -67.0, -61.0, -46.7),
+}
+COMPARED_METHODS = ("visual_prompt", "linear_probe")
+COMPARED = (
+    *("role", "rival", "task", "difference", "low", "high", "published", "up", "down", "rising"),
+)
+RISING = {"clevr": "clip visual_prompt +"}
 
 
 def accuracy(task, backbone, method):
@@ -57,12 +74,15 @@ def write_results(folder):
     made = made_records()
     manifests = write_all(made, results / "runs")
     cells = [one for one in made if one["spec"]["variant"] == "default"]
+    for one in cells:  # what table 1 compares
+        if one["spec"]["backbone"] == "clip_micro" and one["spec"]["method"] in COMPARED_METHODS:
+            one["file"] = beside(one, results / "runs")["file"]
     for name in ("table1", "table3", "table6"):
         write_table(name, cells, results / f"{name}.csv")
         (captions / f"{name}.rst").write_text(f"Caption of ``{name}``.\nIt's in two lines.\n")
-    heads = (*report.CLAIM, "unit", "best_test", "note")
+    heads = (*scorecard.CLAIM, "unit", "best_test", "note", "up", "down")
     write_csv(results / "claims.csv", heads, map(claim_row, CLAIMS))
-    write_csv(results / "comparisons.csv", ("task", "difference"), [(HOSTILE, -1.5), ("dtd", "")])
+    write_csv(results / "comparisons.csv", COMPARED, differences())
     for name, size in (("figure3", (700, 300)), ("prompt_gallery", (600, 700))):
         Image.linear_gradient("L").resize(size).save(results / "figures" / f"{name}.png")
         write_csv(results / f"{name}.csv", ("task", "measured"), [("dtd", 1.5), ("svhn", 2)])
@@ -78,8 +98,17 @@ def write_results(folder):
 def claim_row(claim):
     """Returns one row of claims.csv."""
     name, text, published, measured, low, high, verdict = claim
-    judged = "The rule of it.", verdict, "lab", "points", measured and "12.34", "A note."
-    return name, "5.1", text, published, measured, low, high, *judged
+    counted = "no" if name == "counts" else "yes"
+    judged = "The rule of it.", verdict, "lab", counted, RISING.get(name, "")
+    note = "A note." if measured else "A note. Not run: cost.csv is missing"
+    more = "points", measured and "12.34", note, "5.5" if name in RISING else "0", "0"
+    return name, "5.1", text, published, measured, low, high, *judged, *more
+
+
+def differences():
+    """Returns the rows of comparisons.csv: DIFFERENCES, and one that tries to break out."""
+    rows = [(*key, *numbers, 0, 0, "") for key, numbers in DIFFERENCES.items()]
+    return [*rows, ("clip", "text_prompt", HOSTILE, -1.5, "", "", "", "", "", "")]
 
 
 def write_csv(path, heads, rows):

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import re
@@ -8,11 +9,12 @@ import pytest
 from PIL import Image
 
 from analysis.common import captions
-from analysis.report import provenance, report, run_details, statements
+from analysis.report import csv_texts, provenance, report, run_details, statements
 from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import record, write_all
 from tests.helpers.fake_report import (
     CLAIMS,
+    COMPARED,
     HOSTILE,
     NAMES,
     made_records,
@@ -108,7 +110,15 @@ def test_the_page_needs_nothing_but_itself(path, page):
 
 def test_the_statement_of_scale_comes_first_and_the_claims_next(page):
     sections = [section.attributes["id"] for section in page.all("section")]
-    assert sections == ["scale", "scorecard", "tables", "figures", "run-records", "provenance"]
+    assert sections == [
+        "scale",
+        "found",
+        "scorecard",
+        "tables",
+        "figures",
+        "run-records",
+        "provenance",
+    ]
     words = by_id(page, "scale").words()
     assert words.startswith(LAB.title) and "twins" in words
 
@@ -128,7 +138,12 @@ def test_claims_show_both_numbers_the_interval_the_rule_and_the_verdict_in_words
     assert card.all("p")[0].attributes["class"] == "badge verdict-does-not-appear"
     assert by_id(page, "claim-one_pixel").words().startswith("not run one pixel helps")
     chips = [one.words() for one in page.all("button") if "data-verdict" in one.attributes]
-    assert chips == ["1 appears", "1 does not appear", "1 undecided", "1 not run"]
+    assert chips == [
+        *("1 appears", "1 does not appear", "1 undecided", "1 undecided (still rising)"),
+        "1 not run",
+    ]  # of findings: that prompts have the parameters of their formula is none
+    last = by_id(page, "scorecard").all("li")[-1]
+    assert "counted as the formula says § 5.1 not counted" in last.words()
 
 
 def test_a_table_has_the_papers_number_beside_the_measured_one(page):
@@ -143,7 +158,8 @@ def test_a_table_has_the_papers_number_beside_the_measured_one(page):
 def test_only_a_visual_prompt_above_the_probe_is_shaded_and_a_mark_says_so_too(page):
     cells = by_id(page, "table1").all("td", **{"class": "shaded"})
     assert [cell.words() for cell in cells] == [
-        "61.5 ▲ (Visual prompt above linear probe.) paper: (88.4)"
+        "61.5 ▲ (Visual prompt above linear probe: the whole 95 % interval of the difference is "
+        "above 0.) paper: (88.4)"
     ]
 
 
@@ -268,7 +284,7 @@ def test_claims_of_another_scale_than_the_records_are_refused(tmp_path, capsys):
 
 
 def test_a_csv_without_rows_is_not_run(tmp_path):
-    write_csv(tmp_path / "comparisons.csv", ("task", "difference"), [])
+    write_csv(tmp_path / "comparisons.csv", COMPARED, [])
     out = tmp_path / "report.html"
     run("report", "--results", str(tmp_path), "--names", "comparisons", "--out", str(out))
     words = by_id(read_page(out), "comparisons").words()
@@ -298,7 +314,7 @@ def test_a_picture_is_made_as_small_as_it_must_be_and_keeps_its_shape(tmp_path, 
 def test_a_transparent_picture_stands_on_white(tmp_path):
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     data = report.picture(tmp_path / "clear.png")["data"].partition("base64,")[2]
-    (tmp_path / "clear.webp").write_bytes(report.base64.b64decode(data))
+    (tmp_path / "clear.webp").write_bytes(base64.b64decode(data))
     with Image.open(tmp_path / "clear.webp") as image:
         assert image.convert("RGB").getpixel((4, 4)) == (255, 255, 255)
 
@@ -335,7 +351,7 @@ def test_a_diverged_run_keeps_its_row_and_its_curve_stays_valid_json(tmp_path):
     ],
 )
 def test_numbers_are_shown_with_few_decimals_and_a_real_minus(text, shown):
-    assert report.short(text) == shown
+    assert csv_texts.short(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -387,7 +403,8 @@ def test_provenance_is_that_of_the_records(tmp_path, page):
 
 def test_the_claims_of_the_page_are_those_of_the_file(page):
     shown = [claim.attributes["id"] for claim in by_id(page, "scorecard").all("li")]
-    assert shown == [f"claim-{claim[0]}" for claim in CLAIMS]
+    counted = [claim[0] for claim in CLAIMS if claim[0] != "counts"]
+    assert shown == [f"claim-{name}" for name in (*counted, "counts")]
 
 
 def test_the_page_of_the_methods_around_the_paper_judges_none_of_its_claims(tmp_path):
