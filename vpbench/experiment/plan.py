@@ -133,6 +133,7 @@ def report_jobs(wanted: Grid, where: str) -> list[str]:
         f"{where}: {len(wanted.specs)} runs at {wanted.config['scale']} scale",
         f"jobs: {training} of training, {measuring} of measuring, {others} of tables, figures "
         f"and pages; {sum(counts.values())} in all, as `snakemake --dry-run` counts them",
+        *wanted.left_out,
     ]
 
 

@@ -41,6 +41,7 @@ from vpbench.spec.grid_checks import (
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.methods import METHODS
 from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.restriction import left_out
 from vpbench.spec.result_files import ALL_MEASURED, MANIFEST, MEASURED, RECORD
 from vpbench.spec.tasks import TASKS
 
@@ -54,6 +55,7 @@ class Grid(NamedTuple):
     job_of: dict[str, str]  # path of the record -> file that its job makes
     jobs: dict[str, list]  # file that a job makes -> specs
     job_digests: dict[str, str]  # file that a job makes -> SHA-256 of its specs
+    left_out: tuple[str, ...] = ()  # what has no run left, and is in none of these, in words
 
 
 def expand(config: Config, where: str) -> Grid:
@@ -86,19 +88,54 @@ def expand(config: Config, where: str) -> Grid:
     check_conflicts(blocks, where)
     grid = assigned(config, blocks)
     check_kind(config, [run["task"] for run in grid.specs.values()], where)
-    for name, slice_ in config["analyses"].items():
-        if next(runs_of(grid, slice_), None) is None:
-            refuse(f"{where} at analyses.{name}: the grid has no such run; leave it out")
-    for name in measurements(config):
-        place = f"{where} at measurements.{name}.runs"
-        wanted = measurement_specs(grid, name, photographs=False)
-        if not wanted:
-            refuse(f"{place}: the grid has no such run")
-        for spec in wanted:
+    grid = without_empty(grid, where)
+    for name in measurements(grid.config):
+        for spec in measurement_specs(grid, name, photographs=False):
             check_test_start(spec["task"], spec["data"], f"{where} at measurements.{name}.data")
         if MEASUREMENTS[name].reads_prompts:
-            check_prompts(sliced(grid, measurements(config)[name]["runs"]), place)
+            runs = sliced(grid, measurements(config)[name]["runs"])
+            check_prompts(runs, f"{where} at measurements.{name}.runs")
     return grid
+
+
+def without_empty(grid: Grid, where: str) -> Grid:
+    """Returns a grid without the analyses and measurements that its tasks and backbones leave no
+    run of; blocks without a run stay.
+
+    Raises UserError, in one line, for those that have none whatever the tasks and backbones are.
+    """
+    config = grid.config
+    slices = {f"grid.{name}": {"grid": [name]} for name in grid.blocks}
+    slices |= {f"analyses.{name}": slice_ for name, slice_ in config["analyses"].items()}
+    slices |= {
+        f"measurements.{name}.runs": each["runs"] for name, each in measurements(config).items()
+    }
+    lines, empty = [], set()
+    for place, slice_ in slices.items():
+        if next(runs_of(grid, slice_), None) is None:
+            reason = left_out(config, slice_)
+            if reason is None:
+                refuse(f"{where} at {place}: the grid has no such run; leave it out")
+            lines.append(f"{where} at {place}: left out, it has no run with {reason}")
+            empty.add(place)
+    if not grid.specs:
+        refuse(f"{where}: its tasks and backbones leave no run at all; check them")
+    kept = {
+        name: slice_
+        for name, slice_ in config["analyses"].items()
+        if f"analyses.{name}" not in empty
+    }
+    config = config | {"analyses": kept}
+    extensions = [name for name in config.pop("extensions", []) if name in kept]
+    if extensions:
+        config["extensions"] = extensions
+    if "measurements" in config:
+        config["measurements"] = {
+            name: each
+            for name, each in config["measurements"].items()
+            if f"measurements.{name}.runs" not in empty
+        }
+    return grid._replace(config=config, left_out=tuple(lines))
 
 
 def block_runs(config: Config, name: str, where: str) -> dict[str, Spec]:
@@ -111,6 +148,8 @@ def block_runs(config: Config, name: str, where: str) -> dict[str, Spec]:
     check_changes(block.get("settings", {}), f"{where}.settings", block["methods"])
     check_count(config, block, where)
     runs = block_specs(config, name, block)
+    if not runs and left_out(config, {"grid": [name]}):
+        return {}
     check_settings(runs, where, config.get("task_recipes", {}))
     for run in runs:
         check_test_start(run["task"], run["data"], where)

@@ -336,6 +336,15 @@ try:
 except ValueError as error:
     sys.exit(str(error))
 
+# Without what the tasks and backbones leave no run of.
+for key in ("analyses", "measurements", "extensions"):
+    config.pop(key, None)
+    if key in GRID.config:
+        config[key] = GRID.config[key]
+if workflow.is_main_process:
+    for line in GRID.left_out:
+        logger.warning(line)
+
 # Jobs find them in their environment, not in a parameter: another folder, or another device, runs
 # nothing again.
 paths.use(config.get("data_dir"), config.get("weights_dir"), config.get("device"))
