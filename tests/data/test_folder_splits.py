@@ -263,3 +263,29 @@ def test_an_order_of_classes_is_not_for_split_files(tmp_path):
     rows = {"train": [["cat/00.png", 0, "cat"]], "test": [["owl/00.png", 1, "owl"]]}
     split_file = written(tmp_path / "split.json", rows)
     holds(refusal(fill(tmp_path, 1), split_file=split_file, class_order="text"), "leave it out")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("images", "labels"), ("Images", "masks"), ("images", "annotations", "masks")],
+)
+@pytest.mark.parametrize("split", ["", "train"])
+def test_images_beside_their_masks_are_no_two_classes_unless_it_is_said(tmp_path, names, split):
+    paths = [tmp_path / split / name / f"{i}.png" for name in names for i in range(5)]
+    for path in paths:
+        paint(path)
+    listed = " and ".join(sorted(names))
+    holds(refusal(tmp_path), f"{tmp_path / split}: {listed} look like", "class names")
+    if split:
+        return
+    given = written(tmp_path / "names.json", {name: name for name in names})
+    task = image_folder.load_folder(tmp_path, SMALL, class_names=given)
+    assert task.class_names == tuple(sorted(names))
+
+
+@pytest.mark.parametrize("names", [("images", "cats"), ("labels", "masks"), ("image", "label")])
+def test_other_folders_are_classes_whatever_they_are_called(tmp_path, names):
+    for name in names:
+        for i in range(5):
+            paint(tmp_path / name / f"{i}.png")
+    assert image_folder.load_folder(tmp_path, SMALL).class_names == tuple(sorted(names))

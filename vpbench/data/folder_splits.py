@@ -19,7 +19,7 @@ from vpbench.data.folder_files import (
     inside,
 )
 from vpbench.data.subsets import cut
-from vpbench.spec.folder_names import Order, speaks_of, split_of
+from vpbench.spec.folder_names import Order, are_parts, speaks_of, split_of
 from vpbench.spec.tasks import SPLITS
 
 Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels
@@ -49,6 +49,19 @@ def list_folder(folder: Path, order: Order, seed: int) -> Listing:
         for split, part in cut(len(images), name, seed).items():
             found.lists[split].extend((images[i], label) for i in part)
     return found
+
+
+def check_no_parts(folder: Path) -> None:
+    """Raises UserError if what would be the classes are images and masks or labels of them."""
+    splits = [path for path in folders(folder) if split_of(path.name)]
+    for directory in splits or [folder]:
+        names = [path.name for path in folders(directory)]
+        if are_parts(names):
+            raise UserError(
+                f"{directory}: {' and '.join(names)} look like images and what belongs to them, "
+                "not like classes; expected a folder of images for each class: give the one that "
+                "they lie in, or, if these are the classes, a file of class names that says so"
+            )
 
 
 def _check_no_splits(folder: Path, names: list[str]) -> None:

@@ -10,7 +10,13 @@ from vpbench.common.messages import brief, one_line
 from vpbench.data.folder_classes import check_different, mapping_note, named, order_of
 from vpbench.data.folder_files import left_out_note
 from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
-from vpbench.data.folder_splits import Listing, Lists, list_folder, list_split_file
+from vpbench.data.folder_splits import (
+    Listing,
+    Lists,
+    check_no_parts,
+    list_folder,
+    list_split_file,
+)
 from vpbench.data.subsets import balanced, check_seed
 from vpbench.data.task import Task
 from vpbench.spec import schema_check
@@ -50,6 +56,8 @@ def load_folder(
     check_seed(seed)
     if data is not None:
         schema_check.check(data, data_schema(complete=False), f"data of {folder}")
+    if split_file is None and class_names is None:
+        check_no_parts(folder)
     listing = _listing(folder, split_file, class_order, seed)
     lists = _capped(listing, data or {}, seed)
     _check_enough(folder, listing.names, lists, to_fit)

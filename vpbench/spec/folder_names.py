@@ -13,6 +13,8 @@ SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",
     "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
+IMAGES = "images"
+BESIDE_IMAGES = ("labels", "masks", "annotations")  # what detection and segmentation learn from
 _SPEAKING = re.compile(f"(?<![a-z])({'|'.join(SPLIT_FOLDERS)})(?:s|sets?|data|images?)?(?![a-z])")
 
 
@@ -24,6 +26,12 @@ def hidden(name: str) -> bool:
 def split_of(name: str) -> str | None:
     """Returns the split that a folder with this name holds, or None."""
     return SPLIT_FOLDERS.get(name.strip().lower())
+
+
+def are_parts(names: Sequence[str]) -> bool:
+    """Returns whether folders with these names are images and what belongs to each of them."""
+    kinds = {name.strip().lower() for name in names}
+    return IMAGES in kinds and len(kinds) > 1 and kinds <= {IMAGES, *BESIDE_IMAGES}
 
 
 def speaks_of(name: str) -> str | None:
