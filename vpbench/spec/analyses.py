@@ -51,6 +51,7 @@ ANALYSES = {
     "label_mapping": _figure("label_mapping"),
     "text_prompt_quality": _figure("text_prompt_quality"),
     "ablation_architecture": _figure("ablation_architecture"),
+    "convergence": _figure("convergence"),
     "prompt_gallery": _figure("prompt_gallery"),
     "selection_gap": _figure("selection_gap"),
     "zero_shot_audit": _figure("zero_shot_audit"),
