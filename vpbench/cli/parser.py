@@ -11,7 +11,7 @@ from vpbench.cli.outputs import add_out
 from vpbench.cli.prompt import evaluate, export, fit, import_prompt
 from vpbench.cli.rehearse import add_options as add_rehearsal_options
 from vpbench.cli.rehearse import rehearse
-from vpbench.cli.run import features, measure, reference, run, run_task
+from vpbench.cli.run import features, measure, reference_photographs, run, run_task
 from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
 from vpbench.common import paths, strict_json
@@ -207,8 +207,8 @@ def add_workflow_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     command.add_argument("--out", required=True)
     add_checkpoint_options(command)
 
-    text = "make the statistics of the reference that a measurement's spec (JSON) names"
-    command = add_verb(verbs, "reference", reference, text)
+    text = "make the statistics of the photographs that a measurement's spec (JSON) compares with"
+    command = add_verb(verbs, "reference-photographs", reference_photographs, text)
     command.add_argument("spec")
     command.add_argument("--out", required=True, help="what they are about, as JSON")
 

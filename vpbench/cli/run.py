@@ -1,4 +1,4 @@
-"""`vpbench run`, `features`, `run-task`, `reference`, `measure`, which the workflow calls."""
+"""`vpbench run`, `features`, `run-task`, `measure` and its photographs: what the workflow calls."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -80,7 +80,7 @@ def run_task(arguments: Namespace) -> None:
     atomic_files.write(arguments.out, manifest(specs, arguments.runs))
 
 
-def reference(arguments: Namespace) -> None:
+def reference_photographs(arguments: Namespace) -> None:
     """Makes the statistics of the reference of a measurement's spec; writes what they are about."""
     from vpbench.experiment.measurements import frechet
 

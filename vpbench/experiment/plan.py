@@ -22,7 +22,7 @@ from vpbench.spec.products import PAGES, rule_name
 GPUS = (1, 8, 64)  # how long it takes on so many
 STAGES = (  # rules
     ("run", "features", "regression", "run_task"),
-    ("reference", "measure", "measure_all"),
+    ("reference_photographs", "measure", "measure_all"),
 )
 Spec = dict[str, Any]  # of a run
 Speeds = dict[str, float | None]  # backbone -> passes per second
@@ -41,7 +41,7 @@ def jobs(wanted: Grid) -> dict[str, int]:
         counts = {rule: count for rule, count in counts.items() if count}
     counts |= {"measure_all" if per_task else "measure": measured} if measured else {}
     references = sum(reads_reference(wanted, name) for name in measurements(wanted.config))
-    counts |= {"reference": references} if references else {}
+    counts |= {"reference_photographs": references} if references else {}
     counts |= dict.fromkeys(map(rule_name, wanted.config["analyses"]), 1)
     return counts | {Path(page).stem: 1 for page in PAGES} | {"all": 1}
 

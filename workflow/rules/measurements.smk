@@ -29,7 +29,7 @@ else:
 
     # Photographs that all datasets are compared with are looked at once. What is declared says what
     # the statistics are about; they are in the data folder, where other configurations find them.
-    rule reference:
+    rule reference_photographs:
         output:
             about=ensure(result_files.REFERENCE, non_empty=True),
         log:
@@ -47,7 +47,7 @@ else:
         params:
             request=reference_spec,
         shell:
-            "python -m vpbench reference {params.request:q} --out {output.about:q}"
+            "python -m vpbench reference-photographs {params.request:q} --out {output.about:q}"
             " --threads {resources.torch_threads} > {log:q} 2>&1"
 
     rule measure:

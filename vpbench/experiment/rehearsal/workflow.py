@@ -19,7 +19,7 @@ RULES = (
     "features",
     "regression",
     "run_task",
-    "reference",
+    "reference_photographs",
     "measure",
     "measure_all",
 )

@@ -51,7 +51,7 @@ def test_one_job_looks_at_the_photographs_and_all_measuring_jobs_wait_for_it(tmp
     config = compared()
     output = plan(suite, "--configfile", write_config(suite, config), "--", "all")
     found = planned_jobs(output)
-    assert (found["reference"], found["measure"]) == (1, 2)
+    assert (found["reference_photographs"], found["measure"]) == (1, 2)
     assert found == costs.jobs(expand(config, ""))
     (about,) = {word for word in output.split() if word.startswith("results/references/")}
     assert output.count(f"--out {about}") == 1
@@ -72,7 +72,7 @@ def test_one_process_for_all_datasets_and_the_labs_world_need_no_such_job(change
         config["measurements"]["dataset_properties"]["settings"] = SETTINGS | change
     else:
         config |= change
-    assert "reference" not in costs.jobs(expand(config, ""))
+    assert "reference_photographs" not in costs.jobs(expand(config, ""))
 
 
 def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch, capsys):
@@ -94,7 +94,8 @@ def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch, caps
     for cache in caches:
         cache.cache_clear()
     out = tmp_path / "results" / "reference.json"
-    assert main(["reference", json.dumps(specs[0]), "--out", str(out), "--device", "cpu"]) == 0
+    verb = ["reference-photographs", json.dumps(specs[0]), "--out", str(out)]
+    assert main([*verb, "--device", "cpu"]) == 0
     assert json.loads(out.read_text())["reference_images"] == 10
     for cache in caches:
         cache.cache_clear()
@@ -111,7 +112,8 @@ def test_the_job_leaves_what_the_measuring_jobs_find(tmp_path, monkeypatch, caps
     (tmp_path / "data" / "photos" / "40.png").write_bytes(b"")
     found[0].unlink()
     capsys.readouterr()
-    for verb in (["measure", json.dumps(specs)], ["reference", json.dumps(specs[0]), "--out", "x"]):
+    photographs = ["reference-photographs", json.dumps(specs[0]), "--out", "x"]
+    for verb in (["measure", json.dumps(specs)], photographs):
         assert main([*verb, "--device", "cpu"]) == 2
         assert "files were added, removed or changed" in capsys.readouterr().err
 
@@ -138,10 +140,10 @@ def test_photographs_that_were_added_make_other_jobs_of_measuring_and_of_nothing
     record.write_text(json.dumps({"spec": {"reference_fingerprint": told}}))
     paint(photos / "1.png")
     after = requests(plan(suite, "--configfile", write_config(suite, config), "--", "all"))
-    assert before.keys() == after.keys() == {"run", "reference", "measure"}
+    assert before.keys() == after.keys() == {"run", "reference-photographs", "measure"}
     assert before["run"] == after["run"]
     assert not before["measure"] & after["measure"]
-    assert not before["reference"] & after["reference"]
+    assert not before["reference-photographs"] & after["reference-photographs"]
     # Without them what was measured stays, and with their fingerprint it is as it was
     photos.rename(tmp_path / "elsewhere")
     arguments = ("--configfile", write_config(suite, config), "--", "all")
