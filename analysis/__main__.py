@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from analysis.common.origin import one_commit
 from vpbench.common import strict_json
 from vpbench.common.errors import RecordError, UserError
 from vpbench.records import reading
+from vpbench.records.commits import one_commit
 from vpbench.spec.analyses import ANALYSES, PAGES, Analysis
 
 RESULTS, CAPTIONS = Path("results"), Path("workflow/report")  # where they are by default

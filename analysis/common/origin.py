@@ -1,14 +1,10 @@
-"""Where numbers come from: those of different weights or different data are never averaged.
-
-Nor are those of different code, where a configuration says so.
-"""
+"""Where numbers come from: those of different weights or different data are never averaged."""
 
 from collections.abc import Iterable
 
 from analysis.common.aliases import Record
 from vpbench.common.errors import RecordError
 from vpbench.common.hashing import canonical
-from vpbench.records.schema import CHANGED
 
 SAME = {  # hash of a record -> the keys of the spec by which it must be the same everywhere
     "weights": ("backbone",),
@@ -37,30 +33,3 @@ def same_origin(records: Iterable[Record]) -> list[Record]:
                     f"{first}... and {second}...); such runs are never averaged: run both with one"
                 )
     return made
-
-
-def one_commit(records: Iterable[Record]) -> None:
-    """Raises RecordError unless all records were made by one commit of the code, as it was.
-
-    The error names both files. A record whose code is not known, or had changes that are in no
-    commit, could not be made again.
-    """
-    first: Record | None = None
-    for record in records:
-        said = record.get("commit")
-        if said is None:
-            raise RecordError(
-                f"{record['file']}: it holds no commit of the code that made it; run it again in a "
-                "git checkout"
-            )
-        if said.endswith(CHANGED):
-            raise RecordError(
-                f"{record['file']}: made by {said[:12]} with changes that are in no commit; commit "
-                "them and run it again"
-            )
-        first = first or record
-        if said != first["commit"]:
-            raise RecordError(
-                f"{first['file']} and {record['file']}: made by different commits of the code "
-                f"({first['commit'][:12]} and {said[:12]}); run one of them again"
-            )

@@ -14,13 +14,13 @@ import pandas
 from analysis.claims import claims
 from analysis.common import coverage, csv_file, gaps, render, style
 from analysis.common.aliases import Record
-from analysis.common.origin import one_commit
 from analysis.report import latex_document, report
 from vpbench.common import atomic_files, strict_json
 from vpbench.common.errors import RecordError, UserError
 from vpbench.common.hashing import digest
 from vpbench.common.messages import first_line
 from vpbench.records import reading
+from vpbench.records.commits import one_commit
 from vpbench.spec.analyses import ANALYSES
 
 KINDS = ("runs", "measurements")
