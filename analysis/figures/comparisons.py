@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas
 
 from analysis.common import (
@@ -179,6 +180,14 @@ def frame_rows(axes: "Axes", ticks: dict[str, float], scale: Scale) -> "Axes":
     return axes
 
 
+def x_range(frame: pandas.DataFrame) -> tuple[float, float]:
+    """Returns the ends of all panels, so that equal lengths are equal differences."""
+    shown = frame[["low", "high", "published"]].to_numpy(float)
+    low, high = min(0.0, float(np.nanmin(shown))), max(0.0, float(np.nanmax(shown)))
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
+
+
 def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     """Returns the figure: above CLIP, a panel per rival; below the vision models, a panel each."""
     import matplotlib.pyplot as plt
@@ -194,7 +203,7 @@ def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     ticks = {task: float(place) for place, task in enumerate(frame.task.unique())}
     above, below = figure.subfigures(2, 1)
     clip = above.subplots(1, 3, sharey=True)
-    vision = below.subplots(1, 3, sharex=True, sharey=True)
+    vision = below.subplots(1, 3, sharey=True)
     for axes, rival in zip(clip, RIVALS):
         draw_panel(axes, frame[(frame.role == "clip") & (frame.rival == rival)], 0, ticks)
         axes.set_title(f"CLIP: VP \N{MINUS SIGN} {style.short_name(rival)}")
@@ -205,6 +214,7 @@ def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
         axes.set_title(style.role_name(role))
     for axes in [*clip, *vision]:
         frame_rows(axes, ticks, scale)
+        axes.set_xlim(x_range(frame))
     for axes in (clip[1], vision[1]):
         axes.set_xlabel("Difference in accuracy (points)")
     handles, names = vision[0].get_legend_handles_labels()

@@ -28,14 +28,17 @@ COLUMNS = (
     *("task", "backbone", "role", "template", "size", "parameters", "largest", "rms"),
     *("share_outside", "accuracy"),
 )
-PERCENTILE = 98  # of the magnitudes of a channel: drawn as black or white
-PAIRS = 3  # pictures per dataset, each plain and prompted
-LABEL, TOP, GAP, LINE = 1.2, 0.75, 0.06, 0.125  # inches
+PERCENTILE = 98  # of the magnitudes of a prompt: drawn as black or white at its own range
+ALIKE = 1.0  # the range that all prompts are drawn at as well: black to white, in pixel units
+PAIRS = 2  # pictures per dataset, each plain and prompted
+LABEL, TOP, GAP, LINE = 1.2, 0.9, 0.06, 0.125  # inches
+BELOW = 0.09  # inches below a tile, for the range it is drawn at
 TILE, PAGE = 1.1, 9.8  # inches, at most
 SCALING = (
-    f"Prompts: each channel is divided by the {PERCENTILE}th percentile of its magnitudes; middle "
-    "grey is zero, no change. Pictures: test images of different classes, plain and prompted, the "
-    "latter cut to the range of a picture."
+    "Prompts, twice: at left all at one range (\N{PLUS-MINUS SIGN}1), where black and white take "
+    "and add the whole range of a pixel; at right each at its own, which is written below it: the "
+    f"{PERCENTILE}th percentile of its magnitudes. Middle grey is zero, no change. Pictures: test "
+    "images of different classes, plain and prompted, the latter cut to the range of a picture."
 )
 
 
@@ -89,31 +92,36 @@ def prompts(runs: dict[tuple[str, str], Record]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def visible(canvas: np.ndarray) -> np.ndarray:
-    """Returns a prompt [3, S, S] as a picture [S, S, 3] in 0..1 with zero in the middle.
+def visible(canvas: np.ndarray, full: float) -> np.ndarray:
+    """Returns a prompt [3, S, S] as a picture [S, S, 3] in 0..1 with zero in the middle, and white
+    and black where it adds or takes `full`."""
+    return (0.5 + 0.5 * (canvas / full).clip(-1, 1)).transpose(1, 2, 0)
 
-    Each channel is divided by the PERCENTILE of its magnitudes, where the prompt acts.
+
+def own_range(canvas: np.ndarray) -> float:
+    """Returns the PERCENTILE of a prompt's magnitudes where it acts, all channels together.
+
+    One for all keeps its colours; of a prompt of zeros it is that of all prompts.
     """
     acts = np.any(canvas != 0, axis=0)
-    if not acts.any():
-        return np.full((*canvas.shape[1:], 3), 0.5)
-    scale = np.percentile(np.abs(canvas[:, acts]), PERCENTILE, axis=1)
-    scaled = canvas / np.where(scale > 0, scale, 1)[:, None, None]
-    return (0.5 + 0.5 * scaled.clip(-1, 1)).transpose(1, 2, 0)
+    return float(np.percentile(np.abs(canvas[:, acts]), PERCENTILE)) if acts.any() else ALIKE
 
 
 def lay_out(
     rows: int, prompts: int, pairs: int, bottom: float
 ) -> tuple[float, list[float], list[float]]:
-    """Returns (side of a tile, left edges of the prompts, left edges of the pairs), in inches."""
-    gaps_between = prompts + pairs + 2
+    """Returns (side of a tile, left edges of the prompts, left edges of the pairs), in inches.
+
+    A prompt has two tiles side by side, as a pair of pictures has.
+    """
+    groups = prompts + pairs
     side = min(
         TILE,
-        (style.WIDTH - LABEL - gaps_between * GAP) / (prompts + 2 * pairs),
-        (PAGE - TOP - bottom) / rows - GAP,
+        (style.WIDTH - LABEL - (groups + 2) * GAP) / (2 * groups),
+        (PAGE - TOP - bottom) / rows - GAP - BELOW,
     )
-    start = LABEL + prompts * (side + GAP) + 2 * GAP
-    lefts = [LABEL + column * (side + GAP) for column in range(prompts)]
+    start = LABEL + prompts * (2 * side + GAP) + 2 * GAP
+    lefts = [LABEL + column * (2 * side + GAP) for column in range(prompts)]
     return side, lefts, [start + pair * (2 * side + GAP) for pair in range(pairs)]
 
 
@@ -134,16 +142,19 @@ def draw(runs: dict[tuple[str, str], Record], scale: Scale, missing: list[str]) 
     note = textwrap.wrap(SCALING, 118) + gaps.note(missing).splitlines()
     bottom = 0.2 + LINE * len(note)
     side, lefts, starts = lay_out(len(tasks), len(backbones), PAIRS, bottom)
-    height = TOP + len(tasks) * (side + GAP) + bottom
+    row_height = side + BELOW + GAP
+    height = TOP + len(tasks) * row_height + bottom
     figure = plt.figure(figsize=(style.WIDTH, height))
     axes = figure.add_axes((0, 0, 1, 1))  # its units are inches, so that every tile is square
     axes.text(style.WIDTH / 2, 0.12, title, ha="center", va="top", fontsize=9.5)
     for left, backbone in zip(lefts, backbones):
-        head(axes, left, side, style.backbone_name(backbone))
-    text = f"Pictures, plain and with {style.backbone_name(pictured)}'s prompt"
+        head(
+            axes, left, 2 * side, f"{style.backbone_name(backbone)}\n\N{PLUS-MINUS SIGN}1      own"
+        )
+    text = f"Pictures, plain and\nwith {style.backbone_name(pictured)}'s prompt"
     head(axes, starts[0], starts[-1] + 2 * side - starts[0], text)
     for row, task in enumerate(tasks):
-        top = TOP + row * (side + GAP)
+        top = TOP + row * row_height
         runs_of = {backbone: runs.get((task, backbone)) for backbone in backbones}
         draw_prompts(axes, runs_of, lefts, top, side)
         draw_pictures(axes, runs_of[pictured], starts, top, side)
@@ -167,7 +178,14 @@ def draw_prompts(
     axes.text(LABEL - 0.08, top + side / 2, label, ha="right", va="center", fontsize=8)
     for left, record in zip(lefts, runs_of.values()):
         if record:
-            tile(axes, visible(reading.arrays(record, "examples")["canvas"]), left, top, side)
+            canvas = reading.arrays(record, "examples")["canvas"]
+            own = own_range(canvas)
+            tile(axes, visible(canvas, ALIKE), left, top, side)
+            tile(axes, visible(canvas, own), left + side, top, side)
+            axes.text(
+                left + 1.5 * side, top + side + 0.01, f"\N{PLUS-MINUS SIGN}{own:.2g}",
+                ha="center", va="top", fontsize=5.5,
+            )  # fmt: skip
         else:
             not_run(axes, left, top, side)
     return axes

@@ -28,6 +28,7 @@ SAMPLES = 2000  # of the bootstrap over tasks
 FEWEST = 5  # tasks: with fewer a bootstrap over them says nothing
 UNSEEN = "Not run, or looked at only once"  # where the configuration leaves models out
 COLOUR = style.COLOURS["visual_prompt"]
+MANY = 10  # epochs: a choice of fewer adds little whatever the method, and the figure says so
 
 
 def selection_gaps(records: list[Record]) -> pandas.DataFrame:
@@ -143,24 +144,35 @@ def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    figure = plt.figure(figsize=(style.WIDTH, 4.6), layout="constrained")
+    rows = list(dict.fromkeys(zip(frame.role, frame.method)))
+    size = style.WIDTH, 1.7 + 0.7 * max(2, len(rows))
+    figure = plt.figure(figsize=size, layout="constrained")
     title = f"What choosing the epoch by its test accuracy adds{choice(frame)}"
     figure.suptitle(f"{title}\n{scale.title}", fontsize=9.5)
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing, UNSEEN))
         return figure
-    rows = list(dict.fromkeys(zip(frame.role, frame.method)))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, gap in zip(panels, GAPS):
         draw_panel(axes, frame, gap, rows, scale)
     names = [f"{style.role_name(role)} {style.short_name(method)}" for role, method in rows]
     panels[0].set_yticks(range(len(rows)), names)
     handles, labels = panels[0].get_legend_handles_labels()
+    notes = [*few(frame), gaps.note(missing, UNSEEN)]
     figure.legend(
-        handles, labels, title=gaps.note(missing, UNSEEN), title_fontsize=7,
+        handles, labels, title="\n".join(filter(None, notes)), title_fontsize=7,
         loc="outside lower center", ncols=2, frameon=False,
     )  # fmt: skip
     return figure
+
+
+def few(frame: pandas.DataFrame) -> list[str]:
+    """Returns what a choice of few epochs cannot say, nothing of many."""
+    if frame.looks.max() >= MANY:
+        return []
+    return [
+        "So few epochs leave little to choose; the paper's code chooses among all that it trains."
+    ]
 
 
 def choice(frame: pandas.DataFrame) -> str:

@@ -158,4 +158,7 @@ def test_the_figure_shows_twins_averages_and_scale(whole_grid):
         "Average of the 12", "iWILDCAM twin", "FMoW twin", "Camelyon17 twin", "Average of the 3"
     ]  # fmt: skip
     assert names[:12] == [f"{comparisons.style.TASKS[t]} twin" for t in cells.tasks_of(False)]
+    [limits] = {axes.get_xlim() for axes in figure.axes}  # equal lengths are equal differences
+    published = frame.published
+    assert limits[0] < min(frame.low.min(), published.min()) and limits[1] > published.max()
     pyplot.close("all")

@@ -51,27 +51,37 @@ def test_a_pixel_is_outside_if_one_of_its_channels_is(tmp_path):
     assert row.rms == pytest.approx(np.sqrt(12 * 0.25 / 36))
 
 
-def test_a_prompt_is_drawn_with_zero_in_the_middle_and_each_channel_in_full():
+def test_a_prompt_is_drawn_with_zero_in_the_middle_and_black_and_white_at_its_range():
     canvas = np.zeros((3, 56, 56))
     canvas[0, 0] = 4.0
     canvas[1, 0] = -0.25
-    canvas[1, 0, 0] = 0.125
-    picture = prompt_gallery.visible(canvas)
+    picture = prompt_gallery.visible(canvas, 0.5)
     assert picture.shape == (56, 56, 3)
     assert np.all(picture[1:] == 0.5) and np.all(picture[..., 2] == 0.5)
-    assert np.all(picture[0, :, 0] == 1) and np.all(picture[0, 1:, 1] == 0)
-    assert picture[0, 0, 1] == pytest.approx(0.75)
+    assert np.all(picture[0, :, 0] == 1) and np.all(picture[0, :, 1] == 0.25)
+
+
+def test_prompts_that_differ_in_size_only_differ_at_one_range_and_not_at_their_own():
+    small = np.random.default_rng(0).normal(0, 0.1, (3, 20, 20))
+    large = 5 * small
+    at_one = [prompt_gallery.visible(each, prompt_gallery.ALIKE) for each in (small, large)]
+    assert at_one[1].std() > 4 * at_one[0].std()
+    own = [prompt_gallery.visible(each, prompt_gallery.own_range(each)) for each in (small, large)]
+    assert np.allclose(*own)
 
 
 def test_one_wild_value_does_not_hide_the_rest_of_a_prompt():
     canvas = np.ones((3, 20, 20))
     canvas[:, 3, 3] = -100
-    picture = prompt_gallery.visible(canvas)
+    canvas[:, 10:] = 0  # where a prompt does not act it says nothing about its range
+    assert prompt_gallery.own_range(canvas) == 1
+    picture = prompt_gallery.visible(canvas, prompt_gallery.own_range(canvas))
     assert np.all(picture[3, 3] == 0) and picture[0, 0, 0] == 1
 
 
 def test_a_prompt_of_zeros_is_grey():
-    assert np.all(prompt_gallery.visible(np.zeros((3, 8, 8))) == 0.5)
+    zeros = np.zeros((3, 8, 8))
+    assert np.all(prompt_gallery.visible(zeros, prompt_gallery.own_range(zeros)) == 0.5)
 
 
 def test_the_lowest_seed_is_shown_and_what_is_no_prompt_is_not(tmp_path):
@@ -97,11 +107,11 @@ def test_datasets_and_models_are_in_the_papers_order(tmp_path):
 def test_the_tiles_fit_the_page_and_are_large_enough_to_see(rows, prompts):
     bottom = 0.6
     side, lefts, starts = prompt_gallery.lay_out(rows, prompts, prompt_gallery.PAIRS, bottom)
-    assert 0.45 < side <= prompt_gallery.TILE
-    edges = [*lefts, starts[0], *starts[1:], prompt_gallery.style.WIDTH]
-    widths = [side] * prompts + [2 * side] * len(starts)
-    assert all(a + width <= b + 1e-9 for a, width, b in zip(edges, widths, edges[1:]))
-    height = prompt_gallery.TOP + rows * (side + prompt_gallery.GAP) + bottom
+    assert 0.4 < side <= prompt_gallery.TILE
+    edges = [*lefts, *starts, prompt_gallery.style.WIDTH]
+    assert all(a + 2 * side <= b + 1e-9 for a, b in zip(edges, edges[1:]))
+    row = side + prompt_gallery.BELOW + prompt_gallery.GAP
+    height = prompt_gallery.TOP + rows * row + bottom
     assert height <= prompt_gallery.PAGE + 1e-9
 
 
@@ -111,7 +121,8 @@ def test_what_was_not_run_has_an_empty_tile_that_says_so(tmp_path):
     figure = prompt_gallery.draw(found, LAB, ["CLIP on DTD"])
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts.count("not run") == 2  # CLIP's prompt on DTD, and pictures with it
-    assert len(figure.axes[0].images) == 3 + 2 * 2 + 2
+    assert len(figure.axes[0].images) == 3 * 2 + 2 * 2 + 2
+    assert texts.count("\N{PLUS-MINUS SIGN}0.5") == 3  # the own range of each
     assert any("Lab scale: procedural twins" in text for text in texts)
     assert any("98th percentile" in text and "Not run: CLIP on DTD." in text for text in texts)
     pyplot.close("all")

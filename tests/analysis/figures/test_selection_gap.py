@@ -93,4 +93,8 @@ def test_the_figure_says_how_many_epochs_there_were_and_names_the_largest_gap():
     texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert texts == [["SVHN twin"], ["SVHN twin"]]
     assert "everything else" in figure.legends[0].get_title().get_text()
+    assert "So few epochs leave little to choose" in figure.legends[0].get_title().get_text()
+    many = selection_gap.selection_gaps(made).assign(looks=100)
+    title = selection_gap.draw(many, LAB, []).legends[0].get_title().get_text()
+    assert "So few epochs" not in title
     pyplot.close("all")
