@@ -128,7 +128,7 @@ def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     for axes, rows in zip(grid, panels):
         draw_panel(axes, rows, scale)
         axes.set_title(style.backbone_name(rows.backbone.iloc[0]))
-        axes.set_xlabel("Gain on validation (points), 95 % interval", fontsize=8)
+        axes.set_xlabel("Gain on validation (points)", fontsize=8)
         axes.tick_params(axis="x", labelbottom=True)
     for axes in list(grid)[len(panels) :]:
         axes.set_axis_off()

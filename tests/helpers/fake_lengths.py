@@ -42,13 +42,14 @@ def validated(accuracy, images=IMAGES):
     }
 
 
-def doubled(folder, accuracy, gain, **changes):
+def doubled(folder, accuracy, gain, variant="default", **changes):
     """Returns a run and its partner of half the length, which has `gain` points less on validation.
 
-    Both are on 50 % or so of the validation images.
+    They are called as a block of half lengths calls them.
     """
-    longer = run(folder, accuracy, 50 + gain, **changes)
-    half = changes | {"epochs": changes.get("epochs", EPOCHS) // 2, "variant": "half"}
+    longer = run(folder, accuracy, 50 + gain, variant=variant, **changes)
+    half = changes | {"epochs": changes.get("epochs", EPOCHS) // 2}
+    half |= {"variant": "half" if variant == "default" else f"half_{variant}"}
     return [longer, run(folder, accuracy - gain, 50, **half)]
 
 
