@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.checkout import copy_suite
 from tests.helpers.tiny import DATA
 from vpbench.data import load
 from vpbench.models import backbone
@@ -41,15 +42,19 @@ QUICK = (  # folders and files, below this one, whose tests take milliseconds ea
 )
 LONG = (  # whose tests go first, so that no worker waits for another at the end
     "workflow/test_smoke",
-    "models/test_hub_backbones",
-    "spec/test_methods_config",
-    "prompts/test_token",
+    "experiment/test_killed_runs",
     "experiment/",
+    "models/test_hub_backbones",
+    "spec/",
+    "workflow/",
+    "docs/",
+    "compute/",
 )
 
 torch.set_num_threads(1)  # the models are so small that more threads only cost
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items):
     """Marks the tests of the tier for every save, and keeps those that share a fixture together.
 
@@ -87,3 +92,9 @@ def resnet():
 def task():
     """Returns a very small EuroSAT twin."""
     return load.load_task("eurosat_twin", DATA)
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Returns a copy of the suite in which nothing has been run."""
+    return copy_suite(tmp_path_factory.mktemp("suite"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.checkout import ROOT, copy_suite, snakemake
+from tests.helpers.checkout import ROOT, snakemake
 from tests.test_architecture import FLOORS
 from vpbench.cli.main import main
 from vpbench.spec import products
@@ -47,12 +47,6 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite without results."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
 
 
 @pytest.mark.parametrize("page", [page for page in TEXTS if blocks(page, "python")])

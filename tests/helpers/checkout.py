@@ -4,12 +4,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
+from tests.helpers import snakemake_forks
 from vpbench.common import hashing
 from vpbench.spec.grid import expand
 from vpbench.spec.products import request_file
@@ -53,18 +53,11 @@ def environment():
     return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def snakemake(folder, *arguments, prefix=(), succeeds=True):
+def snakemake(folder, *arguments, succeeds=True):
     """Returns what Snakemake prints; with `succeeds`, it has to end well, and otherwise badly."""
-    done = subprocess.run(
-        [*prefix, *command(*arguments)],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert (done.returncode == 0) == succeeds, done.stdout
-    return done.stdout
+    code, output = snakemake_forks.run(folder, arguments, environment())
+    assert (code == 0) == succeeds, output
+    return output
 
 
 def plan(folder, *arguments):

@@ -20,12 +20,6 @@ METHODS = {"text_prompt", "visual_prompt", "linear_probe", "fine_tune"}
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite in which nothing has been run."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
-
-
-@pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Returns a folder with twelve noisy pictures of each of two classes, one of them reddish."""
     folder, generator = tmp_path_factory.mktemp("images") / "photos", np.random.default_rng(0)

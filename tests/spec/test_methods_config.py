@@ -5,7 +5,7 @@ import re
 import pytest
 from snakemake.utils import update_config
 
-from tests.helpers.checkout import ROOT, copy_suite, plan, planned_jobs, planned_specs, snakemake
+from tests.helpers.checkout import ROOT, plan, planned_jobs, planned_specs, snakemake
 from tests.helpers.messages import complains, holds
 from tests.helpers.tiny import SIZES
 from vpbench.common import strict_yaml
@@ -164,16 +164,15 @@ def test_each_method_of_the_lab_can_be_trained(spec):
     assert record["trained_parameters"] == fit.trained_parameters
 
 
-def test_the_target_methods_puts_the_configuration_on_top_of_the_labs(tmp_path):
-    suite = copy_suite(tmp_path)
+def test_the_target_methods_puts_the_configuration_on_top_of_the_labs(suite):
     jobs = planned_jobs(plan(suite, "methods"))
     analyses = {"methods_table", "recipe_factorial", "mapping_vs_prompt", "data_fraction", "budget"}
     assert set(jobs) == analyses | {"methods", "methods_report", "run_task"}
 
 
-def test_a_configuration_without_extensions_of_the_paper_is_told_what_the_target_needs(tmp_path):
+def test_a_configuration_without_extensions_of_the_paper_is_told_what_the_target_needs(suite):
     given = ("--dry-run", "--configfile", "config/smoke.yaml", "--", "methods")
-    output = snakemake(copy_suite(tmp_path), *given, succeeds=False)
+    output = snakemake(suite, *given, succeeds=False)
     (line,) = (line for line in output.splitlines() if "extensions" in line)
     holds(line, "smoke.yaml", "no extensions of the paper", "target methods")
 
@@ -222,9 +221,9 @@ def test_the_search_looks_at_validation_alone_and_trains_the_recipes_it_is_for()
     }
 
 
-def test_planned_runs_of_methods_are_those_of_the_grid(tmp_path):
+def test_planned_runs_of_methods_are_those_of_the_grid(suite):
     config, where = read(LAB)
-    specs = planned_specs(plan(copy_suite(tmp_path), "methods"), config)
+    specs = planned_specs(plan(suite, "methods"), config)
     everything = expand(config, where)
     asked = [config["analyses"][name] for name in config["extensions"]]
     files = {file for slice_ in asked for file in job_files(everything, slice_)}

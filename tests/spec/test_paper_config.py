@@ -2,11 +2,12 @@
 
 import math
 import resource
+import subprocess
 
 import pytest
 
 from analysis.common import published
-from tests.helpers.checkout import copy_suite, planned_jobs, read_config, snakemake
+from tests.helpers.checkout import command, environment, planned_jobs, read_config
 from vpbench.experiment import plan
 from vpbench.models import hub_backbones
 from vpbench.spec import class_names
@@ -286,12 +287,14 @@ def test_the_fast_paper_has_the_cells_of_the_paper_and_differs_in_training_only(
 
 
 def test_the_whole_paper_is_planned_in_ten_seconds_and_in_as_many_jobs_as_the_plan_says(
-    paper, tmp_path
+    paper, suite
 ):
-    suite = copy_suite(tmp_path)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    output = snakemake(suite, "--dry-run", "--configfile", "config/paper.yaml", "--", "all")
+    planned = command("--dry-run", "--configfile", "config/paper.yaml", "--", "all")
+    done = subprocess.run(
+        planned, cwd=suite, env=environment(), check=True, capture_output=True, text=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # Of a processor, not of the clock: other work on this machine is no matter.
     assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 10
-    assert planned_jobs(output) == plan.jobs(expand(paper, "paper"))
+    assert planned_jobs(done.stdout) == plan.jobs(expand(paper, "paper"))

@@ -10,7 +10,6 @@ import yaml
 from tests.helpers.checkout import (
     ROOT,
     canonical,
-    copy_suite,
     plan,
     planned_jobs,
     planned_specs,
@@ -35,12 +34,6 @@ ENGINE = {"precision": "fp32", "compile": False, "micro_batch": None}
 PROBES = {"methods": ["linear_probe"], "seeds": [0]}
 VARIED = PROBES | {"variants": ["v"]}
 PROFILES = sorted((ROOT / "profiles").glob("*/config.yaml"))
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite in which nothing has been run."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
 
 
 def expand(config):
@@ -136,7 +129,7 @@ def test_a_configuration_is_planned_from_its_own_file_alone(suite, name):
     made = {"run_task"} if per_task else {"run", "features", "regression"}
     made |= {"all", "claims", "tables", "report"}
     if config.get("measurements"):
-        made |= {"measure_all"} if per_task else {"measure", "reference"}
+        made |= {"measure_all"} if per_task else {"measure", "reference_photographs"}
     assert set(planned_jobs(output)) == made | set(config["analyses"])
 
 

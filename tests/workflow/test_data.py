@@ -1,6 +1,6 @@
 import pytest
 
-from tests.helpers.checkout import copy_suite, plan, planned_jobs, read_config, write_config
+from tests.helpers.checkout import plan, planned_jobs, read_config, write_config
 from tests.helpers.fake_dataset import SIZES
 from vpbench.data.preparation import prepare_all
 
@@ -9,12 +9,6 @@ from vpbench.data.preparation import prepare_all
 def no_folder(monkeypatch):
     """Makes the data folder the default one, whatever the machine says."""
     monkeypatch.delenv("VPBENCH_DATA", raising=False)
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite in which nothing has been run."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
 
 
 def real(folder, **changes):

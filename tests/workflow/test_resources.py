@@ -4,18 +4,12 @@ import re
 
 import pytest
 
-from tests.helpers.checkout import copy_suite, planned_jobs, read_config, snakemake, write_config
+from tests.helpers.checkout import planned_jobs, read_config, snakemake, write_config
 from vpbench.spec import job_limits, memory_costs
 from vpbench.spec.grid import expand
 
 FOUR = ("--set-resources", "run:gpu=4")
 PROBES = "results/runs/paper/{}/rn50/linear_probe/default/seed0.json"
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite in which nothing has been run."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
 
 
 @pytest.fixture

@@ -52,7 +52,22 @@ def can_go_offline():
 def smoke(tmp_path_factory):
     """Returns a copy of the suite with a finished smoke test, and what it printed."""
     folder = copy_suite(tmp_path_factory.mktemp("smoke") / "my proj's (1) dir [x]")
-    return folder, snakemake(folder, "smoke", prefix=OFFLINE if can_go_offline() else ())
+    done = subprocess.run(
+        [*(OFFLINE if can_go_offline() else ()), *command("smoke")],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return folder, done.stdout
+
+
+@pytest.fixture
+def own(smoke, tmp_path):
+    """Returns a copy of that folder, for a test that changes it."""
+    return shutil.copytree(smoke[0], tmp_path / smoke[0].name)
 
 
 def records_of(folder, unit=UNIT):
@@ -122,14 +137,12 @@ def test_progress_bars_are_in_the_logs(smoke):
     assert re.search(r"\d+%\|", log.read_text())
 
 
-def test_the_report_shows_every_table_and_figure_also_one_without_a_caption(smoke):
-    caption, away = (smoke[0] / f"workflow/report/{name}.rst" for name in ("cost", "away"))
-    caption.rename(away)
-    output = snakemake(smoke[0], "--configfile", "config/smoke.yaml", "--report", "report.html")
-    away.rename(caption)
+def test_the_report_shows_every_table_and_figure_also_one_without_a_caption(own):
+    (own / "workflow/report/cost.rst").unlink()
+    output = snakemake(own, "--configfile", "config/smoke.yaml", "--report", "report.html")
     for name in read_config("smoke")["analyses"]:
         assert re.search(rf"Adding {name}\.(csv|png)", output)
-    assert (smoke[0] / "report.html").stat().st_size
+    assert (own / "report.html").stat().st_size
 
 
 def test_nothing_that_was_half_written_is_left(smoke):
@@ -155,78 +168,69 @@ def test_other_numbers_of_cores_change_nothing(smoke):
     assert "Nothing to be done" in snakemake(smoke[0], "--cores", "1", "smoke")
 
 
-def test_without_its_manifest_a_job_makes_only_the_records_that_are_missing(smoke):
-    folder = smoke[0]
-    before = records_of(folder)
-    times = written(folder, before)
+def test_without_its_manifest_a_job_makes_only_the_records_that_are_missing(own):
+    before = records_of(own)
+    times = written(own, before)
     lost = next(path for path in before if "visual_prompt" in path)
-    manifest = (folder / UNIT).read_text()
-    (folder / UNIT).unlink()
-    (folder / lost).unlink()
-    snakemake(folder, *GIVEN, UNIT)
-    assert (folder / UNIT).read_text() == manifest
+    manifest = (own / UNIT).read_text()
+    (own / UNIT).unlink()
+    (own / lost).unlink()
+    snakemake(own, *GIVEN, UNIT)
+    assert (own / UNIT).read_text() == manifest
     times.pop(lost)
-    assert written(folder, times) == times
-    assert repeatable(records_of(folder)[lost]) == repeatable(before[lost])
+    assert written(own, times) == times
+    assert repeatable(records_of(own)[lost]) == repeatable(before[lost])
 
 
-def test_another_setting_makes_only_the_records_it_touches(smoke):
-    folder = smoke[0]
-    before = records_of(folder)
-    times = written(folder, before)
-    config = folder / "config/smoke.yaml"
+def test_another_setting_makes_only_the_records_it_touches_and_the_old_one_the_old_records(own):
+    before = records_of(own)
+    times = written(own, before)
+    config = own / "config/smoke.yaml"
     text = config.read_text()
     config.write_text(text.replace("C: [0.01, 0.1, 1]", "C: [0.01, 0.1]"))
-    snakemake(folder, *GIVEN, UNIT)
-    again = {path for path, time_ in written(folder, before).items() if time_ != times[path]}
+    snakemake(own, *GIVEN, UNIT)
+    again = {path for path, time_ in written(own, before).items() if time_ != times[path]}
     assert again == {path for path in before if "linear_probe" in path}
     config.write_text(text)
-    snakemake(folder, "smoke")
-    assert [repeatable(record) for record in records_of(folder).values()] == [
+    snakemake(own, *GIVEN, UNIT)
+    assert [repeatable(record) for record in records_of(own).values()] == [
         repeatable(record) for record in before.values()
     ]
 
 
-def test_an_analysis_is_one_module_its_description_and_one_line_of_the_configuration(smoke):
-    folder = smoke[0]
-    config = folder / "config/smoke.yaml"
-    text = config.read_text()
-    Path(folder, "analysis/figures/count_records.py").write_text(COUNT_RECORDS)
-    described = folder / "vpbench/spec/analyses.py"
-    descriptions = described.read_text()
+def test_an_analysis_is_one_module_its_description_and_one_line_of_the_configuration(own):
+    config, described = own / "config/smoke.yaml", own / "vpbench/spec/analyses.py"
+    (own / "analysis/figures/count_records.py").write_text(COUNT_RECORDS)
     described.write_text(
-        descriptions.replace(
+        described.read_text().replace(
             '    "cost": ', '    "count_records": _figure("count_records"),\n    "cost": '
         )
     )
-    config.write_text(text.rstrip() + "\n  count_records: {modality: vision}\n")
-    snakemake(folder, *GIVEN, "results/count_records.csv")
-    config.write_text(text)
-    described.write_text(descriptions)
-    found = Path(folder, "results/count_records.csv").read_text()
+    config.write_text(config.read_text().rstrip() + "\n  count_records: {modality: vision}\n")
+    snakemake(own, *GIVEN, "results/count_records.csv")
+    found = (own / "results/count_records.csv").read_text()
     assert all(f"{method},2" in found for method in ("visual_prompt", "linear_probe", "fine_tune"))
 
 
-def test_a_killed_run_goes_on_where_it_was(smoke):
-    folder = smoke[0]
-    before = records_of(folder)
+def test_a_killed_run_goes_on_where_it_was(own):
+    before = records_of(own)
     for path in (UNIT, *before):
-        (folder / path).unlink()
-    with open(folder / "killed.log", "w") as log:
+        (own / path).unlink()
+    with open(own / "killed.log", "w") as log:
         process = subprocess.Popen(
-            command(*GIVEN, UNIT), cwd=folder, env=environment(), stdout=log, stderr=log
+            command(*GIVEN, UNIT), cwd=own, env=environment(), stdout=log, stderr=log
         )
-    first = wait_for_any([folder / path for path in before], process)
+    first = wait_for_any([own / path for path in before], process)
     kill(process)
-    kept = written(folder, [path for path in before if (folder / path).exists()])
-    assert str(first.relative_to(folder)) in kept
-    assert not (folder / UNIT).exists()
+    kept = written(own, [path for path in before if (own / path).exists()])
+    assert str(first.relative_to(own)) in kept
+    assert not (own / UNIT).exists()
 
-    assert "--unlock" in snakemake(folder, *GIVEN, UNIT, succeeds=False)
-    snakemake(folder, "--unlock")
-    snakemake(folder, *GIVEN, UNIT)
-    assert written(folder, kept) == kept
-    assert {path: repeatable(record) for path, record in records_of(folder).items()} == {
+    assert "--unlock" in snakemake(own, *GIVEN, UNIT, succeeds=False)
+    snakemake(own, "--unlock")
+    snakemake(own, *GIVEN, UNIT)
+    assert written(own, kept) == kept
+    assert {path: repeatable(record) for path, record in records_of(own).items()} == {
         path: repeatable(record) for path, record in before.items()
     }
 

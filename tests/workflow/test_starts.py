@@ -1,6 +1,7 @@
 """Where and how people start it."""
 
 import csv
+import json
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.helpers.checkout import (
     write_config,
 )
 from tests.helpers.fake_records import write_jobs
+from tests.helpers.fake_sides import beside
 from tests.helpers.messages import holds
 from vpbench.spec.grid import expand
 
@@ -31,6 +33,14 @@ def small():
     return config | {"analyses": {"table1": {}}}
 
 
+def write_runs(folder):
+    """Returns the paths of the records of those runs, which have their predictions beside them."""
+    records = write_jobs(expand(small(), "given.yaml"), folder)
+    for path in records:
+        beside(json.loads(path.read_text()), folder / "results/runs")
+    return records
+
+
 def last_line(output):
     """Returns the last line that Snakemake prints."""
     return output.strip().splitlines()[-1]
@@ -38,7 +48,7 @@ def last_line(output):
 
 def test_an_analysis_and_the_report_are_made_in_a_folder_of_any_name(suite):
     given = write_config(suite, small())
-    write_jobs(expand(small(), "given.yaml"), suite)
+    write_runs(suite)
     snakemake(suite, "--configfile", given, "--", "results/table1.csv", "results/report.html")
     with open(suite / "results/table1.csv", newline="") as file:
         cells = {(row["method"], row["task"]): row["measured"] for row in csv.DictReader(file)}
@@ -50,7 +60,7 @@ def test_an_analysis_and_the_report_are_made_in_a_folder_of_any_name(suite):
 @pytest.mark.slow
 def test_a_damaged_request_is_written_again_and_only_pages_that_were_made_are_named(suite):
     given = write_config(suite, small())
-    write_jobs(expand(small(), "given.yaml"), suite)
+    write_runs(suite)
     again = ("--force", "--configfile", given, "--", "results/table1.csv")
     assert "report.html" not in snakemake(suite, *again)
     (request,) = (suite / "results/requests").glob("table1.*.txt")
@@ -64,7 +74,7 @@ def test_a_damaged_request_is_written_again_and_only_pages_that_were_made_are_na
 @pytest.mark.slow
 def test_a_record_that_was_deleted_is_made_again_where_its_manifest_is_the_target(suite):
     given = ("--dry-run", "--configfile", write_config(suite, small()), "--")
-    records = write_jobs(expand(small(), "given.yaml"), suite)
+    records = write_runs(suite)
     snakemake(suite, *given[1:], "results/table1.csv")
     (manifest,) = (suite / "results/runs/smoke/eurosat_twin").glob("*.manifest.json")
     records[0].unlink()
@@ -76,7 +86,7 @@ def test_a_record_that_was_deleted_is_made_again_where_its_manifest_is_the_targe
 
 def test_requests_that_cannot_be_written_are_one_line_before_any_job(tmp_path):
     suite = copy_suite(tmp_path)
-    write_jobs(expand(small(), "given.yaml"), suite)
+    write_runs(suite)
     (suite / "results/requests").touch()
     given = ("--configfile", write_config(suite, small()), "--", "results/table1.csv")
     output = snakemake(suite, *given, succeeds=False)

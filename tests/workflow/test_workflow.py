@@ -8,7 +8,6 @@ from snakemake.utils import available_cpu_count
 from tests.helpers.checkout import (
     ROOT,
     canonical,
-    copy_suite,
     plan,
     planned_jobs,
     planned_specs,
@@ -23,12 +22,6 @@ from vpbench.spec.modalities import MODALITIES
 from vpbench.spec.products import request_file
 
 TRANSFER = "results/transfer.csv"
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory):
-    """Returns a copy of the suite in which nothing has been run."""
-    return copy_suite(tmp_path_factory.mktemp("suite"))
 
 
 @pytest.fixture
