@@ -28,7 +28,7 @@ FAMILIES |= {"bit_m": ("#029e73", "^"), "rn50": ("#cc78bc", "D")}
 FAMILY_NAMES = {"rn50": "ResNet"}  # where it is not the role's: RN50 is one model of a family
 OTHER_FAMILY = (style.GREY, "P")
 COLUMNS = (
-    *("backbone", "role", "architecture", "parameters", "method"),
+    *("backbone", "role", "architecture", "parameters", "method", "chance"),
     *("measured", "spread", "low", "high", "seeds", "seed_variance", *effects.MOVES),
 )
 
@@ -53,7 +53,7 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
                 continue
             variants.alike(group, ())
             facts, values = group[0]["backbone"], cells.cell(group)
-            row = {"backbone": backbone, "method": method}
+            row = {"backbone": backbone, "method": method, "chance": group[0]["task"]["chance"]}
             row |= {key: facts[key] for key in ("role", "architecture", "parameters")}
             row |= {key: value for key, value in values.items() if key in COLUMNS}
             name = f"{backbone} {method}"
@@ -112,6 +112,7 @@ def draw_methods(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     for place, (role, above) in enumerate(zip(facts.role, [None, *facts.role])):
         if above not in (None, role):
             axes.axhline(place - 0.5, color="0.8", lw=0.8)
+    axes.axvline(frame.chance.iloc[0], color="black", linestyle=":", lw=1, label="Chance")
     axes.set_xlim(0, 100)
     axes.set_xlabel("Test accuracy (%)")
     axes.spines[["top", "right"]].set_visible(False)
@@ -158,17 +159,20 @@ def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -
     if frame.empty:
         gaps.explain(figure.subplots(), gaps.note(missing))
         return figure
-    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    prompted = frame[frame.method == "visual_prompt"]
+    sized = prompted.role.duplicated().any()  # several models of a kind
+    left, *others = figure.subplots(
+        1, 2 if sized else 1, width_ratios=[1.15, 1] if sized else [1], squeeze=False
+    )[0]
     draw_methods(left, frame)
-    handles, names = left.get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="outside lower center", ncols=3, frameon=False,
-        title=gaps.note(missing), title_fontsize=7,
-    )  # fmt: skip
-    if (frame.method == "visual_prompt").any():
+    for right in others:
         draw_sizes(right, frame)
-    else:
-        gaps.explain(right, "Visual prompts were not run.")
+    handles, names = left.get_legend_handles_labels()
+    alone = "" if sized else "One model of each kind: nothing is said about sizes."
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=4, frameon=False,
+        title="\n".join(filter(None, [alone, gaps.note(missing)])), title_fontsize=7,
+    )  # fmt: skip
     return figure
 
 

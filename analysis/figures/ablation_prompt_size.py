@@ -5,18 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas
+from scipy.special import fdtrc
 
-from analysis.common import cells, convergence, effects, gaps, style, variants
+from analysis.common import cells, convergence, effects, gaps, seed_variance, style, variants
 from analysis.common.aliases import Groups, Record
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
     from matplotlib.artist import Artist
-
-
-if TYPE_CHECKING:  # drawing is imported when something is drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -30,9 +29,10 @@ TEMPLATES = {  # template -> name, colour, marker, line
 DESIGN = ("template", "size", "lr")
 PLACES = ("position_range", "test_position")  # only a random patch reads them
 RATES = ("fixed", "validated")
+LEVEL = 0.05  # of the F test
 COLUMNS = (
     *("template", "size", "parameters", "rate", "lr", "validation", "measured", "spread"),
-    *("low", "high", "seeds", "seed_variance", "epochs", "text_prompt", "gain"),
+    *("accuracies", "low", "high", "seeds", "seed_variance", "epochs", "text_prompt", "gain"),
     *effects.MOVES,
 )
 
@@ -90,7 +90,8 @@ def place(design: Design) -> tuple[int, int]:
 def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template, size and rate: accuracy over the seeds and gain over TP.
 
-    `up` and `down` are what more training may change of both, see `convergence`.
+    `accuracies` are those of the single seeds. `up` and `down` are what more training may change of
+    accuracy and gain, see `convergence`.
     """
     designs, fixed = prompt_runs(records)
     growths = convergence.grants(records)
@@ -111,6 +112,7 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
                     "validation": variants.validation_accuracy(group),
                     "text_prompt": text_prompt,
                     "gain": values["measured"] - text_prompt,
+                    "accuracies": " ".join(f"{one:.3f}" for one in values["by_seed"].values()),
                 }
                 | {key: value for key, value in values.items() if key in COLUMNS}
                 | effects.columns(moves)
@@ -143,20 +145,63 @@ def listed(numbers: Iterable[float]) -> str:
     return ", ".join(f"{number:g}" for number in numbers)
 
 
+def seeds_of(rows: pandas.DataFrame) -> list[list[float]]:
+    """Returns for each row the accuracies of its seeds."""
+    return [[float(text) for text in str(texts).split()] for texts in rows.accuracies]
+
+
+def between_sizes(sizes: list[list[float]]) -> tuple[float, float]:
+    """Returns (p, deviation): whether sizes differ by more than their seeds do, an F test, and the
+    standard deviation of the seeds of one size; not-a-number where there is nothing to compare."""
+    noise = seed_variance.pooled(sizes)
+    if len(sizes) < 2 or not noise.freedom:
+        return math.nan, math.nan
+    means, counts = [np.mean(values) for values in sizes], [len(values) for values in sizes]
+    middle = np.average(means, weights=counts)
+    apart = float(np.sum(counts * (means - middle) ** 2)) / (len(sizes) - 1)
+    if not noise.variance:
+        return (0.0 if apart else math.nan), 0.0
+    p_value = float(fdtrc(len(sizes) - 1, noise.freedom, apart / noise.variance))
+    return p_value, math.sqrt(noise.variance)
+
+
+def said_of(name: str, sizes: list[list[float]]) -> str:
+    """Returns whether the sizes of a template can be told apart, beside how far seeds differ."""
+    p_value, deviation = between_sizes(sizes)
+    if math.isnan(p_value):
+        return f"{name}: no seeds to compare the sizes with"
+    verdict = "sizes differ" if p_value < LEVEL else "seeds differ as much as sizes"
+    return f"{name}: {verdict} (F test, p = {p_value:.2g}; SD of seeds {deviation:.1f})"
+
+
 def draw_panel(axes: "Axes", frame: pandas.DataFrame, rate: str) -> "Axes":
-    """Returns `axes` with one line per template; error bars are the intervals over the seeds."""
+    """Returns `axes` with a small marker per seed and a line through the means of a template.
+
+    Above them stands whether the sizes differ by more than the seeds of one size do.
+    """
+    said = []
     for number, template in enumerate(dict.fromkeys([*TEMPLATES, *frame.template])):
         name, colour, marker, line = look_of(template)
         rows = frame[(frame.template == template) & (frame.rate == rate)]
         if rows.empty:
             continue
         rows = rows.sort_values("parameters")
-        x = rows.parameters * 1.04 ** (number - 1)  # aside, so that no interval hides another
-        axes.errorbar(
-            x, rows.measured, style.whiskers(rows.measured, rows.low, rows.high), color=colour,
-            marker=marker, linestyle=line, markersize=5, lw=1.2, elinewidth=0.8, capsize=1.5,
+        x = rows.parameters * 1.06 ** (number - 1)  # aside, so that no seed hides another
+        axes.plot(
+            x, rows.measured, color=colour, marker=marker, linestyle=line, markersize=5, lw=1.2,
             label=name,
         )  # fmt: skip
+        sizes = seeds_of(rows)
+        for place_, values in zip(x, sizes):
+            axes.plot(
+                [place_] * len(values), values, marker, color=colour, mfc="none", mew=0.7,
+                markersize=3.5, linestyle="none",
+            )  # fmt: skip
+        said.append(said_of(name, sizes))
+    axes.text(
+        0.01, 0.98, "\n".join(said), va="top", fontsize=7, linespacing=1.4,
+        transform=axes.transAxes,
+    )  # fmt: skip
     text_prompt = frame.text_prompt.iloc[0]
     if text_prompt == text_prompt:
         axes.axhline(text_prompt, color="black", linestyle=":", lw=1.2, label="Text prompt only")
@@ -233,6 +278,8 @@ def draw(frame: pandas.DataFrame, scale: Scale, task: str, missing: list[str]) -
         else:
             gaps.explain(axes, "Not run.")
         axes.set_title(text, pad=27 if axes is panels[0] else 4)
+    low, high = panels[0].get_ylim()
+    panels[0].set_ylim(low, high + 0.3 * (high - low))  # room for what is said above
     if frame.parameters.nunique() == 1:  # a logarithmic axis of one value has no width
         panels[0].set_xlim(frame.parameters.min() / 2, frame.parameters.max() * 2)
     name_sizes(panels[0], frame)

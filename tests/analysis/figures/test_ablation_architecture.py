@@ -33,6 +33,15 @@ def test_figure_9_orders_architectures_by_model_and_counts_them():
     pyplot.close("all")
 
 
+def test_one_model_of_each_kind_has_no_panel_about_sizes_and_chance_is_marked():
+    frame = ablation_architecture.accuracies(architecture_runs())
+    figure = ablation_architecture.draw(frame, LAB, "cifar100", [])
+    assert len(figure.axes) == 1 and "nothing is said about sizes" in figure_text(figure)
+    [line] = [line for line in figure.axes[0].lines if line.get_label() == "Chance"]
+    assert list(line.get_xdata()) == [10, 10] and set(frame.chance) == {10}
+    pyplot.close("all")
+
+
 def test_vits_and_resnets_of_clip_are_told_apart():
     made = [record("cifar100_twin", "clip_micro", "visual_prompt", 70.0) for _ in range(2)]
     made[1]["spec"]["backbone"] = "another"

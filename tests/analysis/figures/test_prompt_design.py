@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 import pytest
 from matplotlib import pyplot
+from scipy.stats import f_oneway
 
 from analysis.figures import ablation_prompt_size, single_pixel
 from tests.helpers.analyses import LAB
@@ -48,6 +49,31 @@ def test_each_size_has_the_recipes_rate_and_the_one_that_is_best_on_validation()
     assert (chosen.low, chosen.high) == pytest.approx(with_seeds([33.0, 35.0, 37.0]))
     assert chosen.seed_variance == "own"
     assert row_of(frame, template="padding", rate="fixed").parameters == 1908
+
+
+def test_sizes_are_compared_with_what_seeds_change():
+    apart = [[40.0, 42.0, 44.0], [20.0, 23.0, 20.0], [31.0, 30.0]]
+    alike = [[40.0, 42.0, 44.0], [41.0, 46.0, 42.0]]
+    for sizes, said in ((apart, "sizes differ"), (alike, "seeds differ as much as sizes")):
+        p_value, deviation = ablation_prompt_size.between_sizes(sizes)
+        assert p_value == pytest.approx(f_oneway(*sizes).pvalue)
+        squares = sum((len(each) - 1) * np.var(each, ddof=1) for each in sizes)
+        assert deviation == pytest.approx(math.sqrt(squares / (sum(map(len, sizes)) - len(sizes))))
+        assert said in ablation_prompt_size.said_of("Padding", sizes)
+    for sizes in ([[40.0], [41.0]], [[40.0, 42.0]]):
+        assert math.isnan(ablation_prompt_size.between_sizes(sizes)[0])
+        said = ablation_prompt_size.said_of("Padding", sizes)
+        assert said == "Padding: no seeds to compare the sizes with"
+
+
+def test_figure_6_shows_every_seed_beside_the_means():
+    frame = ablation_prompt_size.accuracies(size_runs())
+    assert row_of(frame, template="padding", rate="fixed").accuracies == "38.000 40.000 42.000"
+    axes = ablation_prompt_size.draw(frame, LAB, "eurosat", []).axes[0]
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    shown = sorted(value for line in hollow for value in line.get_ydata())
+    assert shown == [18, 20, 22, 38, 40, 42]
+    pyplot.close("all")
 
 
 def test_ties_on_validation_go_to_the_recipes_rate_then_to_the_smallest():
