@@ -6,7 +6,7 @@ flattens at the end, because the learning rate falls to 0 there. What the arm ga
 is measured on the validation images, paired by image, over the seeds that both have.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis.common import paired, variants
 from analysis.common.aliases import Record, Row
+from analysis.common.correlation import Coefficient, values_of
 from analysis.common.paired import Pair
 from vpbench.common.errors import RecordError
 from vpbench.common.hashing import canonical
@@ -163,22 +164,22 @@ def granted(growth: Growth, name: str, accuracy: float) -> Row:
 
 
 def corners(
-    coefficient: Callable[[np.ndarray], float], values: np.ndarray, parts: Sequence[Row]
+    coefficient: Coefficient, parts: Sequence[Row], values: np.ndarray, *others: np.ndarray
 ) -> Row:
-    """Returns what more training may change of a correlation of `values` with something else.
+    """Returns what more training may change of a correlation of `values`, given their `parts`.
 
     It is the most over all choices of arms that gain all they may; of too many arms, anything.
     """
-    value = coefficient(values)
+    value = float(values_of(coefficient, [values, *others]))
     raises = np.array([one["up"] for one in parts])
     rising = np.flatnonzero(raises)
     if np.isnan(value) or not len(rising):
         return {"up": 0.0, "down": 0.0, "rising": {}}
-    found = [-1.0, 1.0]
+    found = np.array([-1.0, 1.0])
     if len(rising) <= CORNERS:
         chosen = np.zeros((2 ** len(rising), len(values)))
         chosen[:, rising] = list(product((0, 1), repeat=len(rising)))
-        found = [coefficient(values + raises * which) for which in chosen]
+        found = values_of(coefficient, [values + raises * chosen, *others])
     up, down = float(np.nanmax(found)) - value, value - float(np.nanmin(found))
     sign = "both" if up and down else "+" if up else "-"
     names = {name: sign for one in parts for name in one["rising"]} if up or down else {}

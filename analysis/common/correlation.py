@@ -1,56 +1,67 @@
 """Correlations between two properties of the same few things, with bootstrap intervals over them.
 
-A coefficient is not-a-number where a property is the same for all things.
+Properties are arrays [..., things], so that a coefficient of many samples is one call. It is
+not-a-number where a property is the same for all things.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 FEWEST = 4  # a correlation of fewer things says nothing
+Coefficient = Callable[..., Any]  # of properties [..., things]: a number, or an array [...]
 
 
-def pearson(x: ArrayLike, y: ArrayLike) -> float:
+def pearson(x: ArrayLike, y: ArrayLike) -> Any:
     """Returns Pearson's correlation coefficient of x and y."""
     from_x, from_y = centred(x), centred(y)
-    size = math.sqrt((from_x @ from_x) * (from_y @ from_y))
-    return float(from_x @ from_y) / size if size > 0 else math.nan
+    squares = (from_x * from_x).sum(-1) * (from_y * from_y).sum(-1)
+    return divided((from_x * from_y).sum(-1), np.sqrt(squares))
+
+
+def divided(values: ArrayLike, by: ArrayLike) -> Any:
+    """Returns the quotient, not-a-number where the divisor is not positive."""
+    values, by = np.broadcast_arrays(np.asarray(values, float), np.asarray(by, float))
+    return np.divide(values, by, out=np.full(by.shape, math.nan), where=by > 0)[()]
 
 
 def centred(values: ArrayLike) -> np.ndarray:
     """Returns how far numbers are from their mean."""
     numbers = np.asarray(values, float)
-    return numbers - numbers.mean()
+    return numbers - numbers.mean(-1, keepdims=True)
 
 
-def spearman(x: ArrayLike, y: ArrayLike) -> float:
+def spearman(x: ArrayLike, y: ArrayLike) -> Any:
     """Returns Spearman's correlation coefficient: Pearson's of the ranks, ties sharing theirs."""
     return pearson(ranks(x), ranks(y))
 
 
-def partial(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> float:
+def partial(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> Any:
     """Returns Pearson's coefficient of what a line through `given` leaves of x and of y."""
     xy, xz, yz = pearson(x, y), pearson(x, given), pearson(y, given)
     left = (1 - xz**2) * (1 - yz**2)
-    return (xy - xz * yz) / math.sqrt(left) if left > 1e-12 else math.nan  # 0: it explains all
+    left = np.where(left > 1e-12, left, 0)  # 0: it explains all
+    return divided(xy - xz * yz, np.sqrt(left))
 
 
-def partial_spearman(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> float:
+def partial_spearman(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> Any:
     """Returns `partial` of the ranks, which bend with a bound such as gain <= 100 - accuracy."""
     return partial(ranks(x), ranks(y), ranks(given))
 
 
 def ranks(x: ArrayLike) -> np.ndarray:
     """Returns the ranks of x from 1, ties sharing theirs; of few things faster than scipy's."""
-    below, same = np.less.outer(x, x).sum(0), np.equal.outer(x, x).sum(0)
-    return below + (same + 1) / 2
+    values = np.asarray(x)
+    one, other = values[..., :, None], values[..., None, :]
+    return (other < one).sum(-1) + ((other == one).sum(-1) + 1) / 2
 
 
 def bootstrap(
-    statistic: Callable[..., float],
+    statistic: Coefficient,
     x: ArrayLike,
     y: ArrayLike,
     samples: int = 2000,
@@ -65,16 +76,17 @@ def bootstrap(
     columns = np.array([x, y] if given is None else [x, y, given], float)
     generator = np.random.default_rng(seed)
     drawn = generator.integers(columns.shape[1], size=(samples, columns.shape[1]))
-    values = np.array([value_of(statistic, columns[:, index]) for index in drawn])
+    values = values_of(statistic, columns[:, drawn])
     values = values[~np.isnan(values)]
     low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (math.nan, math.nan)
-    return value_of(statistic, columns), float(low), float(high)
+    return float(values_of(statistic, columns)), float(low), float(high)
 
 
-def value_of(statistic: Callable[..., float], columns: np.ndarray) -> float:
+def values_of(statistic: Coefficient, columns: Iterable[ArrayLike]) -> np.ndarray:
     """Returns `statistic` of the columns, not-a-number where one of them is constant."""
-    varied = (columns != columns[:, :1]).any(axis=1).all()
-    return statistic(*columns) if varied else math.nan
+    arrays = np.broadcast_arrays(*(np.asarray(column, float) for column in columns))
+    varied = np.all([(each != each[..., :1]).any(-1) for each in arrays], axis=0)
+    return np.where(varied, statistic(*arrays), math.nan)
 
 
 def p_value(coefficient: float, count: int, given: int = 0) -> float:

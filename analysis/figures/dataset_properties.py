@@ -140,7 +140,7 @@ def statistic(
     # As text, because a table rounded to three decimals would call the smallest ones zero.
     shown = None if math.isnan(p_value) else f"{p_value:.2g}"
     others = [x] if given is None else [x, given]
-    moves = convergence.corners(lambda raised: coefficient(raised, *others), gain, parts)
+    moves = convergence.corners(coefficient, parts, gain, *others)
     return row | {"p_value": shown, "count": len(gain)} | effects.columns(moves)
 
 

@@ -8,7 +8,7 @@ so it falls with TP even then: slope 0 of VP on TP is a correlation of -1 betwee
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
@@ -64,20 +64,22 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per text prompt that TP and VP were run with, worst zero-shot accuracy first.
 
     `measured`, `low`, `high` are VP's accuracy; the gain's interval is a paired bootstrap over the
-    test images, widened by the variance of the seeds. `up` and `down` are what more training may
-    change of the gain.
+    test images, widened by the variance of the seeds, pooled over the text prompts. `up` and `down`
+    are what more training may change of the gain.
     """
-    growths = convergence.grants(records)
+    growths, sides = convergence.grants(records), matched(records).values()
+    pools = seed_variance.shared(prompted for _, prompted in sides)
     rows = []
-    for plain, prompted in matched(records).values():
+    for plain, prompted in sides:
         if not (plain and prompted):
             continue
-        values = cells.cell(prompted)
+        values = cells.cell(prompted, pools)
         row = {"variant": prompted[0]["spec"]["variant"]} | words_of(prompted[0])
         row["text_prompt_accuracy"] = cells.cell(plain[:1])["measured"]
         row |= {key: value for key, value in values.items() if key in COLUMNS}
         pair = paired.matched_runs(prompted, plain[:1])
-        gain = difference([pair], other_seeds=seed_variance.of_difference(prompted, plain[:1]))
+        seeds = seed_variance.of_difference(prompted, plain[:1], pools)
+        gain = difference([pair], other_seeds=seeds)
         row |= dict(zip(("gain", "gain_low", "gain_high"), gain))
         arm = prompted, "clip visual_prompt", values["measured"]
         row |= effects.columns(convergence.part(growths, *arm))
@@ -97,10 +99,10 @@ def words_of(record: Record) -> dict[str, str]:
     }
 
 
-def slope(zero_shot: np.ndarray, gain: np.ndarray) -> float:
+def slope(zero_shot: np.ndarray, gain: np.ndarray) -> Any:
     """Returns the least-squares slope of VP on TP, from TP and the gain VP - TP."""
-    centred = zero_shot - np.mean(zero_shot)
-    return 1 + float(centred @ gain) / float(centred @ centred)
+    centred = correlation.centred(zero_shot)
+    return 1 + correlation.divided((centred * gain).sum(-1), (centred * centred).sum(-1))
 
 
 STATISTICS = {  # name -> statistic of TP and gain, its value if VP is the same for all texts
@@ -133,7 +135,8 @@ def moves_of(name: str, zero_shot: np.ndarray, gain: np.ndarray, parts: list[Row
     if name == "slope":  # linear in each of them
         slope_of_gain = effects.trend(parts, zero_shot)
         return {key: slope_of_gain[key] for key in effects.MOVES}
-    return convergence.corners(lambda raised: STATISTICS[name][0](zero_shot, raised), gain, parts)
+    statistic, _ = STATISTICS[name]
+    return convergence.corners(lambda gains, plain: statistic(plain, gains), parts, gain, zero_shot)
 
 
 def gaps_of(records: list[Record], frame: pandas.DataFrame) -> list[str]:

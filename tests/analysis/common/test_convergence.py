@@ -142,11 +142,11 @@ def test_partners_on_other_validation_images_are_refused(tmp_path):
 def test_a_correlation_that_one_arm_can_undo_is_not_safe():
     x = np.array([5.0, 4, 3, 2, 1])
     parts = [effect(value) for value in x[:4]] + [effect(1.0, grant=10)]
-    found = convergence.corners(lambda values: correlation.spearman(values, x), x, parts)
+    found = convergence.corners(correlation.spearman, parts, x, x)
     # It becomes the first of five: 1 - 6 (4 x 1^2 + 4^2) / (5 (5^2 - 1))
     assert found == {"up": 0, "down": pytest.approx(1), "rising": {"clip visual_prompt": "-"}}
     parts[4] = effect(1.0, grant=0.9)  # which leaves the ranks as they are
-    found = convergence.corners(lambda values: correlation.spearman(values, x), x, parts)
+    found = convergence.corners(correlation.spearman, parts, x, x)
     assert found == {"up": 0, "down": 0, "rising": {}}
 
 
@@ -154,8 +154,9 @@ def test_two_arms_may_do_together_what_neither_does_alone():
     x, gains = np.array([1.0, 2, 3, 4]), np.array([1.0, 1.5, 6, 6.5])
     alone = [
         convergence.corners(
-            lambda values: correlation.pearson(values, x), gains,
+            correlation.pearson,
             [effect(gain, grant=9 if place in raised else 0) for place, gain in enumerate(gains)],
+            *(gains, x),
         )["down"]
         for raised in ([0], [1], [0, 1])
     ]  # fmt: skip
@@ -169,7 +170,7 @@ def test_two_arms_may_do_together_what_neither_does_alone():
 def test_of_too_many_arms_a_correlation_may_become_anything():
     x = np.arange(convergence.CORNERS + 1.0)
     parts = [effect(value, grant=1) for value in x]
-    found = convergence.corners(lambda values: correlation.spearman(values, x), x, parts)
+    found = convergence.corners(correlation.spearman, parts, x, x)
     assert (found["up"], found["down"]) == (pytest.approx(0), pytest.approx(2))
-    undefined = convergence.corners(lambda values: np.nan, x, parts)
+    undefined = convergence.corners(correlation.spearman, parts, x, 0 * x)
     assert undefined == {"up": 0, "down": 0, "rising": {}} == effects.moved([], [])

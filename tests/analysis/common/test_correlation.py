@@ -62,6 +62,16 @@ def test_a_bound_alone_leaves_no_partial_correlation():
     assert math.isnan(correlation.partial(gain, made_up()[0], given))
 
 
+@pytest.mark.parametrize("name", ["pearson", "spearman", "partial", "partial_spearman"])
+def test_many_samples_have_the_coefficients_that_each_has_alone(name):
+    count = 3 if name.startswith("partial") else 2
+    samples = [made_up(seed)[:count] for seed in range(4)] + [[np.ones(12)] * count]
+    coefficient = getattr(correlation, name)
+    together = coefficient(*np.array(samples).swapaxes(0, 1))
+    assert list(together[:4]) == [coefficient(*columns) for columns in samples[:4]]
+    assert math.isnan(together[4])
+
+
 def test_the_interval_is_the_bootstraps_of_scipy():
     x, y, _ = made_up()
     value, low, high = correlation.bootstrap(correlation.pearson, x, y, samples=20_000)
