@@ -4,7 +4,8 @@ import pytest
 
 from tests.helpers.folders import SMALL, fill, paint, refusal, sizes
 from tests.helpers.messages import holds
-from vpbench.data import folder_files, image_folder
+from vpbench.data import folder_files, folder_splits, image_folder
+from vpbench.spec.folder_names import in_text_order
 
 
 def test_hidden_folders_and_sidecar_files_are_left_out_and_counted(tmp_path, capsys):
@@ -81,12 +82,28 @@ def test_a_linked_folder_in_a_class_is_counted_and_one_that_leads_out_is_refused
 
 def test_a_folder_in_a_class_that_cannot_be_read_is_refused_by_name(tmp_path, monkeypatch):
     paint(fill(tmp_path, 3) / "dog" / "more" / "a.png")
-    usual = type(tmp_path).iterdir
+    usual = os.scandir
 
     def refuse(path):
-        if path.name == "more":
+        if os.path.basename(path) == "more":
             raise PermissionError(13, "Permission denied", str(path))
         return usual(path)
 
-    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     holds(refusal(tmp_path), tmp_path / "dog" / "more", "cannot be read", "Permission denied")
+
+
+def test_a_file_more_in_a_class_is_no_look_at_a_file_more(tmp_path, monkeypatch):
+    looks = []
+    for name in ("stat", "lstat"):
+        usual = getattr(os, name)
+        counted = lambda *given, usual=usual, **more: looks.append(given) or usual(*given, **more)  # noqa: E731
+        monkeypatch.setattr(os, name, counted)
+    found = []
+    for count in (3, 30):
+        folder = fill(tmp_path / str(count), count)
+        looks.clear()
+        listing = folder_splits.list_folder(folder, in_text_order, 0)
+        found.append(len(looks))
+        assert sum(map(len, listing.lists.values())) == 3 * count
+    assert found[0] == found[1]

@@ -18,26 +18,36 @@ KINDS = 12  # that a note lists
 class Contents(NamedTuple):
     """The images in a folder, in order, and how many other files of each kind there are."""
 
-    images: list[Path]
+    images: list[str]  # paths; a `Path` for each of a million takes longer than to list them
     left_out: Counter[str]
 
 
 def composed(name: str) -> str:
     """Returns a name as most systems write it: macOS writes ü as two letters."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def entries(folder: Path) -> list[Path]:
+def entries(folder: str | Path) -> list[os.DirEntry[str]]:
     """Returns what is directly in a folder, in the order of the names' letters."""
     try:
-        return sorted(folder.iterdir(), key=lambda path: (composed(path.name), path.name))
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: (composed(entry.name), entry.name))
     except OSError as error:
         raise UserError(f"{folder}: the folder cannot be read ({error.strerror})") from None
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Returns whether this is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def folders(folder: Path) -> list[Path]:
     """Returns the folders directly in a folder, without hidden ones."""
-    return [path for path in entries(folder) if path.is_dir() and not hidden(path.name)]
+    found = entries(folder)
+    return [Path(each.path) for each in found if is_folder(each) and not hidden(each.name)]
 
 
 def class_folders(folder: Path, root: Path) -> list[Path]:
@@ -66,7 +76,12 @@ def check_name(path: Path, root: Path) -> None:
         )
 
 
-def inside(path: Path, real_folder: str) -> bool:
+def is_plain(entry: os.DirEntry[str]) -> bool:
+    """Returns whether `check_name` has nothing to say of what is in a checked folder."""
+    return entry.name.isprintable() and bool(entry.name.strip()) and not entry.is_symlink()
+
+
+def inside(path: str | Path, real_folder: str) -> bool:
     """Returns whether a path is in a folder once all links are followed, as they are in its own."""
     return os.path.realpath(path).startswith(os.path.join(real_folder, ""))
 
@@ -85,19 +100,20 @@ def class_contents(folder: Path, root: Path) -> Contents:
 
 def contents(folder: Path, root: Path, below: bool = True) -> Contents:
     """Returns what is in a folder, with `below` at any depth; links to folders are left out."""
-    found = Contents([], Counter())
-    for path in entries(folder):
-        if hidden(path.name):
-            found.left_out.update(f"hidden {kind}" for kind in kinds(path))
-        elif path.is_dir():
+    found, endings = Contents([], Counter()), extensions()
+    for entry in entries(folder):
+        if hidden(entry.name):
+            found.left_out.update(f"hidden {kind}" for kind in kinds(entry))
+        elif is_folder(entry):
             if below:
-                check_name(path, root)
-                _add_folder(found, path, root)
-        elif path.suffix.lower() in extensions():
-            check_name(path, root)
-            found.images.append(path)
+                check_name(Path(entry.path), root)
+                _add_folder(found, Path(entry.path), root)
+        elif entry.name.lower().endswith(endings):
+            if not is_plain(entry):
+                check_name(Path(entry.path), root)
+            found.images.append(entry.path)
         else:
-            found.left_out[kind_of(path)] += 1
+            found.left_out[kind_of(entry.name)] += 1
     return found
 
 
@@ -116,17 +132,17 @@ def _add_folder(found: Contents, path: Path, root: Path) -> None:
     found.left_out.update(more.left_out)
 
 
-def kinds(path: Path) -> list[str]:
+def kinds(entry: os.DirEntry[str]) -> list[str]:
     """Returns the kinds of all files that a hidden file or folder is."""
-    if path.is_symlink() or not path.is_dir():
-        return [kind_of(path)]
-    return [kind for inner in entries(path) for kind in kinds(inner)]
+    if entry.is_symlink() or not is_folder(entry):
+        return [kind_of(entry.name)]
+    return [kind for inner in entries(entry.path) for kind in kinds(inner)]
 
 
-def kind_of(path: Path) -> str:
+def kind_of(name: str) -> str:
     """Returns how the name of a file ends; of a hidden one without an ending its name."""
-    nameless = path.name if hidden(path.name) else "without an ending"
-    return one_line(path.suffix.lower() or nameless)
+    nameless = name if hidden(name) else "without an ending"
+    return one_line(Path(name).suffix.lower() or nameless)
 
 
 def left_out_note(left_out: Counter[str]) -> str:

@@ -4,7 +4,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -33,9 +33,9 @@ class Reader:
         self.folder, self.preprocessing = folder, preprocessing
         self.done: Counter[str] = Counter()
         self.refused: list[str] = []
-        self.hashes: dict[Path, str] = {}
+        self.hashes: dict[str, str] = {}
 
-    def split(self, entries: Sequence[tuple[Path, int]]) -> Split:
+    def split(self, entries: Sequence[tuple[str, int]]) -> Split:
         """Returns the images of a split; those that cannot be read are in `refused`."""
         shape = (len(entries), self.preprocessing.crop, self.preprocessing.crop, 3)
         if math.prod(shape) <= IN_MEMORY:
@@ -47,11 +47,15 @@ class Reader:
         return Split(
             torch.from_numpy(images),
             torch.tensor([label for _, label in entries]),
-            tuple(path.relative_to(self.folder).as_posix() for path, _ in entries),
+            tuple(self.name(path) for path, _ in entries),
             hashes=tuple(self.hashes.get(path, "") for path, _ in entries),
         )
 
-    def pictures(self, entries: Sequence[tuple[Path, int]]) -> Iterator[np.ndarray]:
+    def name(self, path: str) -> str:
+        """Returns the path of an image within the folder, with / on every system."""
+        return path.removeprefix(os.path.join(self.folder, "")).replace(os.sep, "/")
+
+    def pictures(self, entries: Sequence[tuple[str, int]]) -> Iterator[np.ndarray]:
         """Yields each image as uint8 [crop, crop, 3], black for one that cannot be read."""
         side = self.preprocessing.crop
         with tqdm(entries, desc=str(self.folder), mininterval=5) as progress:  # closed on errors
@@ -89,17 +93,19 @@ def absence_notes(lists: Lists, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def repetition_notes(lists: Lists) -> list[str]:
+def repetition_notes(lists: Lists, hashes: Mapping[str, str]) -> list[str]:
     """Returns in words how many images are there more than once, byte for byte.
 
-    In two splits, what is learned is asked; in two classes, no answer is right.
+    In two splits, what is learned is asked; in two classes, no answer is right. `hashes` are those
+    of their files.
     """
+    counts = Counter(hashes.values())
     places: dict[str, set[tuple[str, int]]] = {}
-    digests = _digests([path for rows in lists.values() for path, _ in rows])
     for split, rows in lists.items():
         for path, label in rows:
-            if path in digests:
-                places.setdefault(digests[path], set()).add((split, label))
+            if counts[hashes[path]] == 1:
+                continue
+            places.setdefault(hashes[path], set()).add((split, label))
     both: Counter[tuple[str, str]] = Counter()
     classes = 0
     for found in places.values():
@@ -108,24 +114,6 @@ def repetition_notes(lists: Lists) -> list[str]:
         classes += len({label for _, label in found}) > 1
     notes = [f"images in {a} and in {b}, byte for byte: {n:,}" for (a, b), n in both.items()]
     return notes + ([f"images in two classes, byte for byte: {classes:,}"] if classes else [])
-
-
-def _digests(paths: Iterable[Path]) -> dict[Path, str]:
-    """Returns path -> SHA-256 of those files that are as long as another one."""
-    sizes: dict[int, list[Path]] = {}
-    for path in paths:
-        try:
-            sizes.setdefault(os.path.getsize(path), []).append(path)
-        except OSError:  # missing; the reader says so
-            continue
-    found = {}
-    for alike in sizes.values():
-        for path in alike if len(alike) > 1 else ():
-            try:
-                found[path] = sha256(path)
-            except OSError:
-                continue
-    return found
 
 
 def _on_disk(pictures: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.memmap:

@@ -17,12 +17,13 @@ from vpbench.data.folder_files import (
     contents,
     folders,
     inside,
+    kind_of,
 )
 from vpbench.data.subsets import cut
 from vpbench.spec.folder_names import Order, are_parts, speaks_of, split_of
 from vpbench.spec.tasks import SPLITS
 
-Lists = dict[str, list[tuple[Path, int]]]  # split -> image files and their labels
+Lists = dict[str, list[tuple[str, int]]]  # split -> image files and their labels
 
 
 class Listing(NamedTuple):
@@ -54,6 +55,8 @@ def list_folder(folder: Path, order: Order, seed: int) -> Listing:
 def check_no_parts(folder: Path) -> None:
     """Raises UserError if what would be the classes are images and masks or labels of them."""
     splits = [path for path in folders(folder) if split_of(path.name)]
+    for path in splits:
+        check_name(path, folder)
     for directory in splits or [folder]:
         names = [path.name for path in folders(directory)]
         if are_parts(names):
@@ -134,7 +137,7 @@ def _by_name(folder: Path, root: Path) -> dict[str, Path]:
 def _beside(folder: Path, root: Path) -> Counter[str]:
     """Returns the kinds of the files that lie beside the folders of splits or classes."""
     found = contents(folder, root, below=False)
-    beside = Counter(f"{path.suffix.lower()} outside of classes" for path in found.images)
+    beside = Counter(f"{kind_of(path)} outside of classes" for path in found.images)
     return beside + found.left_out
 
 
@@ -145,7 +148,7 @@ def list_split_file(folder: Path, split_file: Path) -> Listing:
     lists: Lists = {}
     seen: dict[object, str] = {}
     for split, rows in splits.items():
-        lists[split] = [(folder / path, label) for path, label in rows]
+        lists[split] = [(str(folder / path), label) for path, label in rows]
         for (path, _), (written, _) in zip(lists[split], rows, strict=True):
             if not inside(path, root):
                 raise UserError(f"{split_file}: {one_line(path)} leads out of {folder}")
@@ -168,7 +171,7 @@ def list_split_file(folder: Path, split_file: Path) -> Listing:
     return Listing([tidy(name) for name in names], lists, Counter())
 
 
-def _identity(path: Path) -> object:
+def _identity(path: str) -> object:
     """Returns what two paths to one file share, however they are written."""
     try:
         facts = os.stat(path)

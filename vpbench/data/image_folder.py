@@ -62,12 +62,13 @@ def load_folder(
     lists = _capped(listing, data or {}, seed)
     _check_enough(folder, listing.names, lists, to_fit)
     names, notes = _named(folder, listing, class_names, bool(split_file or class_order))
-    notes += absence_notes(lists, names) + repetition_notes(lists)
+    notes += absence_notes(lists, names)
     say(folder, notes)
     reader = Reader(folder, preprocessing)
     splits = {split: reader.split(rows) for split, rows in lists.items() if rows}
     reader.check()
-    say(folder, reader.notes())
+    read = repetition_notes(lists, reader.hashes) + reader.notes()
+    say(folder, read)
     facts = {"published": None, "metric": "accuracy", "shift": False}
     return Task(
         str(folder),
@@ -77,7 +78,7 @@ def load_folder(
         splits,
         facts | {"paper_validation": "validation" in splits},
         preprocessing=preprocessing,
-        notes=(*notes, *reader.notes()),
+        notes=(*notes, *read),
     )
 
 

@@ -35,7 +35,7 @@ class Photograph(NamedTuple):
     done: list[str]
 
 
-def read_photograph(path: Path) -> Photograph:
+def read_photograph(path: str | Path) -> Photograph:
     """Returns the image file at `path`; raises UserError, in one line, if it cannot be used."""
     return decoded(path, as_seen, formats())
 

@@ -47,7 +47,7 @@ STAGES = 2 * FORWARD  # of a step's values: those after all stages of a backbone
 COPIES = 3  # of their features: in parts, as one, and as the bytes of a file
 SQUARES = 10  # matrices of features by features while a Frechet distance is computed
 PHOTOGRAPHS = 1_281_167  # of a reference: all of ImageNet's, whose names are read
-NAME = 250  # bytes of such a name, and of its places in the lists that are drawn from
+NAME = 400  # bytes of such a name, in the list that is drawn from and for the fingerprint
 CHANNELS = 3
 # Values of 4 bytes of a prompted picture: with the prompt, on its way to whole numbers three times
 PROMPTED = 4

@@ -7,7 +7,7 @@ hours. Shapes: N images, H = W pixels, D features. Images are uint8 [N, H, W, 3]
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vpbench.common import hashing
 from vpbench.common.errors import UserError
+from vpbench.common.messages import one_line
 from vpbench.common.paths import placed
 from vpbench.data.photographs import EXTENSIONS
 from vpbench.experiment.measurements import reference_files
@@ -166,17 +167,35 @@ def world(count: int) -> Pictures:
 
 
 @functools.cache
-def photographs(folder: Path) -> Sequence[Path]:
+def photographs(folder: Path) -> Sequence[str]:
     """Returns all photographs in and below a folder, in a random order that is fixed."""
     if not folder.is_dir():
         raise UserError(f"dataset_properties: the reference {folder} is not a folder")
-    files = []
-    for where, below, names in os.walk(folder):
-        below[:] = [name for name in below if not hidden(name)]  # they hold copies and thumbnails
-        images = (name for name in names if name.lower().endswith(EXTENSIONS))
-        files += [Path(where, name) for name in images if not hidden(name)]
-    files.sort()
+    try:
+        files = list(images_in(str(folder)))
+    except OSError as error:
+        raise UserError(
+            f"dataset_properties: the reference: {one_line(error.filename)} not read, "
+            f"{error.strerror}"
+        ) from None
     return [files[place] for place in np.random.default_rng(0).permutation(len(files))]
+
+
+def images_in(folder: str) -> Iterator[str]:
+    """Yields the paths of the images in and below a folder, in the order of its names.
+
+    Hidden folders hold copies and thumbnails. There may be a million images, so a path is a text.
+    """
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if hidden(entry.name):
+            continue
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from images_in(entry.path)
+        elif entry.name.lower().endswith(EXTENSIONS):
+            yield entry.path
 
 
 def check_enough(folder: str, images: int, reference_images: int) -> None:
@@ -189,10 +208,10 @@ def check_enough(folder: str, images: int, reference_images: int) -> None:
         )
 
 
-def decoded(files: Sequence[Path], preprocessing: Preprocessing) -> Pictures:
+def decoded(files: Sequence[str], preprocessing: Preprocessing) -> Pictures:
     """Returns a function from a slice to those of the photographs, read when asked for."""
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: str) -> np.ndarray:
         return read_image(path, preprocessing)
 
     def pictures(part: slice) -> Tensor:

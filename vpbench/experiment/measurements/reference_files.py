@@ -28,14 +28,18 @@ def path_of(about: About) -> Path:
     return data_dir() / "cache" / "references" / f"{hashing.digest([about])[:16]}.safetensors"
 
 
-def fingerprint(files: Sequence[Path], read: Sequence[Path]) -> str:
+def fingerprint(files: Sequence[str], read: Sequence[str]) -> str:
     """Returns the SHA-256 of the names of all `files`, and the sizes of those that are `read`.
 
     Names are those from the folder that all of them share, so that it may move.
     """
-    shared = os.path.commonpath([file.parent for file in files])
-    names = "".join(f"{os.path.relpath(file, shared)}\n" for file in files)
-    sizes = "".join(f"{file.stat().st_size}\n" for file in read)
+    folders = {os.path.dirname(file) for file in files}
+    shared = os.path.commonpath(folders)
+    within = {each: os.path.relpath(each, shared) for each in folders}
+    within = {each: "" if place == os.curdir else place for each, place in within.items()}
+    parts = (os.path.split(file) for file in files)
+    names = "".join(f"{os.path.join(within[folder], name)}\n" for folder, name in parts)
+    sizes = "".join(f"{os.path.getsize(file)}\n" for file in read)
     return hashlib.sha256(f"{names}\n{sizes}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
