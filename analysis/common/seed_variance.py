@@ -55,6 +55,16 @@ def pools(groups: Iterable[Sequence[Record]]) -> Pools:
     return {arm: pooled(by_task.values()) for arm, by_task in tasks.items()}
 
 
+def shared(groups: Iterable[Sequence[Record]]) -> Pools:
+    """Returns arm -> the variance pooled over all `groups`, each the runs of one arm.
+
+    So may the levels of one ablation on one task, which take the place of tasks.
+    """
+    there = list(filter(None, groups))
+    pool = pooled([accuracy(record) for record in group] for group in there)
+    return {arm_of(group[0]): pool for group in there}
+
+
 def arm_of(record: Record) -> Arm:
     """Returns the (backbone, method, variant) of a run."""
     spec = record["spec"]

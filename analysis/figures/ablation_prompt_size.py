@@ -90,8 +90,9 @@ def place(design: Design) -> tuple[int, int]:
 def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template, size and rate: accuracy over the seeds and gain over TP.
 
-    `accuracies` are those of the single seeds. `up` and `down` are what more training may change of
-    accuracy and gain, see `convergence`.
+    The variance of the seeds is pooled over all sizes and rates of a template. `accuracies` are
+    those of the single seeds. `up` and `down` are what more training may change of accuracy and
+    gain, see `convergence`.
     """
     designs, fixed = prompt_runs(records)
     growths = convergence.grants(records)
@@ -99,9 +100,11 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     text_prompt = cells.cell([plain])["measured"] if plain else math.nan
     rows = []
     for (template, size), chosen in rates_of(designs, fixed).items():
+        alike = (group for design, group in designs.items() if design[0] == template)
+        pools = seed_variance.shared(alike)
         for rate, lr in chosen.items():
             group = designs[template, size, lr]
-            values = cells.cell(group)
+            values = cells.cell(group, pools)
             name = f"{template} {size}"
             moves = convergence.part(growths, group, name, values["measured"])
             rows.append(

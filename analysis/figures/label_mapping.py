@@ -61,21 +61,22 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per mapping: its accuracy, and how far it is below the semantic one.
 
     `difference` is semantic - this mapping in percentage points, with a paired bootstrap interval
-    over the test images, widened by the variance of the seeds of both, and McNemar's p value, the
-    largest of all pairs of their runs. `up` and `down` are what more training may change of it.
+    over the test images, widened by the variance of the seeds, which is pooled over the mappings,
+    and McNemar's p value, the largest of all pairs of their runs. `up` and `down` are what more
+    training may change of it.
     """
     by_name, paper = mappings(records), published_accuracies()
-    parts = parts_of(records, by_name)
+    parts, pools = parts_of(records, by_name), seed_variance.shared(by_name.values())
     rows = []
     for name, group in by_name.items():
-        values = cells.cell(group)
+        values = cells.cell(group, pools)
         source = variants.setting(group[0], "source_classes")
         row: Row = {"variant": name, "source_classes": ", ".join(source) if source else FIRST}
         row |= {key: value for key, value in values.items() if key in COLUMNS}
         row |= {"chance": group[0]["task"]["chance"], "published": paper.get(name, math.nan)}
         if "semantic" in by_name and name != "semantic":
             pair = paired.matched_runs(by_name["semantic"], group)
-            seeds = seed_variance.of_difference(by_name["semantic"], group)
+            seeds = seed_variance.of_difference(by_name["semantic"], group, pools)
             limits = difference([pair], other_seeds=seeds)
             row |= dict(zip(("difference", "difference_low", "difference_high"), limits))
             row["p_value"] = f"{paired.mcnemar(*pair):.3g}"  # three decimals would round it to 0

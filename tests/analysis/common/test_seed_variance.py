@@ -178,3 +178,16 @@ def test_together_the_least_sure_source_counts():
     assert seed_variance.together([own, Part()], 0.5) == Part(1.5, "own")
     assert seed_variance.together([own, unknown]).source == "none"
     assert seed_variance.together([Part(), Part()]).source is None
+
+
+def test_levels_of_an_ablation_may_share_a_variance():
+    small, large = (
+        [
+            record("dtd_twin", "clip_micro", "visual_prompt", value, seed, variant=name)
+            for seed, value in enumerate(values)
+        ]
+        for name, values in (("small", (50.0, 54.0)), ("large", (60.0, 60.0)))
+    )
+    pools = seed_variance.shared([small, large, []])
+    assert list(pools.values()) == [Pool(4.0, 2)] * 2
+    assert seed_variance.part(large, pools).half == pytest.approx(4.302653 * 2 / math.sqrt(2))

@@ -1,4 +1,5 @@
 import io
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -230,6 +231,27 @@ def test_tasks_and_seeds_are_averaged(tmp_path):
     row = frame.loc["clip_micro", "all", "8_bit"]
     assert (row.accuracy, row.loss) == pytest.approx((65, 20))
     assert (row.tasks, row.seeds, row.images) == (2, 2, 20)
+
+
+def test_seeds_widen_accuracies_by_their_variance_and_losses_by_that_of_their_losses():
+    def prompts(*shares):
+        return np.array([np.arange(1000) < 10 * share for share in shares])
+
+    pairs = {
+        "svhn": (prompts(70, 72), prompts(60, 62)),  # every prompt loses as much
+        "dtd": (prompts(80, 88), prompts(70, 78)),
+    }
+    row = deployability.losses_of(pairs, ["svhn"])
+    spread = math.sqrt((2 + 32) / 2)  # of the accuracies, pooled over both tasks
+    part = 4.302653 * spread / math.sqrt(2)  # two degrees of freedom, two seeds
+    assert (row["accuracy"], row["loss"], row["seed_variance"]) == (61, pytest.approx(10), "own")
+    assert row["high"] - 61 == pytest.approx(math.hypot(part, cells.wilson(61, 1000)[1] - 61))
+    image = 1.96 * 100 * math.sqrt((0.08 + 0.04 / 4 - 0.1**2) / 1000)
+    assert row["loss_high"] - 10 == pytest.approx(image, abs=0.1)
+    uneven = {"svhn": (prompts(70, 72), prompts(60, 60))}
+    row = deployability.losses_of(uneven, ["svhn"])
+    assert row["loss_high"] - 11 == pytest.approx(12.706205, abs=0.2)  # t of one; losses 10 and 12
+    assert row["high"] == cells.wilson(60, 1000)[1]
 
 
 def test_two_kinds_of_prompts_are_not_mixed(tmp_path):

@@ -11,6 +11,7 @@ from tests.helpers.analyses import LAB
 from tests.helpers.fake_designs import check_lost_predictions, check_products, figure_text
 from tests.helpers.fake_records import record
 from tests.helpers.fake_sides import beside
+from tests.helpers.intervals import with_seeds
 
 
 def mapping_runs(folder, accuracies, seeds=(0,)):
@@ -47,6 +48,17 @@ def test_a_mapping_that_lacks_a_seed_is_compared_with_those_it_has_and_says_how_
     frame = pandas.read_csv(tmp_path / "label_mapping.csv")
     assert list(frame.seeds) == [3, 2]
     assert frame.difference[1] == pytest.approx((95 + 96 + 97) / 3 - (60 + 62) / 2)
+
+
+def test_a_difference_has_the_variances_of_both_mappings_whose_seeds_are_not_paired(tmp_path):
+    frame = label_mapping.accuracies(
+        mapping_runs(tmp_path, {"semantic": 95.0, "swapped": 60.0}, (0, 1, 2))
+    )
+    assert (frame.low[0], frame.high[0]) == pytest.approx(with_seeds([95.0, 96.0, 97.0], freedom=4))
+    seeds = 2.776445 * math.sqrt(2 / 3)  # each has variance 1, together four degrees of freedom
+    images = 1.96 * 100 * math.sqrt((0.35 - 0.35**2) / 1000)
+    assert frame.difference_high[1] - 35 == pytest.approx(math.hypot(seeds, images), abs=0.1)
+    assert list(frame.seed_variance) == ["own", "own"]
 
 
 def test_one_seed_has_the_interval_of_its_images(tmp_path):

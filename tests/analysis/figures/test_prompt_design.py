@@ -46,7 +46,9 @@ def test_each_size_has_the_recipes_rate_and_the_one_that_is_best_on_validation()
     chosen = row_of(frame, template="fixed_patch", rate="validated")
     assert (chosen.lr, chosen.measured) == (1, 35.0)  # not 0.1, which only the test split likes
     assert (chosen.text_prompt, chosen.gain, chosen.spread) == (30.0, 5.0, 2.0)
-    assert (chosen.low, chosen.high) == pytest.approx(with_seeds([33.0, 35.0, 37.0]))
+    assert (chosen.low, chosen.high) == pytest.approx(
+        with_seeds([33.0, 35.0, 37.0], freedom=6)  # of three rates, which vary alike
+    )
     assert chosen.seed_variance == "own"
     assert row_of(frame, template="padding", rate="fixed").parameters == 1908
 
