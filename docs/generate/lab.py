@@ -13,6 +13,7 @@ VERDICTS = {  # verdict -> its heading, and the name of their number
     "appears": ("Appears", "claims_appear"),
     "does not appear": ("Does not appear", "claims_contrary"),
     "undecided": ("Undecided", "claims_undecided"),
+    "undecided (still rising)": ("Undecided, because still rising", "claims_rising"),
     "not run": ("Not run", "claims_not_run"),
 }
 SHORT = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")
@@ -38,15 +39,21 @@ def read(folder: Path) -> Tables:
 def values(tables: Tables) -> dict[str, str]:
     """Returns the named values of the lab, as text."""
     claims = tables["claims"]
-    named = {"claims_all": str(len(claims))}
+    findings = [row for row in claims if counted(row)]
+    named = {"claims_all": str(len(findings))}
     for verdict, (_, name) in VERDICTS.items():
-        named[name] = str(sum(row["verdict"] == verdict for row in claims))
+        named[name] = str(sum(row["verdict"] == verdict for row in findings))
     for row in claims:
         decimals = DECIMALS.get(row["unit"], 2)
         named[f"claim_{row['id']}"] = interval(row, decimals=decimals) or "not run"
         named[f"paper_{row['id']}"] = number(row["published"], decimals) or "no number"
         named[f"verdict_{row['id']}"] = row["verdict"]
     return named | gains(tables["figure4"]) | pictures(tables["deployability"])
+
+
+def counted(row: Row) -> bool:
+    """Returns whether a claim is one of the findings that are counted."""
+    return row.get("finding", "yes") == "yes"
 
 
 def gains(rows: list[Row]) -> dict[str, str]:
@@ -95,12 +102,18 @@ def fragments(tables: Tables) -> dict[str, str]:
 
 def claims_table(claims: list[Row]) -> str:
     """Returns the findings by verdict, the paper's number beside that of the lab."""
-    parts = []
-    for verdict, (heading, _) in VERDICTS.items():
-        rows = [row for row in claims if row["verdict"] == verdict]
-        if rows:
-            parts.append(f"**{heading}: {len(rows)}**\n\n" + table(CLAIM_HEADS, map(claim, rows)))
-    return "\n".join(parts)
+    groups = {
+        heading: [row for row in claims if row["verdict"] == verdict and counted(row)]
+        for verdict, (heading, _) in VERDICTS.items()
+    }
+    groups["Not counted, because nearly any result would have them"] = [
+        row for row in claims if not counted(row)
+    ]
+    return "\n".join(
+        f"**{heading}: {len(rows)}**\n\n" + table(CLAIM_HEADS, map(claim, rows))
+        for heading, rows in groups.items()
+        if rows
+    )
 
 
 CLAIM_HEADS = ("Finding of the paper", "Section", "Paper", "Lab (95 % interval)", "Unit")

@@ -40,10 +40,13 @@ def readme(root: Path) -> str:
     after = rest.split(MARKS[1])[1]
     tables = lab.read(root / "docs/data/lab")
     named = values(root)
-    counts = [named[f"claims_{each}"] for each in ("all", "appear", "contrary", "undecided")]
+    names = ("all", "appear", "contrary", "undecided", "rising")
+    counts = [named[f"claims_{each}"] for each in names]
     verdicts = (
-        "Of {} findings of the paper {} appear at lab scale, {} do not and {} are undecided; {} "
-        "not run.".format(*counts, not_run(named["claims_not_run"]))
+        "Of {} findings of the paper {} appear at lab scale, {} do not, {} are undecided and {} "
+        "more because training was too short to tell; {} not run.".format(
+            *counts, not_run(named["claims_not_run"])
+        )
     )
     return f"{before}{MARKS[0]}\n{lab.overview(tables)}\n{verdicts}\n{MARKS[1]}{after}"
 
