@@ -22,7 +22,7 @@ def fragments() -> dict[str, str]:
     return {
         "config_keys": keys(config_schema()),
         "config_kinds": kinds(),
-        "config_data": keys(data_schema(of_run=True)),
+        "config_data": keys(data_schema(of_run=True, of_twins=True)),
         "config_folders": keys(folder_schema()),
         "config_engine": settings(ENGINE),
         "config_block": keys(block()),

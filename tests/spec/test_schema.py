@@ -60,7 +60,7 @@ def expand(config):
                         of_task = config.get("task_recipes", {}).get(task, {}).get(method, {})
                         settings |= of_task.get("every_backbone", {}) | of_task.get(backbone, {})
                         for key, value in block.get("settings", {}).items():
-                            if key in settings:
+                            if key in METHODS[method].settings:
                                 settings[key] = value
                         settings.update(changes)
                         if "length" in block:
@@ -246,6 +246,7 @@ def test_a_profile_holds_only_options_of_snakemake(path):
     }
     own = ("slurm-", "cluster-generic-", "kubernetes-")  # options of the executor's plugin
     keys = yaml.safe_load(path.read_text())
+    assert keys.pop("__use_yte__") and keys.pop("__definitions__")  # see test_workflow_line.py
     assert [key for key in keys if key not in legal and not key.startswith(own)] == []
 
 

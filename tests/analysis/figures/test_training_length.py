@@ -150,7 +150,7 @@ def test_the_paper_s_steps_are_those_of_its_dataset():
     assert steps == [53_000, 287_000, 12_000]
     assert paper_steps("eurosat_twin", "bit_m_micro") == 106_000
     assert paper_steps("cats_dogs_twin", "clip_micro") is None
-    assert paper_steps("eurosat_twin", "rn18") is None
+    assert paper_steps("eurosat_twin", "my_backbone") is None
     recipe = read_config("paper")["recipes"]["visual_prompt"]
     assert recipe["every_backbone"]["epochs"] == training_length.PAPER_EPOCHS
     for backbone in ("clip_vit_b32", "instagram_32x8d", "bit_m_r50x1", "rn50"):
