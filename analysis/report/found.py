@@ -15,7 +15,7 @@ from analysis.claims import claims
 from analysis.claims.rules import VISION
 from analysis.common import effects, style
 from analysis.common.aliases import Cell, Row
-from analysis.common.effects import CONTRARY, NOT_RUN, STILL_RISING, UNDECIDED, NotRun
+from analysis.common.effects import APPEARS, CONTRARY, NOT_RUN, STILL_RISING, UNDECIDED, NotRun
 
 DIFFERENCE = ("difference", "low", "high")
 RIVALS = {"text_prompt": "the text prompt alone", "linear_probe": "a linear probe"}
@@ -189,7 +189,8 @@ def reasoned(row: Row) -> Row:
     """Returns a finding with its own reason, which is empty if that of its verdict says all."""
     reason = ""
     if row["verdict"] == STILL_RISING:
-        reason = row["rising"]
+        stands = APPEARS if float(row["low"]) > 0 else CONTRARY
+        reason = f"as it stands it {stands}; not converged: {row['rising']}"
     elif row["verdict"] == NOT_RUN:
         reason = row["note"].rpartition("Not run: ")[2]
     return row | {"reason": reason}

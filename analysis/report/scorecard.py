@@ -1,5 +1,6 @@
 """The paper's claims as the report shows them, with how many findings have each verdict."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def claim_texts(row: dict[str, str]) -> Row:
         **row,
         **{name: short(row.get(name, "")) for name in names},
         **{name: row.get(name, "") for name in ("unit", "note")},
+        "rising": re.sub(r" -(?=,|$)", " \N{MINUS SIGN}", row["rising"]).replace("_", " "),
         "interval": f"{short(row['low'])} to {short(row['high'])}" if row["low"] else "",
         "counted": row.get("finding") == COUNTED,
     }

@@ -13,6 +13,12 @@ STATEMENTS = {  # of the scales that the suite ships
     "image was looked at, and nothing here is a result.",
     "speedrun": "This is a search for shorter trainings of prompts on the validation splits of the "
     "lab's twins. Test accuracies stand beside, and decide nothing.",
+    "training_length": "This is a search for how long a prompt must be trained, on the validation "
+    "splits of the lab's twins. No test image decides anything, and nothing here is a result.",
+    "study": "Every number here is of the study: procedural twins of the paper's datasets, painted "
+    "by a program, and micro models trained on a procedural world. Prompts were trained for as "
+    "long as could be paid, and beside them for half as long, which tells whether more training "
+    "would still change them. Patterns may be compared with the paper's; absolute numbers may not.",
     "desk-speedrun": "This is a search for shorter trainings of prompts on the validation splits "
     "of real images. Test accuracies stand beside, and decide nothing.",
     "desk": "These are desk numbers: real images and ImageNet's weights, but other datasets and "

@@ -32,7 +32,7 @@ COMPARED_METHODS = ("visual_prompt", "linear_probe")
 COMPARED = (
     *("role", "rival", "task", "difference", "low", "high", "published", "up", "down", "rising"),
 )
-RISING = {"clevr": "clip visual_prompt +"}
+RISING = {"clevr": "clip visual_prompt +, clip fine_tune -"}
 
 
 def accuracy(task, backbone, method):

@@ -98,8 +98,10 @@ def test_findings_are_counted_and_those_that_do_not_appear_are_listed_with_the_r
         "above the probe −57.6 points, −60.9 to −54.3; paper 1.1"
         in (groups["lacking-does-not-appear"])
     )
-    assert groups["lacking-undecided-still-rising"].endswith("clip visual_prompt +")
-    assert groups["lacking-not-run"].endswith("one pixel helps cost.csv is missing")
+    assert groups["lacking-undecided-still-rising"].endswith(
+        "(as it stands it does not appear; not converged: clip visual prompt +, clip fine tune −)"
+    )
+    assert groups["lacking-not-run"].endswith("one pixel helps (cost.csv is missing)")
     assert "counted as the formula says" not in section.words()
 
 

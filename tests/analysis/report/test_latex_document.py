@@ -12,6 +12,7 @@ from PIL import Image
 from analysis.report import latex_document
 from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import by_method, grid
+from tests.helpers.fake_sides import beside
 
 TABLES = tuple(f"table{number}" for number in range(1, 7))
 CAPTION = "Caption of ``{}``: 100 % of a_b & c {{}} ~ $5 <than> #1,\nit's “−3 × 10” ± 2 ≥ é ☃.\n"
@@ -63,7 +64,8 @@ def compile_document(path):
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     """Returns the PDF of all tables, and the log of pdflatex."""
-    path = write_document(tmp_path_factory.mktemp("latex"), grid(by_method))
+    folder = tmp_path_factory.mktemp("latex")
+    path = write_document(folder, [beside(one, folder / "runs") for one in grid(by_method)])
     log = compile_document(path)
     return path.with_suffix(".pdf"), log
 
@@ -82,7 +84,7 @@ def test_the_pdf_says_what_the_tables_say(compiled):
     ]
     assert "100 % of a_b & c {} ~ $5 <than> #1, it’s “−3 × 10” ± 2 ≥ é [U+2603]." in pages[0]
     assert "(96.4)" in pages[0] and "EuroSAT twin" in pages[0]
-    assert "Visual prompt above linear probe." in pages[3]
+    assert "Visual prompt above linear probe: the whole 95 % interval" in pages[3]
     assert "594,657" in pages[2] and "This is a photo of {} objects" in pages[5]
     assert "Not run: there is no table7.tex." in pages[6]
     assert all("Lab scale: procedural twins" in page for page in pages[:6])
