@@ -18,14 +18,12 @@ TARGETS = "a target comes before all options or behind `--`, as in `-- all`"
 KEY = re.compile(r"[A-Za-z_][\w-]*\w")  # of --config, for Snakemake
 
 
-def check(cache: bool = True) -> None:
-    """Ends with one line, on stderr, where Snakemake's command line or its `cache` is a mistake."""
-    from snakemake.common import get_appdirs  # the caller's own
-
+def check(cache: str | None = None) -> None:
+    """Ends with one line where Snakemake's command line is a mistake or its `cache` not written."""
     try:
         check_line(sys.argv[1:])
-        if cache:
-            check_cache(Path(get_appdirs().user_cache_dir, "snakemake", "source-cache"))
+        if cache is not None:
+            check_cache(Path(cache, "snakemake", "source-cache"))
     except UserError as error:
         sys.exit(str(error))
 
