@@ -127,8 +127,13 @@ def write(
     header: str,
     legend: str = "",
 ) -> None:
-    """Writes a table as CSV to `out`, and beside it as Markdown (.md) and LaTeX (.tex)."""
+    """Writes a table as CSV to `out`, and beside it as Markdown (.md) and LaTeX (.tex).
+
+    The legend says what shading means; it is left out where nothing is shaded.
+    """
     write_csv(frame, out)
+    if not any(shaded for row in rows for _, _, shaded in row):
+        legend = ""  # beside a table without a triangle it would read as a result
     for suffix, text in ((".md", markdown), (".tex", latex)):
         document = text(heads, rows, coverage.after(header), legend)
         atomic_files.write_bytes(out.with_suffix(suffix), document.encode())

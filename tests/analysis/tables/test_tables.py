@@ -228,6 +228,16 @@ def test_an_average_is_shaded_like_a_cell_and_only_if_all_of_it_was_measured(who
     assert shaded(4, without, tmp_path) == {("bit_m", "visual_prompt", task) for task in kept}
 
 
+def test_a_table_without_a_triangle_has_no_legend_that_would_read_as_a_result(tmp_path):
+    made = [
+        record("dtd_twin", "clip_micro", method, 60.0)
+        for method in ("visual_prompt", "linear_probe")
+    ]
+    assert shaded(1, made, tmp_path) == set()
+    for suffix in ("md", "tex"):
+        assert "above linear probe" not in (tmp_path / f"table.{suffix}").read_text()
+
+
 def test_table_2_shades_nothing_as_in_the_paper(whole_grid, tmp_path):
     assert shaded(2, whole_grid, tmp_path) == set()
 
