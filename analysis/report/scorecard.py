@@ -24,13 +24,9 @@ def scorecard(path: Path, scale: str | None, other: Path | None = None) -> dict[
     They must be of the same scale as the records, if there are any. Beside them stand the verdicts
     of the reference run, whose claims are in the folder `other`.
     """
-    table = read_csv(path)
-    if table:
-        schema.demand(dict.fromkeys(table[0]), CLAIM, path)
-    theirs = dictionaries(read_csv(other / path.name)) if other else []
-    beside = {row["id"]: claim_texts(row) for row in theirs}
+    beside = {row["id"]: claim_texts(row) for row in judged(other / path.name)} if other else {}
     claims = []
-    for row in dictionaries(table):
+    for row in judged(path):
         if scale not in (None, row["scale"]):
             raise RecordError(
                 f"{path}: its scale is {row['scale']!r}, the records' {scale!r}; make it again"
@@ -43,8 +39,16 @@ def scorecard(path: Path, scale: str | None, other: Path | None = None) -> dict[
         "counts": {name: sum(row["verdict"] == name for row in counted) for name in VERDICTS},
         "lacking": found.lacking(counted),
         "contradictions": reference.contradictions(counted),
-        "download": data_url("text/csv", path.read_bytes()) if table else "",
+        "download": data_url("text/csv", path.read_bytes()) if path.exists() else "",
     }
+
+
+def judged(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a file of claims, none if it is not there."""
+    table = read_csv(path)
+    if table:
+        schema.demand(dict.fromkeys(table[0]), CLAIM, path)
+    return dictionaries(table)
 
 
 def claim_texts(row: dict[str, str]) -> Row:
