@@ -9,6 +9,7 @@ from vpbench.cli.check import plan, verify
 from vpbench.cli.data import data_download, data_prepare, data_split, data_status
 from vpbench.cli.outputs import add_out
 from vpbench.cli.prompt import evaluate, export, fit, import_prompt
+from vpbench.cli.reference import reference
 from vpbench.cli.rehearse import add_options as add_rehearsal_options
 from vpbench.cli.rehearse import rehearse
 from vpbench.cli.run import features, measure, reference_photographs, run, run_task
@@ -16,6 +17,7 @@ from vpbench.cli.show import list_names, sheet, show
 from vpbench.cli.weights import lab_weights, lpips_weights
 from vpbench.common import paths, strict_json
 from vpbench.common.messages import one_line
+from vpbench.records.reference import FOLDER, SHIPPED
 
 Verbs = _SubParsersAction  # what verbs are added to; argparse has no public name for it
 DESCRIPTION = "Learn and evaluate visual prompts; run, check and show the benchmark."
@@ -120,6 +122,16 @@ def add_result_verbs(verbs: "Verbs[ArgumentParser]") -> None:
     text = "also load the images and evaluate prompts again"
     command.add_argument("--deep", action="store_true", help=text)
     command.add_argument("--json", metavar="FILE", help="write the report for machines, too")
+
+    text = "unpack and verify the shipped run of the study, make its tables and figures"
+    command = add_verb(verbs, "reference", reference, text, device=False)
+    command.add_argument("--pack", metavar="RESULTS", help="make the archive of a finished run")
+    text = "what was run"
+    command.add_argument("--configfile", nargs="+", default=["config/study.yaml"], help=text)
+    command.add_argument("--archive", metavar="FILE", default=SHIPPED, help="default: %(default)s")
+    text = "where it is unpacked, nothing else is there; default: %(default)s"
+    command.add_argument("--out", metavar="FOLDER", default=FOLDER, help=text)
+    command.add_argument("--force", action="store_true", help="replace the archive, with --pack")
 
     command = add_verb(verbs, "show", show, "print a record", device=False)
     command.add_argument("record")

@@ -1,6 +1,7 @@
 """What is written beside a record: predictions, the prompt, examples to look at."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,16 @@ import numpy as np
 import torch
 
 from vpbench.common import atomic_files
+from vpbench.common.errors import UserError
+from vpbench.data.load import load_task
 from vpbench.data.task import Split, Task
 from vpbench.methods.fit import Fit
 from vpbench.methods.prompted_classifier import PromptedClassifier, trained
-from vpbench.models.backbone import Backbone
+from vpbench.models.backbone import Backbone, load_backbone
+from vpbench.prompts.build import adds_one_canvas
 from vpbench.spec.methods import METHODS
+from vpbench.spec.preprocessing import preprocessing_of
+from vpbench.spec.tasks import SPLITS, is_twin
 from vpbench.training.evaluate import Evaluation
 
 EXAMPLES = 4  # test images kept with every prompt, for people to look at
@@ -45,9 +51,7 @@ def examples(classifier: PromptedClassifier, split: Split) -> dict[str, np.ndarr
     prompted one is what a file of it would show, clamped to 0..255. canvas [3, S, S] is the prompt
     alone, 1 being the full range of a pixel. labels are those of the images.
     """
-    backbone = classifier.backbone
-    _, first = np.unique(split.labels.numpy(), return_index=True)
-    index = torch.from_numpy(np.sort(first)[:EXAMPLES])
+    backbone, index = classifier.backbone, of_different_classes(split)
     canvas = classifier.pixel_canvas()
     x = classifier.prompted(split.images[index])[: len(index)]  # of an ensemble its first member's
     pixels = x * backbone.std + backbone.mean
@@ -58,6 +62,46 @@ def examples(classifier: PromptedClassifier, split: Split) -> dict[str, np.ndarr
         "canvas": canvas[0].cpu().numpy(),
         "labels": split.labels[index].numpy(),
     }
+
+
+def of_different_classes(split: Split) -> torch.Tensor:
+    """Returns the places of the images that are kept as examples."""
+    _, first = np.unique(split.labels.numpy(), return_index=True)
+    return torch.from_numpy(np.sort(first)[:EXAMPLES])
+
+
+def painted_examples(record: dict[str, Any], canvas: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the arrays of `examples` of a run of which only the canvas [3, S, S] was kept.
+
+    Its images are painted again. Raises UserError where they are not, or more than one canvas is
+    added to them.
+    """
+    spec, classes = record["spec"], record["task"]["classes"]
+    if not is_twin(spec["task"]) or not adds_one_canvas(spec["settings"]):
+        cell = f"{spec['task']}, {spec['backbone']}, {spec['variant']}"
+        raise UserError(
+            f"the examples of {cell} are not kept: they are painted again, of twins alone, and one "
+            "canvas is added; leave that run out of figures of prompts"
+        )
+    # Twins have their classes in turn, so the first of each are among as many images as classes.
+    start = {key: spec["data"][key] for key in ("test_start",) if key in spec["data"]}
+    data = start | {"resolution": spec["data"]["resolution"]} | dict.fromkeys(SPLITS, classes)
+    split = load_task(spec["task"], data, preprocessing_of(spec)).splits["test"]
+    index = of_different_classes(split)
+    images = backbone_of(spec["backbone"]).pictures(split.images[index]).numpy()
+    prompted = 255 * np.clip(images / 255 + canvas.transpose(1, 2, 0), 0, 1)
+    return {
+        "images": images,
+        "prompted": prompted.round().astype(np.uint8),
+        "canvas": canvas,
+        "labels": split.labels[index].numpy(),
+    }
+
+
+@cache
+def backbone_of(name: str) -> Backbone:
+    """Returns a backbone on the CPU, which many examples share."""
+    return load_backbone(name, "cpu")
 
 
 def write_run(

@@ -18,6 +18,7 @@ class Analysis(NamedTuple):
     kind: str = "figure"  # of KINDS
     reads_measurements: bool = False
     options: dict[str, Any] = {}  # by which analyses that share a module differ
+    draws_prompts: bool = False  # does it show prompts and pictures with them?
 
 
 _FIGURES = "analysis.figures."
@@ -29,8 +30,9 @@ def _accuracy_table(number: int, modality: str, shift: bool, shaded_above: list[
     return Analysis(_TABLES + "paper_accuracy", "table", options=options)
 
 
-def _figure(name: str, reads_measurements: bool = False) -> Analysis:
-    return Analysis(_FIGURES + name, reads_measurements=reads_measurements)
+def _figure(name: str, reads_measurements: bool = False, draws_prompts: bool = False) -> Analysis:
+    module = _FIGURES + name
+    return Analysis(module, reads_measurements=reads_measurements, draws_prompts=draws_prompts)
 
 
 ANALYSES = {
@@ -47,12 +49,12 @@ ANALYSES = {
     "comparisons": _figure("comparisons"),
     "dataset_properties": _figure("dataset_properties", reads_measurements=True),
     "ablation_prompt_size": _figure("ablation_prompt_size"),
-    "single_pixel": _figure("single_pixel"),
+    "single_pixel": _figure("single_pixel", draws_prompts=True),
     "label_mapping": _figure("label_mapping"),
     "text_prompt_quality": _figure("text_prompt_quality"),
     "ablation_architecture": _figure("ablation_architecture"),
     "convergence": _figure("convergence"),
-    "prompt_gallery": _figure("prompt_gallery"),
+    "prompt_gallery": _figure("prompt_gallery", draws_prompts=True),
     "selection_gap": _figure("selection_gap"),
     "zero_shot_audit": _figure("zero_shot_audit"),
     "deployability": _figure("deployability", reads_measurements=True),

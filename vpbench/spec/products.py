@@ -91,10 +91,12 @@ def document_arguments(grid: Grid, results: str | Path = "results") -> list[str]
     return ["--tables", *tables, "--out", within("results/tables.tex", results)]
 
 
-def report_arguments(grid: Grid, configs: Iterable[str], extensions: bool = False) -> list[str]:
+def report_arguments(
+    grid: Grid, configs: Iterable[str], extensions: bool = False, results: str | Path = "results"
+) -> list[str]:
     """Returns what follows `python -m analysis report`: of all analyses, or of the extensions.
 
-    `configs` are the files of the configuration.
+    `configs` are the files of the configuration. It reads and writes the folder `results`.
     """
     names = grid.config.get("extensions", []) if extensions else list(grid.config["analyses"])
     slices = [grid.config["analyses"][name] for name in names]
@@ -103,9 +105,11 @@ def report_arguments(grid: Grid, configs: Iterable[str], extensions: bool = Fals
         runs = list(grid.jobs)
         for name in measurements(grid.config):
             runs += measurement_paths(grid, name)
-    arguments = ["--names", *names, "--runs", *dict.fromkeys(runs), "--config", *configs]
-    out = ["--extensions", "--out", EXTENSIONS_PAGE] if extensions else ["--out", PAGES[-1]]
-    return [*arguments, *out]
+    read = [within(path, results) for path in dict.fromkeys(runs)]
+    arguments = ["--results", str(results), "--names", *names, "--runs", *read]
+    page = within(EXTENSIONS_PAGE if extensions else PAGES[-1], results)
+    options = ["--extensions"] if extensions else []
+    return [*arguments, "--config", *configs, *options, "--out", page]
 
 
 def partial_request(grid: Grid, configs: Iterable[str]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ ARRAYS = {  # of predictions: name -> kinds of numpy's dtype
     "id": "U", "label": "iu", "prediction": "iu", "confidence": "f", "log_probability": "f",
     "group": "U",
 }  # fmt: skip
+NOT_KEPT = ("confidence", "log_probability")  # of these in an unpacked reference, nor these:
+NOT_CHECKED = ("nll", "ece")  # metrics that follow from them
+ABRIDGED = "abridged"  # key of a loaded record of an unpacked reference: records.reference
 Record = dict[str, Any]  # as it was loaded, with its `file`
 Arrays = dict[str, np.ndarray]
 NUMBER = "a number, or null"
@@ -54,8 +57,10 @@ def read(path: str | Path) -> Record:
 def check_run(record: Record) -> None:
     """Raises UserError unless a record of a run agrees with its side files and with itself.
 
-    The error names, in one line, the first thing that does not.
+    The error names, in one line, the first thing that does not. Of an unpacked reference, what is
+    not kept there is not checked.
     """
+    abridged = ABRIDGED in record
     check_facts(record)
     predictions = reading.arrays(record, "predictions")
     check_predictions(record, predictions)
@@ -63,8 +68,10 @@ def check_run(record: Record) -> None:
     check_selection(record)
     check_validation(record, predictions)
     if METHODS[record["spec"]["method"]].keeps_prompt:
-        check_card(record)
-        check_examples(record)
+        if not abridged:
+            check_card(record)
+        if not abridged or Path(side_file(record, "examples")).exists():
+            check_examples(record)
     if record["spec"]["method"] == "text_prompt":
         same(record, "trained_parameters", record["trained_parameters"], 0)
 
@@ -148,7 +155,10 @@ def check_predictions(record: Record, arrays: Arrays) -> None:
     """Raises UserError unless the per-image file is whole and can be what the record says it is."""
     path, task = side_file(record, "predictions"), record["task"]
     count, classes = task["sizes"]["test"], task["classes"]
+    abridged = ABRIDGED in record
     for name, kinds in ARRAYS.items():
+        if abridged and name in NOT_KEPT:
+            continue
         values = arrays.get(name)
         if values is None:
             raise UserError(f"{path}: lacks the array {name}")
@@ -160,6 +170,12 @@ def check_predictions(record: Record, arrays: Arrays) -> None:
     for name in ("label", "prediction"):
         outside = (arrays[name] < 0) | (arrays[name] >= classes)
         first(path, arrays, outside, f"{name} is not one of {classes} classes")
+    if not abridged:
+        check_confidences(path, arrays)
+
+
+def check_confidences(path: str, arrays: Arrays) -> None:
+    """Raises UserError unless the probabilities of predictions and labels fit each other."""
     # The label's probability is that of the prediction where that is right, and at most it, and
     # at most what it leaves of 1, where it is not.
     confidence = arrays["confidence"].astype(float)
@@ -180,7 +196,9 @@ def first(path: str, arrays: Arrays, wrong: np.ndarray, reason: str) -> None:
 def check_metrics(record: Record, arrays: Arrays) -> None:
     """Raises UserError unless the record's metrics are those of its per-image file."""
     path, rule = side_file(record, "predictions"), record["rule"]
-    groups = arrays["group"].tolist()
+    groups, left_out = arrays["group"].tolist(), NOT_CHECKED if ABRIDGED in record else ()
+    if left_out:
+        arrays = arrays | dict.fromkeys(NOT_KEPT, np.zeros(len(groups), np.float32))
     recomputed = prediction_metrics(
         torch.from_numpy(arrays["prediction"].astype(np.int64)),
         torch.from_numpy(arrays["confidence"]),
@@ -191,6 +209,8 @@ def check_metrics(record: Record, arrays: Arrays) -> None:
     )
     for name, value in atomic_files.plain(recomputed).items():
         said, where = record["selection"][rule]["test"][name], f"selection.{rule}.test.{name}"
+        if name in left_out:
+            continue
         if name == "per_class":
             same(record, f"the length of {where}", len(said), len(value))
             for number, pair in enumerate(zip(said, value, strict=True)):

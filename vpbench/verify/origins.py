@@ -18,7 +18,7 @@ from vpbench.models.backbone import load_backbone
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
-from vpbench.verify.contents import ROUNDING, Record, close, same
+from vpbench.verify.contents import ABRIDGED, ROUNDING, Record, close, same
 
 AGAIN = 0.002  # share of images that another machine's rounding may classify otherwise
 
@@ -81,7 +81,8 @@ def check_again(record: Record, device: torch.device | str) -> bool:
     folder = canonical(spec.get("folder"))
     task = task_of(spec["task"], canonical(data), preprocessing_of(spec), folder)
     same(record, "hashes.data", record["hashes"]["data"], task.data_hash, "the images have")
-    if spec["method"] not in ("visual_prompt", "text_prompt"):
+    kept = ("text_prompt",) if ABRIDGED in record else ("visual_prompt", "text_prompt")
+    if spec["method"] not in kept:
         return False
     if settings.get("template") == "random_patch" and settings["test_position"] == "random":
         return False

@@ -17,6 +17,7 @@ from vpbench.spec.products import (
     claims_arguments,
     document_arguments,
     products,
+    report_arguments,
     request_text,
 )
 
@@ -31,9 +32,7 @@ def check_tables(
     They are made again in the folder `made` from the records of the folder `results`, and, where
     `names` are all analyses of the `Grid` wanted, the scorecard and the LaTeX document from those.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        commands = [analysis_arguments(wanted, name, results, made) for name in names]
-        failures = list(pool.map(call, names, commands))
+    failures = call_analyses(wanted, results, made, names)
     for name, failure in zip(names, failures, strict=True):
         yield compare_all(products(name, results), products(name, made), failure)
     if not names or any(failures) or len(names) < len(wanted.config["analyses"]):
@@ -46,6 +45,34 @@ def check_tables(
         failure = call(script, arguments)
         stored, again = ({file: f"{folder}/{file}" for file in files} for folder in (results, made))
         yield compare_all(stored, again, failure)
+
+
+def make(wanted: Grid, results: str | Path, configs: list[str]) -> list[tuple[str, str]]:
+    """Returns (name, complaint) of what could not be made in the folder `results` of its records.
+
+    All tables and figures are made, and the pages if none of these fails. `configs` are the files
+    of the configuration.
+    """
+    names = list(wanted.config["analyses"])
+    failures = dict(zip(names, call_analyses(wanted, results, results, names), strict=True))
+    pages = {
+        "claims": claims_arguments(wanted, results),
+        "latex_document": document_arguments(wanted, results),
+        "report": report_arguments(wanted, configs, results=results),
+    }
+    for name, arguments in pages.items():
+        if not any(failures.values()):
+            failures[name] = call(name, arguments)
+    return [(name, failure) for name, failure in failures.items() if failure]
+
+
+def call_analyses(
+    wanted: Grid, results: str | Path, out: str | Path, names: list[str]
+) -> list[str | None]:
+    """Returns what `call` does of each analysis: of the records in `results`, into `out`."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        commands = [analysis_arguments(wanted, name, results, out) for name in names]
+        return list(pool.map(call, names, commands))
 
 
 def call(name: str, arguments: list[str]) -> str | None:

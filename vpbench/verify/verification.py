@@ -12,14 +12,13 @@ from tqdm import tqdm
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line, one_line
-from vpbench.records import reading
-from vpbench.records.paths import MANIFEST, record_path
+from vpbench.records import reading, reference
+from vpbench.records.paths import MANIFEST, jobs_of, record_path, specs_by_path
 from vpbench.records.schema import difference
-from vpbench.spec.blocks import measurements
-from vpbench.spec.grid import Grid, job_files, measurement_files, measurement_specs, sliced
+from vpbench.spec.grid import Grid, job_files, measurement_files, sliced
 from vpbench.spec.products import within
 from vpbench.spec.result_files import RECORD
-from vpbench.verify.contents import Record, check_measurement, check_run, read
+from vpbench.verify.contents import ABRIDGED, Record, check_measurement, check_run, read
 from vpbench.verify.origins import check_again, check_weights, origins
 from vpbench.verify.tables import check_tables
 
@@ -59,13 +58,15 @@ def verify(
     where: str,
     deep: bool = False,
     device: torch.device | str = "cpu",
+    tables: bool = True,
 ) -> Report:
     """Returns the `Report` on the folder `results`, of which the `Grid` wanted asks.
 
     `where` names the configuration. Every record is compared with the spec that is asked for, with
     its side files and with the other records, every table is made again. With `deep` the images
-    are loaded or painted again too, and the visual and text prompts evaluated on `device`. Nothing
-    in the folder is changed. Raises UserError, in one line, if it has no run of this scale.
+    are loaded or painted again too, and the visual and text prompts evaluated on `device`; without
+    `tables` only records are checked. Nothing in the folder is changed. Raises UserError, in one
+    line, if it has no run of this scale.
     """
     results, scale = Path(results), wanted.config["scale"]
     if not (results / "runs" / scale).is_dir():
@@ -84,22 +85,22 @@ def verify(
     check_jobs(report, records, wanted, results, where)
     for path in sorted(results.rglob(f"*{atomic_files.PART}")):
         report.add(path, f"{path}: was never finished; delete it, unless a job is writing it")
-    recompute_tables(report, wanted, results)
+    if tables:
+        recompute_tables(report, wanted, results)
     return report
 
 
-def specs_by_path(wanted: Grid, results: Path) -> dict[Path, dict[str, Any]]:
-    """Returns the specs that a `Grid` asks for, by the path of their record."""
-    specs = {Path(within(path, results)): spec for path, spec in wanted.specs.items()}
-    for name in measurements(wanted.config):
-        for spec in measurement_specs(wanted, name):
-            specs[record_path(spec, results / "measurements")] = spec
-    return specs
-
-
 def read_records(report: Report, results: Path) -> Records:
-    """Returns path -> record of all records that can be read, with their `file`."""
-    records = {}
+    """Returns path -> record of all records that can be read, with their `file`.
+
+    Where the folder is an unpacked reference they say so, and a note that less can be checked.
+    """
+    records, abridged = {}, {ABRIDGED: True} if reference.is_unpacked(results) else {}
+    if abridged:
+        report.notes.append(
+            f"{results}: a reference that was unpacked; not kept, and not checked, are "
+            f"{reference.NOT_KEPT}"
+        )
     for folder in FOLDERS:
         for path in sorted((results / folder).rglob("*.json")):
             if path.name.endswith((MANIFEST, CARD)):
@@ -109,7 +110,7 @@ def read_records(report: Report, results: Path) -> Records:
             if line:
                 report.add(path, line)
             else:
-                records[path] = record
+                records[path] = record | abridged
     return records
 
 
@@ -232,16 +233,10 @@ def check_jobs(report: Report, records: Records, wanted: Grid, results: Path, wh
                 report.add(job, wrong)
             for path in gone:
                 report.add(path, f"{path}: is missing, though {job} lists it", "missing")
-    for path in sorted(results.rglob(f"*{MANIFEST}")):
+    for path in sorted(path for each in FOLDERS for path in (results / each).rglob(f"*{MANIFEST}")):
         report.counts["manifests"] += 1
         if path not in asked:
             report.notes.append(f"{path}: {where} does not ask for this job")
-
-
-def jobs_of(wanted: Grid) -> dict[str, list[dict[str, Any]]]:
-    """Returns the specs of all jobs of a `Grid`, by the file that the job makes."""
-    measured = [measurement_files(wanted, name) for name in measurements(wanted.config)]
-    return wanted.jobs | {file: specs for files in measured for file, specs in files.items()}
 
 
 def check_manifest(path: Path, specs: list[dict[str, Any]], where: str) -> None:
