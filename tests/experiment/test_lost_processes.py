@@ -27,13 +27,13 @@ def last_written(path):
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def members(folder, count=2):
-    """Returns the processes that share the run LONG, and the log of each."""
+def members(one, folder, count=2):
+    """Returns the processes that share a run, and the log of each."""
     folder.mkdir(exist_ok=True)
     port, logs = free_port(), [folder / f"{rank}.log" for rank in range(count)]
     for log in logs:
         log.write_text("")
-    arguments = run(LONG, folder)
+    arguments = run(one, folder)
     started = [
         start(command_as_member, rank, count, port, arguments, log=log)
         for rank, log in enumerate(logs)
@@ -43,7 +43,7 @@ def members(folder, count=2):
 
 def results(folder):
     """Returns path -> content of what a run has written, its logs aside."""
-    return {path: found for path, found in files(folder).items() if not path.endswith(".log")}
+    return {path: found for path, found in files(folder).items() if not path.endswith("log")}
 
 
 def test_when_one_process_of_a_run_is_killed_the_other_ends_with_one_line(tmp_path):
@@ -51,7 +51,7 @@ def test_when_one_process_of_a_run_is_killed_the_other_ends_with_one_line(tmp_pa
     kept = checkpoint_path(LONG, folder / "checkpoints")
     for victim in (0, 1):
         before = last_written(kept)
-        both, logs = members(folder)
+        both, logs = members(LONG, folder)
         wait_for(lambda: last_written(kept) > before)
         both[victim].kill()
         both[1 - victim].join()
@@ -61,7 +61,7 @@ def test_when_one_process_of_a_run_is_killed_the_other_ends_with_one_line(tmp_pa
         assert kept.exists() and not (folder / "seed0.json").exists()
         both[victim].join()
     for each in (folder, tmp_path / "whole"):
-        again, logs = members(each)
+        again, logs = members(LONG, each)
         for process, log in zip(again, logs, strict=True):
             process.join()
             assert process.exitcode == 0, log.read_text()
@@ -101,43 +101,44 @@ def shared(one, folder):
     return [sys.executable, "-m", "vpbench", *run(one, folder, *options)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_the_command_line_says_once_that_one_of_its_processes_was_killed(victim, tmp_path):
-    for name in ("disturbed", "whole"):
-        (tmp_path / name).mkdir()
-    kept = checkpoint_path(LONG, tmp_path / "disturbed" / "checkpoints")
-    with open(tmp_path / "log", "w") as log:
-        process = subprocess.Popen(shared(LONG, tmp_path / "disturbed"), stderr=log)
-    wait_for(kept.exists)
-    family = psutil.Process(process.pid).children(recursive=True)
-    of_rank = {each.environ()["RANK"]: each for each in family if "RANK" in each.environ()}
-    of_rank[str(victim)].kill()
-    assert process.wait() == 2
-    assert one_line((tmp_path / "log").read_text()) == (
-        f"process {victim + 1} of 2 was killed by SIGKILL; started again, the run goes on from its "
-        "checkpoint"
-    )
-    assert psutil.wait_procs(family, 60)[1] == []
-    for name in ("disturbed", "whole"):
-        subprocess.run(shared(LONG, tmp_path / name), check=True)
-    assert files(tmp_path / "disturbed") == files(tmp_path / "whole")
+def begin_shared(one, folder):
+    """Returns the process of the command, and the others that it has started, after a step more."""
+    kept = checkpoint_path(one, folder / "checkpoints")
+    before = last_written(kept)
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(shared(one, folder), stderr=log)
+    wait_for(lambda: last_written(kept) > before)
+    return process, psutil.Process(process.pid).children(recursive=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_command_line_stops_all_its_processes_with_a_checkpoint(number, tmp_path):
-    kept = checkpoint_path(LONG, tmp_path / "checkpoints")
-    with open(tmp_path / "log", "w") as log:
-        process = subprocess.Popen(shared(LONG, tmp_path), stderr=log)
-    wait_for(kept.exists)
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
-    assert process.wait() == 128 + number
-    assert one_line((tmp_path / "log").read_text()) == (
-        f"stopped by {number.name}; started again, the run goes on from {kept}"
-    )
-    assert psutil.wait_procs(family, 60)[1] == [] and kept.exists()
+def test_the_command_line_says_once_what_has_ended_its_processes_and_goes_on_from_there(tmp_path):
+    one, folder = LONG | {"settings": LONG["settings"] | {"epochs": 40}}, tmp_path / "disturbed"
+    folder.mkdir()
+    for victim in (0, 1):
+        process, family = begin_shared(one, folder)
+        of_rank = {each.environ()["RANK"]: each for each in family if "RANK" in each.environ()}
+        of_rank[str(victim)].kill()
+        assert process.wait() == 2
+        assert one_line((folder / "log").read_text()) == (
+            f"process {victim + 1} of 2 was killed by SIGKILL; started again, the run goes on from "
+            "its checkpoint"
+        )
+        assert psutil.wait_procs(family, 60)[1] == []
+    kept = checkpoint_path(one, folder / "checkpoints")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process, family = begin_shared(one, folder)
+        process.send_signal(number)
+        assert process.wait() == 128 + number
+        assert one_line((folder / "log").read_text()) == (
+            f"stopped by {number.name}; started again, the run goes on from {kept}"
+        )
+        assert psutil.wait_procs(family, 60)[1] == [] and kept.exists()
+    subprocess.run(shared(one, folder), check=True)
+    for process in members(one, tmp_path / "whole")[0]:
+        process.join()
+        assert process.exitcode == 0
+    assert results(folder) == results(tmp_path / "whole")
 
 
 @pytest.mark.slow
