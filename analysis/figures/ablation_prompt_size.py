@@ -256,7 +256,8 @@ def spelled(counts: Any, noun: str) -> str:
 def titles(frame: pandas.DataFrame) -> dict[str, str]:
     """Returns rate -> what stands above its panel."""
     fixed, chosen = (sorted(frame[frame.rate == rate].lr.unique()) for rate in RATES)
-    between = f" ({chosen[0]:g} to {chosen[-1]:g})" if chosen else ""
+    ends = dict.fromkeys([chosen[0], chosen[-1]]) if chosen else {}
+    between = f" ({' to '.join(f'{lr:g}' for lr in ends)})" if ends else ""
     return {
         "fixed": f"Learning rate of the main recipe{f' ({listed(fixed)})' if fixed else ''}",
         "validated": f"Learning rate chosen on validation for each template and size{between}",

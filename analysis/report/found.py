@@ -53,42 +53,40 @@ def found(results: Path, names: Sequence[str], reference: Path | None) -> dict[s
 def sentences(frame: pandas.DataFrame) -> list[tuple[str, str]]:
     """Returns (about what, what was found) of a visual prompt: with CLIP, under distribution shift,
     and with vision models."""
-    shift = "CLIP\N{RIGHT SINGLE QUOTATION MARK}s visual prompt is, on average over the 3 shifts,"
+    plain, shift = "on average over 12 datasets", "on average over the 3 shifts"
+    clip = "CLIP\N{RIGHT SINGLE QUOTATION MARK}s visual prompt"
     return [
-        (
-            "With CLIP",
-            sentence(frame, "a visual prompt is, on average over 12 datasets,", "average"),
-        ),
-        ("Under distribution shift", sentence(frame, shift, "shift_average")),
+        ("With CLIP", sentence(frame, "a visual prompt", plain, "average")),
+        ("Under distribution shift", sentence(frame, clip, shift, "shift_average")),
         ("With vision models", vision_sentence(frame)),
     ]
 
 
-def sentence(frame: pandas.DataFrame, opening: str, task: str) -> str:
+def sentence(frame: pandas.DataFrame, subject: str, where: str, task: str) -> str:
     """Returns where CLIP's visual prompt stands against text prompt and linear probe."""
     try:
         found = {rival: of_roles(frame, ["clip"], rival, task) for rival in RIVALS}
     except NotRun:
-        return f"{opening} not run beside {' and '.join(RIVALS.values())}."
+        return f"{subject} was not run {where} beside {' and '.join(RIVALS.values())}."
     ours = " and ".join(against(effect, rival) for rival, effect in found.items())
     theirs = " and ".join(published(effect) for effect in found.values())
-    return f"{opening} {ours}; in the paper {theirs}.{longer(found.values())}"
+    return f"{subject} is, {where}, {ours}; in the paper {theirs}.{longer(found.values())}"
 
 
 def vision_sentence(frame: pandas.DataFrame) -> str:
     """Returns where the visual prompt of vision models stands against the linear probe."""
-    opening, rival = "it is, on average over the three and 12 datasets,", "linear_probe"
+    where, rival = "on average over the three and 12 datasets", "linear_probe"
     try:
         mean = of_roles(frame, VISION, rival, "average")
         single = {role: of_roles(frame, [role], rival, "average")["measured"] for role in VISION}
     except NotRun:
-        return f"{opening} not run beside {RIVALS[rival]}."
+        return f"it was not run {where} beside {RIVALS[rival]}."
     highest, lowest = (
         f"{style.signed(single[role])} with {style.role_name(role)}"
         for role in (max(VISION, key=single.__getitem__), min(VISION, key=single.__getitem__))
     )
     ours = f"{against(mean, rival)}, from {highest} to {lowest}"
-    return f"{opening} {ours}; in the paper {published(mean)}.{longer([mean])}"
+    return f"it is, {where}, {ours}; in the paper {published(mean)}.{longer([mean])}"
 
 
 def of_roles(frame: pandas.DataFrame, roles: Sequence[str], rival: str, task: str) -> Row:
