@@ -70,6 +70,13 @@ def test_results_of_another_scale_are_refused(copy, results):
         command.take(results, copy)
 
 
+def test_the_reference_run_is_taken_as_the_lab_is(copy, results):
+    claims = results / "claims.csv"
+    claims.write_text(claims.read_text().replace(",lab,", ",study,"))
+    command.take(results, copy)
+    assert (copy / "docs/data/lab/claims.csv").read_text() == claims.read_text()
+
+
 def test_results_that_are_not_there_are_named(copy, results):
     (results / "table2.csv").unlink()
     with pytest.raises(UserError, match="table2.csv.*snakemake"):
