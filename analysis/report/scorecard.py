@@ -58,7 +58,7 @@ def claim_texts(row: dict[str, str]) -> Row:
         **row,
         **{name: short(row.get(name, "")) for name in names},
         **{name: row.get(name, "") for name in ("unit", "note")},
-        "rising": re.sub(r" -(?=,|$)", " \N{MINUS SIGN}", row["rising"]).replace("_", " "),
+        "rising": re.sub(r" -(?=,|$)", " \N{MINUS SIGN}", row["rising"]),
         "interval": f"{short(row['low'])} to {short(row['high'])}" if row["low"] else "",
         "counted": row.get("finding") == COUNTED,
     }

@@ -102,7 +102,7 @@ def test_findings_are_counted_and_those_that_do_not_appear_are_listed_with_the_r
         in (groups["lacking-does-not-appear"])
     )
     assert groups["lacking-undecided-still-rising"].endswith(
-        "(as it stands it does not appear; not converged: clip visual prompt +, clip fine tune −)"
+        "(as it stands it does not appear; not converged: clip visual_prompt +, clip fine_tune −)"
     )
     assert groups["lacking-not-run"].endswith("one pixel helps (cost.csv is missing)")
     assert "counted as the formula says" not in section.words()
