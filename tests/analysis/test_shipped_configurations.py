@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from snakemake.utils import update_config
 
-from analysis.common import cells, factorial
+from analysis.common import cells, convergence, factorial
 from analysis.figures import mapping_vs_prompt, recipe_search
 from tests.helpers.fake_records import record
 from vpbench.common.strict_yaml import read_config
@@ -65,7 +65,46 @@ def test_a_search_reads_datasets_with_a_validation_split_only(scale):
     assert len(recipe_search.search(records_of(wanted, "recipe_search")))
 
 
-def test_no_table_is_asked_for_two_kinds_of_one_cell():
-    wanted = expanded(("config/paper.yaml",))
-    for name in ("table1", "table2", "table4", "table5"):
+@pytest.mark.parametrize("scale", ["paper", "study"])
+def test_no_table_is_asked_for_two_kinds_of_one_cell(scale):
+    wanted = expanded((f"config/{scale}.yaml",))
+    for name in ("table1", "table2", "table4", "table5", "figure3", "figure4"):
         assert cells.by_cell(records_of(wanted, name))
+
+
+def test_each_prompt_and_fine_tune_of_the_study_has_a_partner_of_half_its_length():
+    wanted = expanded(("config/study.yaml",))
+    trained = ("visual_prompt", "fine_tune")
+    whole, half = (
+        {
+            tuple(spec[key] for key in ("task", "backbone", "method")): spec["settings"]["epochs"]
+            for spec in wanted.blocks[name].values()
+            if spec["method"] in trained
+        }
+        for name in ("main", "half")
+    )
+    assert len(whole) == 15 * 4 * 2 and whole == {cell: 2 * each for cell, each in half.items()}
+    assert len(convergence.arms(records_of(wanted, "comparisons"))) == 195 + 30
+
+
+def test_an_ablation_of_the_study_reads_its_own_length_and_no_prompt_of_the_main_comparison():
+    wanted = expanded(("config/study.yaml",))
+    kept = grid.selection(wanted, wanted.config["analyses"]["ablation_prompt_size"])
+    files = grid.job_files(wanted, wanted.config["analyses"]["ablation_prompt_size"])
+    read = [
+        spec
+        for file in files
+        for spec in wanted.jobs[file]
+        if spec["variant"] in kept["variants"] and spec["method"] in kept["methods"]
+    ]
+    lengths = {spec["settings"].get("epochs") for spec in read}
+    assert len(lengths) == 3 and len(read) == 1 + 3 * 30 + 4
+
+
+def test_the_search_for_lengths_has_two_recipes_on_six_tasks_in_doublings():
+    wanted = expanded(("config/training_length.yaml",))
+    runs = grid.sliced(wanted, wanted.config["analyses"]["training_length"])
+    for recipe in ("official", "fast"):
+        swept = [run for run in runs if run["variant"].startswith(f"{recipe}_epochs")]
+        cells_of = {(run["task"], run["seed"], run["settings"]["epochs"]) for run in swept}
+        assert len(cells_of) == len(swept) == 6 * 2 * 6
