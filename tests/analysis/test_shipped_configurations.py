@@ -65,7 +65,7 @@ def test_a_search_reads_datasets_with_a_validation_split_only(scale):
     assert len(recipe_search.search(records_of(wanted, "recipe_search")))
 
 
-@pytest.mark.parametrize("scale", ["paper", "study"])
+@pytest.mark.parametrize("scale", ["lab", "paper", "study"])
 def test_no_table_is_asked_for_two_kinds_of_one_cell(scale):
     wanted = expanded((f"config/{scale}.yaml",))
     for name in ("table1", "table2", "table4", "table5", "figure3", "figure4"):
@@ -84,10 +84,10 @@ def test_each_prompt_and_fine_tune_of_the_study_has_a_partner_of_half_its_length
         for name in ("main", "half")
     )
     assert len(whole) == 15 * 4 * 2 and whole == {cell: 2 * each for cell, each in half.items()}
-    assert len(convergence.arms(records_of(wanted, "comparisons"))) == 195 + 30
+    assert len(convergence.arms(records_of(wanted, "comparisons"))) == 195 + 30 + 24 + 4
 
 
-def test_an_ablation_of_the_study_reads_its_own_length_and_no_prompt_of_the_main_comparison():
+def test_an_ablation_of_the_study_reads_its_own_length_and_the_recipe_for_its_rate():
     wanted = expanded(("config/study.yaml",))
     kept = grid.selection(wanted, wanted.config["analyses"]["ablation_prompt_size"])
     files = grid.job_files(wanted, wanted.config["analyses"]["ablation_prompt_size"])
@@ -98,7 +98,7 @@ def test_an_ablation_of_the_study_reads_its_own_length_and_no_prompt_of_the_main
         if spec["variant"] in kept["variants"] and spec["method"] in kept["methods"]
     ]
     lengths = {spec["settings"].get("epochs") for spec in read}
-    assert len(lengths) == 3 and len(read) == 1 + 3 * 30 + 4
+    assert lengths == {None, 40, 16, 8} and len(read) == 2 + 3 * 30 + 4
 
 
 def test_the_search_for_lengths_has_two_recipes_on_six_tasks_in_doublings():
