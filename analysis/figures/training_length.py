@@ -298,8 +298,8 @@ def mark(axes: "Axes", rows: pandas.DataFrame) -> "Axes":
     """Returns `axes` of steps with the shipped lab's fewest and most of them, and the paper's on
     the tasks of `rows`."""
     axes.set_xscale("log")
-    for steps in LAB_STEPS:
-        axes.axvline(steps, color="0.5", ls=":", lw=1.2)
+    for shipped in LAB_STEPS:
+        axes.axvline(shipped, color="0.5", ls=":", lw=1.2)
     cells = zip(rows.task, rows.backbone)
     paper = sorted({steps for cell in cells if (steps := paper_steps(*cell))})
     for steps in paper if len(paper) == 1 else []:
