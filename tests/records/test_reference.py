@@ -16,6 +16,13 @@ def test_who_reads_pictures_is_known_to_show_prompts(name):
     assert ANALYSES[name].draws_prompts == ('"examples")' in text)
 
 
+@pytest.mark.skipif(not (ROOT / reference.SHIPPED).exists(), reason="it is not made yet")
+def test_the_shipped_archive_is_of_the_configuration_of_the_study():
+    facts, _ = archive.read(ROOT / reference.SHIPPED)
+    wanted = expand(read_config("study"), "study.yaml")
+    assert facts["configuration"] == reference.configuration_digest(wanted)
+
+
 def test_of_the_prompts_that_figures_show_the_first_seed_is_kept():
     config = read_config("lab")
     drawn = reference.drawn(expand(config, "lab"))
