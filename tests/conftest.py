@@ -42,9 +42,9 @@ QUICK = (  # folders and files, below this one, whose tests take milliseconds ea
 )
 LONG = (  # whose tests go first, so that no worker waits for another at the end
     "workflow/test_smoke",
+    "models/test_hub_backbones",
     "experiment/test_killed_runs",
     "experiment/",
-    "models/test_hub_backbones",
     "spec/",
     "workflow/",
     "docs/",
@@ -54,18 +54,13 @@ LONG = (  # whose tests go first, so that no worker waits for another at the end
 torch.set_num_threads(1)  # the models are so small that more threads only cost
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items):
-    """Marks the tests of the tier for every save, and keeps those that share a fixture together.
+    """Marks the tests of the tier for every save, and lets the longest files begin first.
 
-    The tests of a file go to one worker, since many share what takes long to make; those of large
-    models go model by model.
+    Those of a file go to one worker (--dist loadfile), since many share what takes long to make.
     """
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
-        values = item.callspec.params if hasattr(item, "callspec") else {}
-        model = values.get("backbone", "") if path.startswith("models/") else ""
-        item.add_marker(pytest.mark.xdist_group(f"{path} {model}"))
         if path.startswith(QUICK) and not item.get_closest_marker("slow"):
             item.add_marker("quick")
     items.sort(key=lambda item: turn(item.path.relative_to(TESTS).as_posix()))
