@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import signal
@@ -294,7 +295,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(pets, tmp_path, capsys, monkey
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     line = mistake(capsys, *fit(pets, tmp_path / "a", "--config", CONFIG))
     holds(line, pets, "Permission denied")
 

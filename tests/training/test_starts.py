@@ -1,5 +1,8 @@
 """A run that is started again and again and makes no step is refused, in one line."""
 
+import multiprocessing
+import os
+import platform
 import signal
 
 import pytest
@@ -8,6 +11,7 @@ import torch
 from tests.helpers.toy_training import FirstPixel, toy_trainer
 from tests.training.test_checkpoint import Training, equal
 from vpbench.common.errors import UserError
+from vpbench.training import checkpoint
 from vpbench.training.checkpoint import Checkpoint, Stopped
 
 ABOUT = {"spec": {"seed": 0}}
@@ -84,7 +88,7 @@ def test_a_scheduler_s_signal_counts_but_no_error_and_no_ctrl_c(tmp_path):
 
 
 def test_a_count_that_cannot_be_read_is_none(tmp_path):
-    for text in ("", "[]", "{}", '{"run": 1, "step": 5, "starts": 9}'):
+    for text in ("", "[]", "{}", '{"run": 1, "step": 5, "starts": 9}', '{"starts": [1]}'):
         (tmp_path / "a.starts").write_text(text)
         assert refused(tmp_path / "a.pt", 5) is None
 
@@ -132,3 +136,14 @@ def test_a_signal_while_a_map_is_counted_keeps_the_state_before_it(tmp_path):
     assert second.run().history == whole.progress.history
     assert second.learner.counted == [(epoch, batch) for epoch in (2, 3) for batch in range(3)]
     assert torch.equal(second.learner.layer.weight, whole.learner.layer.weight)
+
+
+def test_a_start_of_another_process_that_goes_on_is_no_try(tmp_path):
+    here = {"host": platform.node()}
+    assert checkpoint.goes_on(here | {"pid": os.getppid()})  # what started these tests
+    assert not checkpoint.goes_on(here | {"pid": os.getpid()})  # one's own number, of a former life
+    assert not checkpoint.goes_on({"host": "another", "pid": os.getppid()})
+    child = multiprocessing.get_context("spawn").Process(target=int)
+    child.start()
+    child.join()
+    assert not checkpoint.goes_on(here | {"pid": child.pid})

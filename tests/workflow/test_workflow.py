@@ -41,9 +41,10 @@ def test_the_lab_is_a_job_per_block_three_tasks_and_modality_and_one_per_table_o
     config = read_config("lab")
     modalities = {BACKBONES[backbone].modality for backbone in config["backbones"]}
     jobs = planned_jobs(plan(suite, "all"))
-    others = len(config["grid"]) - 1  # each of one task and one backbone
-    assert config["tasks_per_job"] == 3
-    training = {"run_task": len(config["tasks"]) // 3 * len(modalities) + others}
+    whole = [block for block in config["grid"].values() if "tasks" not in block]
+    others = len(config["grid"]) - len(whole)  # each of one task and one backbone
+    assert config["tasks_per_job"] == 3 and len(whole) == 2  # at full and at half length
+    training = {"run_task": 2 * len(config["tasks"]) // 3 * len(modalities) + others}
     measuring = {"measure_all": len(config["measurements"])}
     pages = dict.fromkeys(["claims", "tables", "report", "all"], 1)
     assert jobs == training | measuring | pages | dict.fromkeys(config["analyses"], 1)

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import platform
 import re
 import signal
 import sys
@@ -17,7 +19,7 @@ from typing import IO, Any, BinaryIO, NoReturn, cast
 import torch
 from tqdm import tqdm
 
-from vpbench.common import atomic_files, strict_json
+from vpbench.common import atomic_files, locks, strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import digest
 from vpbench.common.signals import heard_by
@@ -191,15 +193,17 @@ class Checkpoint:
             yield
             return
         here = {"run": digest([self.about]), "step": step}
-        tried = starts_at(self.starts, here)
-        if tried >= TRIES:
+        starts = starts_at(self.starts, here)
+        ended = [start for start in starts if not goes_on(start)]
+        if len(ended) >= TRIES:
             raise UserError(
-                f"{self.path}: {tried} starts at step {step} of {steps} were ended before one more "
-                "was kept, by a time limit or for lack of memory; choose a larger max_runtime or a "
-                f"smaller batch_size, and delete {self.starts}: then the run is tried again"
+                f"{self.path}: {len(ended)} starts at step {step} of {steps} were ended before one "
+                "more was kept, by a time limit or for lack of memory; choose a larger max_runtime or "
+                f"a smaller batch_size, and delete {self.starts}: then the run is tried again"
             )
         with suppress(UserError):  # who cannot write here says so of the checkpoint
-            atomic_files.write(self.starts, here | {"starts": tried + 1})
+            start = {"host": platform.node(), "pid": os.getpid()}
+            atomic_files.write(self.starts, here | {"starts": [*starts, start]})
         counts = False
         try:
             yield
@@ -218,13 +222,23 @@ class Checkpoint:
         raise Stopped(128 + by)
 
 
-def starts_at(path: Path, point: dict[str, Any]) -> int:
-    """Returns how many starts the file `path` counts at `point`: a run and a step of it."""
+def starts_at(path: Path, point: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the processes that the file `path` has at `point`: a run and a step of it."""
     try:
         noted = strict_json.parse_json(path.read_bytes())
-        return noted["starts"] if point.items() <= noted.items() else 0
+        starts = noted["starts"] if point.items() <= noted.items() else []
+        return [{"host": start["host"], "pid": int(start["pid"])} for start in starts]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):  # there is none, or no more
-        return 0
+        return []
+
+
+def goes_on(start: dict[str, Any]) -> bool:
+    """Returns whether a start has not ended: another process of this machine that is still there.
+
+    Two that do the same run at once are no tries of it.
+    """
+    other = start["host"] == platform.node() and start["pid"] != os.getpid()
+    return other and not locks.is_gone(start["pid"])
 
 
 class Hashed(io.RawIOBase):
