@@ -198,8 +198,8 @@ class Checkpoint:
         if len(ended) >= TRIES:
             raise UserError(
                 f"{self.path}: {len(ended)} starts at step {step} of {steps} were ended before one "
-                "more was kept, by a time limit or for lack of memory; choose a larger max_runtime or "
-                f"a smaller batch_size, and delete {self.starts}: then the run is tried again"
+                "more was kept, by a time limit or for lack of memory; choose a larger max_runtime "
+                f"or a smaller batch_size, and delete {self.starts}: then the run is tried again"
             )
         with suppress(UserError):  # who cannot write here says so of the checkpoint
             start = {"host": platform.node(), "pid": os.getpid()}
