@@ -10,12 +10,10 @@ from typing import Any
 import torch
 
 from vpbench.common import atomic_files
-from vpbench.common.errors import RecordError
 from vpbench.data.load import load_task
 from vpbench.experiment.provenance import commit, describe_task, peak_memory, versions
 from vpbench.records import reading
 from vpbench.records.paths import record_path
-from vpbench.records.schema import difference
 from vpbench.spec import made_up, schema_check
 from vpbench.spec.fingerprints import check_reference
 from vpbench.spec.measurements import MEASUREMENTS
@@ -43,7 +41,9 @@ def measure_all(
             yield path
             continue
         print(name, flush=True)
-        read = [read_run(run, runs) for run in spec["runs"]]
+        read = [
+            reading.read_of(record_path(run, runs), run, "run it again") for run in spec["runs"]
+        ]
         module = importlib.import_module(MEASUREMENTS[spec["measurement"]].module)
         made_up.use(spec)
         check_reference(spec)
@@ -66,14 +66,3 @@ def measure_all(
         if measured.arrays:
             atomic_files.write_arrays(path.with_suffix(".arrays.npz"), measured.arrays)
         yield atomic_files.write(path, record)
-
-
-def read_run(spec: dict[str, Any], runs: str | Path) -> dict[str, Any]:
-    """Returns the record of exactly this run, with its `file`."""
-    path = record_path(spec, runs)
-    record = reading.read(path)
-    differing = difference(record["spec"], spec)
-    if differing:
-        key, said, wanted = differing
-        raise RecordError(f"{path}: {key} is {said!r}, but {wanted!r} is asked for; run it again")
-    return record | {"file": str(path)}

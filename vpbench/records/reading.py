@@ -100,6 +100,20 @@ def read(path: str | Path) -> dict[str, Any]:
     return record
 
 
+def read_of(path: str | Path, spec: dict[str, Any], remedy: str = "") -> dict[str, Any]:
+    """Returns the record `path`, with its `file`, which must be of exactly this spec.
+
+    Raises RecordError if it is of another one, with what is to be done about it, if that is given.
+    """
+    record = read(path)
+    differing = difference(record["spec"], spec)
+    if differing:
+        key, said, wanted = differing
+        line = f"{path}: {key} is {brief(said)}, but {brief(wanted)} is asked for"
+        raise RecordError(line + (f"; {remedy}" if remedy else ""))
+    return record | {"file": str(path)}
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Returns the manifest in the file `path`, checked."""
     document = parse(path)

@@ -19,7 +19,7 @@ from vpbench.common.messages import brief, first_line
 from vpbench.records import archive, reading
 from vpbench.records.commits import one_commit
 from vpbench.records.paths import MANIFEST, jobs_of, manifest, specs_by_path
-from vpbench.records.schema import difference, shaped
+from vpbench.records.schema import shaped
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.grid import Grid, sliced
 from vpbench.spec.methods import METHODS
@@ -76,7 +76,7 @@ def pack(results: str | Path, wanted: Grid, path: str | Path) -> dict[str, Any]:
     blobs: dict[str, list[bytes]] = {"answers": [], "canvases": [], "bits": []}
     shown, records = {within(path, results) for path in drawn(wanted)}, []
     for file, spec in specs_by_path(wanted, results).items():
-        record = read(file, spec)
+        record = reading.read_of(file, spec)
         records.append(record)
         kind = "measurements" if "measurement" in spec else "runs"
         line: dict[str, Any] = {"record": {k: v for k, v in record.items() if k != "file"}}
@@ -108,16 +108,6 @@ def pack(results: str | Path, wanted: Grid, path: str | Path) -> dict[str, Any]:
 def compact(line: Any) -> str:
     """Returns a line of JSON, in the order that it has."""
     return json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def read(path: Path, spec: Record) -> Record:
-    """Returns the record `path`, with its `file`, which must be of exactly this spec."""
-    record = reading.read(path)
-    differing = difference(record["spec"], spec)
-    if differing:
-        key, mine, expected = differing
-        raise RecordError(f"{path}: {key} is {brief(mine)}, but {brief(expected)} is asked for")
-    return record | {"file": str(path)}
 
 
 def packed_answers(record: Record, lists: dict[str, int], answers: list[bytes]) -> dict[str, int]:
