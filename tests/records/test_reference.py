@@ -75,13 +75,13 @@ def test_the_archive_of_the_study_is_small_though_nothing_in_it_repeats(tmp_path
     wanted = expand(read_config("study"), "study.yaml")
     generator = np.random.default_rng(0)
 
-    def read(path, spec):
+    def read_of(path, spec):
         measured = "measurement" in spec and spec["measurement"] != "dataset_properties"
         file = tmp_path / "arrays.json" if measured else tmp_path / "none.json"
         return made_up(spec, generator) | {"file": str(file), "commit": "1" * 40}
 
     (tmp_path / "arrays.arrays.npz").write_bytes(b"")
-    monkeypatch.setattr(reference, "read", read)
+    monkeypatch.setattr(reading, "read_of", read_of)
     monkeypatch.setattr(reading, "arrays", lambda one, name: made_up_arrays(one, name, generator))
     facts = reference.pack(tmp_path, wanted, tmp_path / "a.xz")
     assert facts["runs"] == len(wanted.specs) > 400
