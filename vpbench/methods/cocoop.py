@@ -1,5 +1,7 @@
 """CoCoOp (Zhou et al., 2022): CoOp's context, shifted by what a small network says of the image."""
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,9 +60,17 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of a context and its network.
 
     From a `checkpoint` the training goes on where it was.
     """
-    return token_fit.fit("cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint, keep)
+
+
+def learner(
+    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
+) -> ConditionalContext:
+    """Returns what is trained, as it starts; it draws from torch's generators."""
+    return token_fit.learner(ConditionalContext, backbone, task, settings)

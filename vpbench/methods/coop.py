@@ -1,5 +1,7 @@
 """CoOp (Zhou et al., 2022): the words around the class names are learned, as tokens."""
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,9 +44,17 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of a context; its state is `context`, [M, W] or [K, M, W].
 
     From a `checkpoint` the training goes on where it was.
     """
-    return token_fit.fit("coop", LearnedContext, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("coop", LearnedContext, backbone, task, settings, seed, checkpoint, keep)
+
+
+def learner(
+    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
+) -> LearnedContext:
+    """Returns what is trained, as it starts; it draws from torch's generators."""
+    return token_fit.learner(LearnedContext, backbone, task, settings)

@@ -1,6 +1,7 @@
 """FT: every weight of the image model is trained, with a head for the task (section 4.2)."""
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.data.task import Task
-from vpbench.methods.fit import Adapted, Fit, fit_seeded
+from vpbench.methods.fit import Adapted, Fit, feature_width, fit_seeded
 from vpbench.models.backbone import Backbone, VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
@@ -50,22 +51,22 @@ def new_head(backbone: Backbone, classes: int) -> nn.Module:
         model = copy.deepcopy(backbone.model)
         model.reset_classifier(classes)
         return model
-    size = backbone.image_size
-    with torch.no_grad():
-        grey = torch.zeros(1, 3, size, size, device=backbone.device)
-        width = backbone.features(grey).shape[1]
-    return nn.Sequential(copy.deepcopy(backbone.image_tower()), nn.Linear(width, classes))
+    head = nn.Linear(feature_width(backbone), classes)
+    return nn.Sequential(copy.deepcopy(backbone.image_tower()), head)
 
 
-def tuned(backbone: Backbone, task: Task, settings: Settings) -> Adapted:
-    """Returns a copy of the image model with the head of `settings`; all of it can be trained."""
+def learner(backbone: Backbone, task: Task, settings: Settings, seed: int) -> Adapted:
+    """Returns a copy of the image model with the head of `settings`; all of it can be trained.
+
+    A new head draws from torch's generators.
+    """
     if settings["head"] == "new":
-        learner: Adapted = NewHeadClassifier(backbone, task)
+        tuned: Adapted = NewHeadClassifier(backbone, task)
     elif isinstance(backbone, VisionLanguageBackbone):
-        learner = TextHeadClassifier(backbone, task)
+        tuned = TextHeadClassifier(backbone, task)
     else:
         raise UserError(f"{backbone.name} has no text features: use head: new")
-    return learner.to(backbone.device).requires_grad_(True)
+    return tuned.to(backbone.device).requires_grad_(True)
 
 
 def parameter_groups(model: nn.Module, decay_gains_and_biases: bool) -> list[dict[str, Any]]:
@@ -94,6 +95,7 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of AdamW on all weights.
 
@@ -101,8 +103,8 @@ def fit(
     """
 
     def build() -> tuple[Adapted, torch.optim.Optimizer]:
-        learner = tuned(backbone, task, settings)
-        groups = parameter_groups(learner, settings["decay_gains_and_biases"])
-        return learner, adamw(groups, settings)
+        tuned = learner(backbone, task, settings, seed)
+        groups = parameter_groups(tuned, settings["decay_gains_and_biases"])
+        return tuned, adamw(groups, settings)
 
-    return fit_seeded("fine_tune", build, backbone, task, settings, seed, checkpoint)
+    return fit_seeded("fine_tune", build, backbone, task, settings, seed, checkpoint, keep)

@@ -1,6 +1,6 @@
 """What every method gives back, and the training of those that start at random."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from vpbench.training.trainer import Trainer
 class Fit:
     """What a method learned: for each selection an epoch, a state and evaluations per split.
 
+    A state, where one is kept, is that of what the method's `learner` returns.
     `trained_parameters` counts what was learned, `chosen` holds settings picked on validation,
     `images` the images whose throughput the record gives: trained on, or looked at if nothing
     is trained by steps. `micro_batch` is the number of images in a pass of a training.
@@ -50,8 +51,22 @@ class Adapted(Learner):
         """Returns the logits [N, K] of normalised images [N, C, S, S]."""
         raise NotImplementedError
 
+    def from_pixels(self, pixels: Tensor) -> Tensor:
+        """Returns the logits [N, K] of pixels 0..1 [N, C, S, S]; an exported model is made of this.
+
+        They are on the backbone's device.
+        """
+        return self.logits(self.backbone.normalize(pixels))
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.logits(self.backbone.prepare(images))
+        return self.from_pixels(self.backbone.scale_pixels(images))
+
+
+@torch.no_grad()
+def feature_width(backbone: Backbone) -> int:
+    """Returns the number of features of an image."""
+    size = backbone.image_size
+    return backbone.features(torch.zeros(1, 3, size, size, device=backbone.device)).shape[1]
 
 
 def fit_seeded(
@@ -62,12 +77,13 @@ def fit_seeded(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of a learner whose first values and training draw from torch's generators.
 
     build() gives the learner and its optimiser. From a `checkpoint` the training goes on where it
-    was. The state that the Fit has is the last one: a learner may be all weights of a backbone, and
-    others of it, in memory and in each checkpoint, would be as large.
+    was. The states that the Fit has are the last one and those that the rules in `keep` select: a
+    learner may be all weights of a backbone, and each is as large, in memory and in checkpoints.
     """
     gpus = [backbone.device] if backbone.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
@@ -76,7 +92,7 @@ def fit_seeded(
         trainer = Trainer(
             learner, optimiser, task, settings, torch.Generator().manual_seed(seed),
             f"{task.name} {backbone.name} {method} seed {seed}", backbone.engine, checkpoint,
-            keep=(),
+            keep=keep,
         )  # fmt: skip
         progress = trainer.run()
     progress.selection["last"] = trainer.latest._replace(state=learner.state_dict())

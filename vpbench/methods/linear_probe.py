@@ -8,18 +8,31 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.data.task import Split, Task
-from vpbench.methods.fit import Fit
+from vpbench.methods.fit import Adapted, Fit, feature_width
 from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import Evaluation, evaluation_of, predict
 from vpbench.training.selection import unselected
 
 Featured = VisionBackbone | VisionLanguageBackbone  # both have features
+NEVER = -1e4  # the logit of a class without training images
+
+
+class Probe(Adapted):
+    """Images -> logits [N, K] of a linear layer on the features of a frozen backbone."""
+
+    def __init__(self, backbone: Featured, classes: int):
+        super().__init__(backbone)
+        self.head = nn.Linear(feature_width(backbone), classes)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone.features(x))
 
 
 def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
@@ -67,9 +80,34 @@ def regression(
     }
     images = sum(len(split) for split in task.splits.values())
     parameters = (x["train"].shape[1] + 1) * len(task.class_names)
-    return Fit(
-        unselected(evaluations), parameters, chosen={"C": c, "converged": converged}, images=images
-    )
+    state = head_state(probe, len(task.class_names))
+    chosen = {"C": c, "converged": converged}
+    return Fit(unselected(evaluations, state), parameters, chosen=chosen, images=images)
+
+
+def head_state(probe: Any, classes: int) -> dict[str, Tensor]:
+    """Returns the state of the `Probe` that says what scikit-learn's classifier says."""
+    regression = probe[-1] if isinstance(probe, Pipeline) else probe
+    weights, bias = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:  # it has one logit, that of the second
+        weights, bias = np.vstack([0 * weights, weights]), np.append(0 * bias, bias)
+    if regression is not probe:  # standardised before: (x - mean) / scale
+        scaler = probe[0]
+        weights = weights / scaler.scale_
+        bias = bias - weights @ scaler.mean_
+    state = {
+        "head.weight": torch.zeros(classes, weights.shape[1]),
+        "head.bias": torch.full((classes,), NEVER),
+    }
+    seen = torch.from_numpy(regression.classes_)
+    state["head.weight"][seen] = torch.from_numpy(weights).float()
+    state["head.bias"][seen] = torch.from_numpy(bias).float()
+    return state
+
+
+def learner(backbone: Featured, task: Task, settings: Settings, seed: int) -> Probe:
+    """Returns the classifier whose linear layer is fitted."""
+    return Probe(backbone, len(task.class_names)).to(backbone.device)
 
 
 def features(backbone: Featured, images: torch.Tensor) -> torch.Tensor:
@@ -78,7 +116,7 @@ def features(backbone: Featured, images: torch.Tensor) -> torch.Tensor:
 
 
 def _evaluation(probe: Any, x: np.ndarray, split: Split, classes: int) -> Evaluation:
-    logits = torch.full((len(split), classes), -1e4)  # a class without training images never wins
+    logits = torch.full((len(split), classes), NEVER)
     logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
         probe.predict_log_proba(x)
     ).float()

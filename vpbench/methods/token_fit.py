@@ -1,6 +1,6 @@
 """The training that all methods of learned tokens share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 
@@ -12,29 +12,37 @@ from vpbench.spec.text_prompts import worded
 from vpbench.training.checkpoint import Checkpoint
 
 
+Build = Callable[[VisionLanguageBackbone, Task, Settings], Adapted]
+
+
 def fit(
     method: str,
-    build: Callable[[VisionLanguageBackbone, Task, Settings], Adapted],
+    build: Build,
     backbone: VisionLanguageBackbone,
     task: Task,
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None,
+    keep: Collection[str],
 ) -> Fit:
-    """Returns the `Fit` of SGD on the parameters of the learner build(backbone, task, settings).
-
-    It is given the task in the words of `settings`.
-    """
+    """Returns the `Fit` of SGD on the parameters of the learner build(backbone, task, settings)."""
 
     def built() -> tuple[Adapted, torch.optim.Optimizer]:
-        said = worded(task, {"text_prompt": None} | settings)
-        learner = build(backbone, said, settings).to(backbone.device)
+        adapted = learner(build, backbone, task, settings)
         optimiser = torch.optim.SGD(
-            learner.parameters(),
+            adapted.parameters(),
             lr=settings["lr"],
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
-        return learner, optimiser
+        return adapted, optimiser
 
-    return fit_seeded(method, built, backbone, task, settings, seed, checkpoint)
+    return fit_seeded(method, built, backbone, task, settings, seed, checkpoint, keep)
+
+
+def learner(
+    build: Build, backbone: VisionLanguageBackbone, task: Task, settings: Settings
+) -> Adapted:
+    """Returns build(backbone, task, settings), given the task in the words of `settings`."""
+    said = worded(task, {"text_prompt": None} | settings)
+    return build(backbone, said, settings).to(backbone.device)

@@ -6,6 +6,8 @@ is published, but for one thing: it hands its transformer the tokens as a batch 
 token, so that none sees another there. Here they are mixed, as the paper has it.
 """
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import QuickGELU, Transformer
@@ -65,9 +67,17 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of a unified prompt with its layers.
 
     From a `checkpoint` the training goes on where it was.
     """
-    return token_fit.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint, keep)
+
+
+def learner(
+    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
+) -> UnifiedPrompt:
+    """Returns what is trained, as it starts; it draws from torch's generators."""
+    return token_fit.learner(UnifiedPrompt, backbone, task, settings)

@@ -1,5 +1,7 @@
 """VPT (Jia et al., 2022): tokens that the image tower reads beside the patches, shallow or deep."""
 
+from collections.abc import Collection
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -57,9 +59,17 @@ def fit(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    keep: Collection[str] = (),
 ) -> Fit:
     """Returns the `Fit` of tokens, and of a linear head if there is one.
 
     From a `checkpoint` the training goes on where it was.
     """
-    return token_fit.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint)
+    return token_fit.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint, keep)
+
+
+def learner(
+    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
+) -> LearnedTokens:
+    """Returns what is trained, as it starts; it draws from torch's generators."""
+    return token_fit.learner(LearnedTokens, backbone, task, settings)
