@@ -2,10 +2,13 @@
 
 import errno
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, half characters, ends of lines
 LONGEST = 80  # characters shown of a value
 LONGEST_LINE = 300  # and of what an exception says
+NEAREST = 3  # names at most that are offered for an unknown one
 WRITE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -51,6 +54,28 @@ def brief(value: object) -> str:
     """Returns how Python writes a value, cut where that is long."""
     text = one_line(repr(value))
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def instead(name: object, legal: Iterable[str], listed: str = "`vpbench list` prints all") -> str:
+    """Returns what to do about an unknown name: the nearest ones, or all if they are few.
+
+    Else it is `listed`, which says where all of them stand: a long catalogue is never printed.
+    """
+    names = list(map(str, legal))
+    near = nearest(name, names)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    everything = ", ".join(names)
+    return f"choose one of: {everything}" if len(everything) <= LONGEST else listed
+
+
+def nearest(name: object, legal: Iterable[str]) -> list[str]:
+    """Returns the names that look most like one that is none of them, the nearest first."""
+    text = str(name)[:LONGEST].lower()
+    names = {each.lower(): each for each in legal}
+    close = get_close_matches(text, names, NEAREST)
+    parts = [each for each in names if len(text) > 2 and text in each]  # cifar: cifar10, ...
+    return [names[each] for each in dict.fromkeys(close + parts)][:NEAREST]
 
 
 def not_written(error: OSError) -> str:
