@@ -2,16 +2,19 @@
 
 from typing import Any, NamedTuple
 
-KINDS = ("table", "figure")
+from vpbench.spec.outside import Catalogue
+
+KINDS = ("table", "figure", "csv")
 
 
 class Analysis(NamedTuple):
-    """What turns records into a table (csv, Markdown, LaTeX) or a figure (csv, pdf, png).
+    """What turns records into a table (csv, Markdown, LaTeX), a figure (csv, pdf, png) or a csv.
 
     Its module has `write(records, [measurements,] out, [figures,] **options)`: `records` are those
     of the runs, `measurements` those of what is measured beside them, where it reads them, `out` is
     the path of the csv file, beside which a table has its other two, and `figures` the folder of
-    the pdf and the png of a figure. They are named as the analysis.
+    the pdf and the png of a figure. They are named as the analysis. A caption NAME.rst may lie
+    beside the module of an analysis from outside.
     """
 
     module: str
@@ -35,7 +38,7 @@ def _figure(name: str, reads_measurements: bool = False, draws_prompts: bool = F
     return Analysis(module, reads_measurements=reads_measurements, draws_prompts=draws_prompts)
 
 
-ANALYSES = {
+_OURS = {
     "table1": _accuracy_table(1, "vision_language", False, ["linear_probe"]),
     "table2": _accuracy_table(2, "vision_language", True, []),
     "table3": Analysis(_TABLES + "table3", "table"),
@@ -69,9 +72,15 @@ ANALYSES = {
     "speedrun": _figure("speedrun"),
     "training_length": _figure("training_length"),
 }
+RULES = (  # of the workflow: a rule of an analysis is called as the analysis
+    *("all", "smoke", "data", "prepare", "run", "run_task", "features", "regression", "measure"),
+    *("measure_all", "reference_photographs", "tables", "methods_report", "lab_weights"),
+    "methods_table",
+)
 PAGES = {  # what is made from tables and figures
     "claims": "analysis.claims.claims",
     "latex_document": "analysis.report.latex_document",
     "report": "analysis.report.report",
     "partial": "analysis.report.partial",
 }
+ANALYSES = Catalogue("vpbench.analyses", Analysis, _OURS, {"kind": KINDS}, taken=(*PAGES, *RULES))

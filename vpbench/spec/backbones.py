@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.outside import Catalogue
+
 
 class Backbone(NamedTuple):
     """A frozen model: where it is built, what it stands for in the paper, and what it is."""
@@ -24,6 +27,7 @@ class Backbone(NamedTuple):
     stand_in: bool = True  # is or stands for one of the paper's four models, and goes by its name
 
 
+TOWERS = ("text", "image")
 ROLES = {"clip": "CLIP", "instagram": "Instagram", "bit_m": "BiT-M", "rn50": "RN50"}
 _LAB = "vpbench.lab.micro_backbones"
 _ORIGINAL = "vpbench.models.hub_backbones"
@@ -34,14 +38,13 @@ _CLIP = ("400M image-text pairs", "Contrastive", "MIT", (224, 224, "bicubic"))
 _INSTAGRAM = ("3.5B Instagram photos", "Cross Entropy", "CC-BY-NC-4.0", _SHORTER_256)
 _BIT_M = ("14M ImageNet-21k", "Cross Entropy", "Apache-2.0", _SHORTER_256)
 _IMAGENET = ("1.2M ImageNet-1k", "Cross Entropy", "BSD-3-Clause", _SHORTER_256)
-_TOWERS = ("text", "image")
 _LITE = ("1.2M ImageNet-1k", "Cross Entropy", "Apache-2.0")
 
 
-BACKBONES = {
+_OURS = {
     "clip_micro": Backbone(
         _LAB, "clip", "vision_language", "ViT 56/8, width 96, 4 layers", "captioned lab world",
-        "Contrastive", parameters=603_169, gflops=0.046, token_towers=_TOWERS,
+        "Contrastive", parameters=603_169, gflops=0.046, token_towers=TOWERS,
     ),
     "instagram_micro": Backbone(
         _LAB, "instagram", "vision", "ResNeXt, 4 blocks, 8 groups",
@@ -60,12 +63,12 @@ BACKBONES = {
     # The original ones; the facts in the order of Backbone's fields
     "clip_vit_b32": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/32", *_CLIP, 151_277_313, 8.82, None,
-        "timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors", _TOWERS,
+        "timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors", TOWERS,
         gpu_share=0.31,
     ),
     "clip_vit_b16": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-B/16", *_CLIP, 149_620_737, 35.13, None,
-        "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors", _TOWERS,
+        "timm/vit_base_patch16_clip_224.openai/open_clip_model.safetensors", TOWERS,
         gpu_share=0.28, stand_in=False,
     ),
     "clip_rn50": Backbone(
@@ -78,7 +81,7 @@ BACKBONES = {
     ),
     "clip_vit_l14": Backbone(
         _ORIGINAL, "clip", "vision_language", "ViT-L/14", *_CLIP, 427_616_513, 162.03, None,
-        "timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors", _TOWERS,
+        "timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors", TOWERS,
         gpu_share=0.28, stand_in=False,
     ),
     "siglip_vit_b16": Backbone(
@@ -154,3 +157,10 @@ BACKBONES = {
         (292, 260, "bicubic"), 6_092_072, 1.8, 1000, stand_in=False,
     ),
 }  # fmt: skip
+BACKBONES = Catalogue(
+    "vpbench.backbones",
+    Backbone,
+    _OURS,
+    {"modality": MODALITIES, "token_towers": TOWERS},
+    taken=("every_backbone", "inception_v3"),  # which a configuration says where it names others
+)

@@ -2,6 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.outside import Catalogue
+
 
 class LabelMapEntry(NamedTuple):
     """A label map: what makes it, for which backbones, and is it trained with the prompt?"""
@@ -18,7 +21,7 @@ def _ours(function: str, modality: str, **more: Any) -> LabelMapEntry:
     return LabelMapEntry(f"vpbench.prompts.label_maps:{function}", modality, **more)
 
 
-LABEL_MAPS = {  # those of the paper's section 3.3, then others' for each modality
+_OURS = {  # those of the paper's section 3.3, then others' for each modality
     "text": _ours("text", "vision_language"),
     "hard_coded": _ours("hard_coded", "vision"),
     "names": _ours("names", "vision_language"),
@@ -32,3 +35,9 @@ LABEL_MAPS = {  # those of the paper's section 3.3, then others' for each modali
     "bayesian_plus": _ours("bayesian_plus", "vision", refresh="epoch"),
     "linear": _ours("linear", "vision", trained=True),
 }
+LABEL_MAPS = Catalogue(
+    "vpbench.label_maps",
+    LabelMapEntry,
+    _OURS,
+    {"modality": MODALITIES, "refresh": (None, "once", "epoch")},
+)

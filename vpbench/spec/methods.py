@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.backbones import BACKBONES, TOWERS
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.modalities import MODALITIES
+from vpbench.spec.outside import Catalogue
 from vpbench.spec.prompt_forms import FIXED_TEMPLATES, PROMPT_FORMS
 from vpbench.spec.settings import (
     CLASS_NAME_AT,
@@ -72,7 +73,7 @@ _EVP = changed(  # Wu et al., arXiv 2212.10556
 _REPROGRAMMING = changed(  # Elsayed et al., arXiv 1806.11146
     PROMPT, prompt_space="pixel", bound="tanh", optimiser="adam"
 )
-METHODS = {
+_OURS = {
     "text_prompt": Method(
         _HERE + "text_prompt", "TP", WORDS, _VISION_LANGUAGE,
         learns="nothing", passes=0, marker="o", fill="left",
@@ -174,6 +175,18 @@ METHODS = {
         texts="batch", marker="D",
     ),
 }  # fmt: skip
+METHODS = Catalogue(
+    "vpbench.methods",
+    Method,
+    _OURS,
+    {
+        "modalities": MODALITIES,
+        "token_towers": TOWERS,
+        "learns": LEARNS,
+        "texts": (None, "batch", "image"),
+        "fill": ("full", "left", "right", "bottom", "top", "none"),
+    },
+)
 
 PAPER_METHODS = ("text_prompt", "visual_prompt", "linear_probe", "fine_tune")  # of its tables
 SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy is read
@@ -181,15 +194,23 @@ SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy 
 
 def misfit(method: str, backbone: str) -> str | None:
     """Returns, in one line, why a method cannot adapt a backbone, both by name; or None."""
-    adapted, needed = BACKBONES[backbone], METHODS[method]
-    if adapted.modality not in needed.modalities:
+    adapted = BACKBONES[backbone]
+    return misfit_of(method, backbone, adapted.modality, adapted.token_towers)
+
+
+def misfit_of(
+    method: str, backbone: str, modality: str, token_towers: tuple[str, ...]
+) -> str | None:
+    """Returns the same of a backbone that may be in no catalogue; `backbone` is what it is called."""
+    needed = METHODS[method]
+    if modality not in needed.modalities:
         return f"{method} does not work on {backbone}: it has no text"
     for tower in needed.token_towers:
-        if tower not in adapted.token_towers:
+        if tower not in token_towers:
             able = [name for name, each in BACKBONES.items() if tower in each.token_towers]
             return (
-                f"{method} does not work on {backbone}: its {tower} tower, {adapted.architecture}, "
-                f"takes no learned tokens; choose one of: {', '.join(able)}"
+                f"{method} does not work on {backbone}: its {tower} tower takes no learned "
+                f"tokens; choose one of: {', '.join(able)}"
             )
     return None
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from vpbench.spec.outside import Catalogue
+
 
 class PromptForm(NamedTuple):
     """The form of a prompt: its class, and what the rest of the suite must know of it."""
@@ -13,7 +15,7 @@ class PromptForm(NamedTuple):
 
 
 _PIXEL = "vpbench.prompts.pixel:"
-PROMPT_FORMS = {
+_OURS = {
     "padding": PromptForm(_PIXEL + "Padding", in_paper=True),
     "fixed_patch": PromptForm(_PIXEL + "FixedPatch", in_paper=True),
     "random_patch": PromptForm(_PIXEL + "RandomPatch", in_paper=True, fixed=False),
@@ -21,5 +23,7 @@ PROMPT_FORMS = {
     "conditional": PromptForm(_PIXEL + "Conditional", fixed=False),  # weighted by a network (SMM)
     "none": PromptForm(_PIXEL + "Nothing", learns=False),
 }
-PAPER_TEMPLATES = tuple(name for name, form in PROMPT_FORMS.items() if form.in_paper)
-FIXED_TEMPLATES = tuple(n for n, form in PROMPT_FORMS.items() if form.fixed and form.learns)
+PROMPT_FORMS = Catalogue("vpbench.prompts", PromptForm, _OURS)
+PAPER_TEMPLATES = tuple(name for name, form in _OURS.items() if form.in_paper)
+# Of the suite alone: a description from outside is not imported before it is looked up
+FIXED_TEMPLATES = tuple(name for name, form in _OURS.items() if form.fixed and form.learns)

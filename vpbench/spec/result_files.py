@@ -1,5 +1,6 @@
 """Where the files of runs and measurements are, as patterns of their paths."""
 
+PLAIN = r"^[a-z0-9_]+\Z"  # of names that become paths; $ would let a line break follow
 RUN = "{scale}/{task}/{backbone}/{method}/{variant}/seed{seed}"
 UNIT = "{scale}/{task}/{modality}.{block}"
 RECORD = f"results/runs/{RUN}.json"

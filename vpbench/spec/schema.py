@@ -5,6 +5,7 @@ from typing import Any
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.methods import METHODS
+from vpbench.spec.result_files import PLAIN
 from vpbench.spec.scales import KINDS
 from vpbench.spec.settings import COUNT, ENGINE, legal, said
 from vpbench.spec.tasks import SPLITS
@@ -12,7 +13,6 @@ from vpbench.spec.tasks import SPLITS
 Schema = dict[str, Any]
 
 SCHEMA = 2  # version of configuration, records and prompt cards
-PLAIN = r"^[a-z0-9_]+\Z"  # of names that become paths; $ would let a line break follow
 SCALE = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9_-]{0,63}\Z"}
 SPEC = (
     "scale",
