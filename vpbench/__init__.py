@@ -8,13 +8,18 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
-    "PromptedClassifier",
-    "fit_prompt",
+    "Comparison",
+    "Model",
+    "Preprocessing",
+    "compare",
+    "fit",
+    "from_datasets",
+    "from_folder",
+    "load",
     "load_backbone",
-    "load_folder",
-    "load_prompt",
     "load_recipe",
     "load_task",
+    "wrap",
 ]
 
 

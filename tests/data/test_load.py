@@ -88,11 +88,11 @@ def test_a_folder_of_a_configuration_has_all_options_and_its_notes_are_in_the_re
 @pytest.mark.parametrize("wrong", [None, "clip_micro", 7])
 def test_what_is_no_backbone_or_no_task_is_refused_by_the_function_that_makes_one(clip, wrong):
     with complains(ValueError, repr(wrong), "no Backbone", "load_backbone"):
-        vpbench.fit_prompt(wrong, wrong, {})
-    with complains(ValueError, repr(wrong), "no Task", "load_task"):
-        vpbench.fit_prompt(clip, wrong, {})
+        vpbench.fit("visual_prompt", wrong, wrong, settings={})
+    with complains(ValueError, repr(wrong), "no task", "load_task"):
+        vpbench.fit("visual_prompt", clip, wrong, settings={})
     with complains(ValueError, repr(wrong), "no Backbone", "load_backbone"):
-        vpbench.load_prompt("prompt", wrong)
+        vpbench.load("prompt", wrong)
 
 
 @pytest.mark.parametrize("data", [{"train": -5}, {"train": 2.0}, {"training": 5}, 7])

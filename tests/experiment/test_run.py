@@ -180,7 +180,7 @@ def test_the_side_file_of_a_task_without_groups_has_empty_ones(tmp_path):
 
 def test_the_saved_prompt_has_the_accuracy_of_the_record(prompted, clip):
     folder, record = prompted
-    classifier = api.load_prompt(side_file(folder, record, ".prompt"), clip)
+    classifier = api.load(side_file(folder, record, ".prompt"), clip)
     task = load.load_task("camelyon17_twin", DATA)
     shown = record["selection"][record["rule"]]
     for split in ("validation", "test"):

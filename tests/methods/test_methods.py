@@ -9,7 +9,8 @@ from tests.helpers.tiny import DATA, MICRO, PADDING, PROBE, READING, TUNE
 from vpbench.data import load
 from vpbench.data.task import Split
 from vpbench.methods import fine_tune, linear_probe, text_prompt, visual_prompt
-from vpbench.methods.prompted_classifier import trained, untrained
+from vpbench.methods.kept_models import fitted
+from vpbench.methods.prompted_classifier import untrained
 from vpbench.models.backbone import VisionLanguageBackbone, load_backbone
 from vpbench.prompts.build import build_prompt
 from vpbench.prompts.label_maps import label_map
@@ -152,8 +153,8 @@ def test_the_state_of_a_random_patch_gives_its_accuracy_again(clip, task, positi
     settings = PADDING | changes | {"lr": 20.0}
     fit = visual_prompt.fit(clip, task, settings, 0)
     selected = fit.selected("best_validation")
-    classifier = trained(clip, task, settings, selected)
-    logits = classifier.predict(task.splits["test"].images)
+    model = fitted("visual_prompt", visual_prompt, clip, task, settings, selected)
+    logits = model.logits(task.splits["test"].images)
     torch.testing.assert_close(logits, selected.evaluations["test"].logits)
 
 

@@ -30,7 +30,7 @@ def stored(pets, clip, tmp_path):
     """Returns the path of a prompt that was trained on these images."""
     task = vpbench.load_folder(pets, clip.preprocessing)
     settings = PADDING | {"epochs": 1, "eval_epochs": []}
-    return vpbench.fit_prompt(clip, task, settings).save(tmp_path / "prompt")
+    return vpbench.fit("visual_prompt", clip, task, settings=settings).save(tmp_path / "prompt")
 
 
 def test_the_card_has_the_hashes_of_the_training_images_alone(stored, pets, clip):
@@ -38,7 +38,7 @@ def test_the_card_has_the_hashes_of_the_training_images_alone(stored, pets, clip
     trained = vpbench.load_folder(pets, clip.preprocessing).splits["train"].ids
     assert len(trained) == 12  # of 20
     assert card["trained_on"] == "".join(sorted(sha256(pets / name)[:12] for name in trained))
-    assert vpbench.load_prompt(stored, clip).card["trained_on"] == card["trained_on"]
+    assert vpbench.load(stored, clip).card["trained_on"] == card["trained_on"]
 
 
 def test_a_folder_as_it_was_is_evaluated_even_where_images_are_there_twice(pets, clip, tmp_path):
@@ -46,7 +46,9 @@ def test_a_folder_as_it_was_is_evaluated_even_where_images_are_there_twice(pets,
     for number in range(1, 10):
         (pets / "cat" / f"{number}.png").write_bytes(copy)
     task = vpbench.load_folder(pets, clip.preprocessing)
-    made = vpbench.fit_prompt(clip, task, PADDING | {"epochs": 1, "eval_epochs": []})
+    made = vpbench.fit(
+        "visual_prompt", clip, task, settings=PADDING | {"epochs": 1, "eval_epochs": []}
+    )
     assert set(task.splits["test"].hashes) & made.trained_on
     assert 0 <= made.evaluate(task)["accuracy"] <= 100
 
@@ -60,7 +62,7 @@ def test_a_folder_that_is_cut_anew_is_refused_with_how_many_were_trained_on(stor
     test = task.splits["test"]
     count = sum(one in before for one in test.hashes)
     assert count > 0
-    prompt = vpbench.load_prompt(stored, clip)
+    prompt = vpbench.load(stored, clip)
     with complains(ValueError, f"{count} of {len(test)} images of its test split", "trained on"):
         prompt.evaluate(task)
     assert prompt.evaluate(task, "train")
@@ -73,7 +75,7 @@ def test_a_card_without_hashes_is_read_as_before(stored, pets, clip):
     path.write_text(json.dumps(card))
     task = vpbench.load_folder(pets, clip.preprocessing)
     tested_on = replace(task, splits={"test": task.splits["train"]})
-    assert vpbench.load_prompt(stored, clip).evaluate(tested_on)["accuracy"] >= 0
+    assert vpbench.load(stored, clip).evaluate(tested_on)["accuracy"] >= 0
 
 
 def test_a_class_alone_in_a_test_folder_is_evaluated_by_its_name(stored, clip, tmp_path):
@@ -82,5 +84,5 @@ def test_a_class_alone_in_a_test_folder_is_evaluated_by_its_name(stored, clip, t
         image = Image.new("RGB", (56, 56), (number, 200, 9))
         image.save(tmp_path / "new" / "test" / "dog" / f"{number}.png")
     task = vpbench.load_folder(tmp_path / "new", clip.preprocessing, to_fit=False)
-    metrics = vpbench.load_prompt(stored, clip).evaluate(task)
+    metrics = vpbench.load(stored, clip).evaluate(task)
     assert metrics["per_class"] == {"dog": metrics["accuracy"]}

@@ -10,6 +10,8 @@ from vpbench.cli.main import main
 from vpbench.cli.run import task_of
 from vpbench.experiment import run, side_files
 from vpbench.methods import visual_prompt
+from vpbench.methods.kept_models import load_model
+from vpbench.methods.model import Model
 from vpbench.methods.prompted_classifier import PromptedClassifier, shrunk, untrained
 from vpbench.prompts.build import build_prompt, part, prompt_of, restore_prompt
 from vpbench.spec.preprocessing import Preprocessing
@@ -78,7 +80,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(clip, task):
     classifier = untrained(clip, task, settings, 0, seeded())
     images, label_map = task.splits["test"].images[:4], classifier.label_map
     logits = [
-        PromptedClassifier(member, label_map, clip, task, PADDING)(images)
+        PromptedClassifier(member, label_map, clip, PADDING)(images)
         for member in classifier.prompt.members
     ]
     torch.testing.assert_close(classifier(images), (logits[0] + logits[1]) / 2)
@@ -124,8 +126,9 @@ def test_on_the_command_line_images_go_straight_to_their_side_as_well(
     monkeypatch.setattr(prompt_verbs, "read_task", read_task)
     settings = PADDING | FORMS["shrunk"] | {"label_map": "hard_coded"}
     classifier = untrained(resnet, task, settings, 0, seeded())
-    classifier.save(tmp_path / "prompt")
-    monkeypatch.setattr(vpbench, "fit_prompt", lambda *_, **__: classifier, raising=False)
+    model = Model("visual_prompt", classifier, resnet, task, settings)
+    model.save(tmp_path / "prompt")
+    monkeypatch.setattr(vpbench, "fit", lambda *_, **__: model, raising=False)
     options = ["--config", "config/lab.yaml", "--set", "image_side=42", "--out"]
     options = [*options, str(tmp_path / "out")] if verb == "fit" else [str(tmp_path / "prompt")]
     assert main([verb, "--backbone", "rn50_micro", "--task", "eurosat_twin", *options]) == 0
@@ -161,7 +164,7 @@ def test_every_form_learns_is_kept_and_gives_its_accuracy_again(name, clip, task
     start = prompt_of(wanted["settings"], 56, seeded()).state_dict()
     learned = part(fit.selected("last").state, "prompt")
     assert any(not torch.equal(value, start[key]) for key, value in learned.items())
-    loaded = PromptedClassifier.load(path.with_suffix(".prompt.safetensors"), clip)
+    loaded = load_model(path.with_suffix(".prompt.safetensors"), clip)
     again = loaded.evaluate(task)["accuracy"]
     assert again == record["selection"][record["rule"]]["test"]["accuracy"]
     assert record["trained_parameters"] >= loaded.prompt.trained
@@ -175,7 +178,7 @@ def test_a_counted_or_learned_map_is_kept_with_the_prompt(name, resnet, task, tm
     wanted = spec(backbone="rn50_micro", **(ONE | changes))
     record, arrays, fit = run.run(wanted, task, resnet)
     path = side_files.write_run(tmp_path / "seed0.json", record, arrays, fit, task, resnet)
-    loaded = PromptedClassifier.load(path.with_suffix(".prompt.safetensors"), resnet)
+    loaded = load_model(path.with_suffix(".prompt.safetensors"), resnet)
     assert loaded.label_map.state_dict()
     again = loaded.evaluate(task)["accuracy"]
     assert again == record["selection"][record["rule"]]["test"]["accuracy"]

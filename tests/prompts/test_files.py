@@ -19,7 +19,7 @@ from vpbench.spec.schema import SCHEMA
 @pytest.fixture(scope="module")
 def made(clip, task):
     """Returns a classifier with a prompt."""
-    return vpbench.fit_prompt(clip, task, PADDING, seed=0)
+    return vpbench.fit("visual_prompt", clip, task, settings=PADDING)
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def edit(path, **changes):
 def refusal(path, backbone):
     """Returns the one line with which the prompt at `path` is refused."""
     with pytest.raises(ValueError) as error:
-        vpbench.load_prompt(path, backbone)
+        vpbench.load(path, backbone)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
-    again = vpbench.load_prompt(saved, clip)
+    again = vpbench.load(saved, clip)
     assert again.card == made.card and again.accuracy == made.accuracy
     assert torch.equal(again.prompt.canvas(), made.prompt.canvas())
     assert not again.training
@@ -54,14 +54,14 @@ def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
 
 @pytest.mark.parametrize("name", ["prompt", "prompt.json", "prompt.safetensors", "prompt.png"])
 def test_a_prompt_is_found_by_its_name_with_or_without_ending(saved, clip, name):
-    assert vpbench.load_prompt(saved.with_name(name), clip).task.name == "eurosat_twin"
+    assert vpbench.load(saved.with_name(name), clip).task.name == "eurosat_twin"
 
 
 def test_a_name_with_a_dot_stays_whole(made, tmp_path, clip):
     first = made.save(tmp_path / "eurosat_v1.1")
     second = made.save(tmp_path / "eurosat_v1.2")
     assert (first.name, second.name) == ("eurosat_v1.1.safetensors", "eurosat_v1.2.safetensors")
-    vpbench.load_prompt(tmp_path / "eurosat_v1.1", clip)
+    vpbench.load(tmp_path / "eurosat_v1.1", clip)
     paths = made.export(tmp_path / "eurosat_v1.1")
     assert [path.name for path in paths] == ["eurosat_v1.1.npy", "eurosat_v1.1.png"]
 
@@ -89,8 +89,8 @@ def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, cl
 def test_a_prompt_keeps_the_accuracy_of_its_card_when_saved_and_loaded(
     changes, clip, task, tmp_path
 ):
-    classifier = vpbench.fit_prompt(clip, task, PADDING | changes)
-    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    classifier = vpbench.fit("visual_prompt", clip, task, settings=PADDING | changes)
+    loaded = vpbench.load(classifier.save(tmp_path / "a"), clip)
     assert set(classifier.accuracy) == {"validation", "test"}
     for split, accuracy in classifier.accuracy.items():
         metrics = classifier.evaluate(task, split)
@@ -141,7 +141,7 @@ def test_images_that_were_made_for_another_backbone_are_refused(made, clip, task
     other = replace(task, preprocessing=Preprocessing(256, 224, "bilinear"))
     facts = "resize256_bilinear_crop224", "clip_micro takes resize56_bicubic_crop56"
     with complains(ValueError, *facts, "preprocessing=backbone.preprocessing"):
-        vpbench.fit_prompt(clip, other, PADDING)
+        vpbench.fit("visual_prompt", clip, other, settings=PADDING)
     with complains(ValueError, *facts):
         made.evaluate(other)
     for right in (clip.preprocessing, None):
@@ -152,9 +152,9 @@ def test_images_of_a_recipe_that_shrinks_them_may_come_at_its_side(clip, task):
     recipe = PADDING | {"image_side": 42, "epochs": 1}
     small = replace(task, preprocessing=for_recipe(clip.preprocessing, recipe))
     assert small.preprocessing == Preprocessing(42, 42)
-    vpbench.fit_prompt(clip, small, recipe)
+    vpbench.fit("visual_prompt", clip, small, settings=recipe)
     with complains(ValueError, "resize42_bicubic_crop42"):
-        vpbench.fit_prompt(clip, small, PADDING)
+        vpbench.fit("visual_prompt", clip, small, settings=PADDING)
 
 
 def test_only_uint8_squares_are_predicted(made, task):
@@ -174,8 +174,10 @@ def test_unknown_classes_are_refused_by_name(made, task):
 
 def test_names_of_a_recipe_do_not_hide_those_of_the_folders(clip, task, tmp_path):
     letters = [f"a {word}" for word in "cat dog horse bird fish frog one two three four".split()]
-    classifier = vpbench.fit_prompt(clip, task, PADDING | {"epochs": 1, "class_names": letters})
-    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    classifier = vpbench.fit(
+        "visual_prompt", clip, task, settings=PADDING | {"epochs": 1, "class_names": letters}
+    )
+    loaded = vpbench.load(classifier.save(tmp_path / "a"), clip)
     assert loaded.card == classifier.card
     assert loaded.card["class_names"] == letters
     assert loaded.card["original_names"] == list(task.class_names)
@@ -189,14 +191,14 @@ def test_names_of_a_recipe_do_not_hide_those_of_the_folders(clip, task, tmp_path
 
 def test_notes_on_the_images_go_into_the_card(clip, task, tmp_path):
     noted = replace(task, notes=("left out: 3 .txt",))
-    classifier = vpbench.fit_prompt(clip, noted, PADDING | {"epochs": 1})
-    loaded = vpbench.load_prompt(classifier.save(tmp_path / "a"), clip)
+    classifier = vpbench.fit("visual_prompt", clip, noted, settings=PADDING | {"epochs": 1})
+    loaded = vpbench.load(classifier.save(tmp_path / "a"), clip)
     assert loaded.card["notes"] == ["left out: 3 .txt"] and loaded.card == classifier.card
 
 
 def test_a_classifier_goes_to_a_device_with_its_backbone(task):
     backbone = vpbench.load_backbone("clip_micro")
-    classifier = vpbench.fit_prompt(backbone, task, PADDING | {"epochs": 1})
+    classifier = vpbench.fit("visual_prompt", backbone, task, settings=PADDING | {"epochs": 1})
     assert classifier.to("meta") is classifier
     assert backbone.device.type == "meta"
     assert {value.device.type for value in classifier.state_dict().values()} == {"meta"}
@@ -205,7 +207,7 @@ def test_a_classifier_goes_to_a_device_with_its_backbone(task):
 def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
     settings = {key: value for key, value in PADDING.items() if key != "momentum"}
     with pytest.raises(ValueError, match="settings: it lacks 'momentum'"):
-        vpbench.fit_prompt(clip, task, settings)
+        vpbench.fit("visual_prompt", clip, task, settings=settings)
 
 
 def test_a_prompt_is_evaluated_only_on_splits_and_classes_it_fits(made, clip, task):
@@ -259,7 +261,7 @@ def test_a_missing_or_broken_file_is_refused_by_name(saved, clip):
 
 def test_a_folder_that_moves_keeps_its_prompt(saved, clip, tmp_path):
     shutil.move(saved.parent, tmp_path.with_name("moved"))
-    assert vpbench.load_prompt(tmp_path.with_name("moved") / "prompt", clip)
+    assert vpbench.load(tmp_path.with_name("moved") / "prompt", clip)
 
 
 def test_the_npy_is_the_canvas_itself(made, tmp_path):

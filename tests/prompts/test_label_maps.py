@@ -177,7 +177,7 @@ def test_counting_holds_no_table_of_images_by_source_classes(resnet):
     task = numbered_task({"train": images})
     for name in ("frequency", "bayesian", "bayesian_plus"):
         classifier = PromptedClassifier(
-            build_prompt("none", 56, 1), of(name, resnet, task), resnet, task,
+            build_prompt("none", 56, 1), of(name, resnet, task), resnet,
             PADDING | {"label_map": name},
         )  # fmt: skip
         answers = torch.arange(source).float()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from vpbench.cli.main import main
-from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.methods.kept_models import load_model
 from vpbench.prompts import official
 from vpbench.prompts.files import write_prompt
 from vpbench.spec import schema_check
@@ -163,7 +163,7 @@ def test_a_recipe_that_differs_is_named(file, clip, task):
 def test_an_imported_prompt_is_saved_loaded_and_evaluated(file, clip, task, tmp_path):
     stored = official.load_checkpoint(checkpoint(file, padding()), clip, task)
     write_prompt(tmp_path / "prompt", *stored)
-    loaded = PromptedClassifier.load(tmp_path / "prompt", clip)
+    loaded = load_model(tmp_path / "prompt", clip)
     assert loaded.card == stored.card and loaded.accuracy == {}
     assert torch.equal(loaded.prompt.canvas(), stored.prompt.canvas())
     assert 0 <= loaded.evaluate(task)["accuracy"] <= 100

@@ -26,7 +26,7 @@ def learn(arguments: Namespace) -> None:
     """Learns a prompt and writes it; no other process does so under its name."""
     import vpbench
     from vpbench.experiment.provenance import hashes, versions
-    from vpbench.prompts.files import SUFFIXES, named
+    from vpbench.prompts.files import SUFFIXES, export_prompt, named
     from vpbench.training.checkpoint import Checkpoint
 
     files = [named(arguments.out, suffix) for suffix in SUFFIXES]
@@ -49,13 +49,14 @@ def learn(arguments: Namespace) -> None:
     obstacle = checkpoint.obstacle()
     if obstacle and not arguments.force:
         raise UserError(f"{obstacle}; choose another --out, or add --force to start anew")
-    classifier = vpbench.fit_prompt(
-        backbone, task, settings, seed=arguments.seed, checkpoint=checkpoint
-    )
-    path = classifier.save(arguments.out)
-    classifier.export(arguments.out)
+    model = vpbench.fit(
+        "visual_prompt", backbone, task, settings=settings, seed=arguments.seed,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+    path = model.save(arguments.out)
+    export_prompt(model.prompt, arguments.out)
     checkpoint.remove()
-    accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in classifier.accuracy.items())
+    accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in model.accuracy.items())
     print(f"{path}: {accuracy}")
 
 
@@ -64,10 +65,9 @@ def evaluate(arguments: Namespace) -> None:
     import vpbench
 
     backbone = vpbench.load_backbone(arguments.backbone, announce_device(arguments.device))
-    classifier = vpbench.load_prompt(arguments.prompt, backbone)
-    preprocessing = for_recipe(backbone.preprocessing, classifier.settings)
-    task = read_task(arguments, preprocessing, to_fit=False)
-    metrics = classifier.evaluate(task, arguments.split)
+    model = vpbench.load(arguments.prompt, backbone)
+    task = read_task(arguments, model.preprocessing, to_fit=False)
+    metrics = model.evaluate(task, arguments.split)
     about = {"split": arguments.split, "images": len(task.splits[arguments.split])}
     print(json.dumps(about | metrics, indent=1))
 

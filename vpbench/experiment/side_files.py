@@ -13,7 +13,9 @@ from vpbench.common.errors import UserError
 from vpbench.data.load import load_task
 from vpbench.data.task import Split, Task
 from vpbench.methods.fit import Fit
-from vpbench.methods.prompted_classifier import PromptedClassifier, trained
+from vpbench.methods.kept_models import fitted, implementation_of, load_model
+from vpbench.methods.model import Model
+from vpbench.methods.prompted_classifier import PromptedClassifier
 from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.prompts.build import adds_one_canvas
 from vpbench.spec.methods import METHODS
@@ -116,15 +118,15 @@ def write_run(
     path, spec = Path(path), record["spec"]
     atomic_files.write_arrays(path.with_suffix(".predictions.npz"), predictions)
     if METHODS[spec["method"]].keeps_prompt:
-        classifier = trained(backbone, task, spec["settings"], fit.selected(record["rule"]))
-        classifier.save(path.with_suffix(".prompt.safetensors"))
-        shown = examples(classifier, task.splits["test"])
+        method, selected = spec["method"], fit.selected(record["rule"])
+        module = implementation_of(method)
+        model = fitted(method, module, backbone, task, spec["settings"], selected)
+        model.save(path.with_suffix(".prompt.safetensors"))
+        shown = examples(model.classifier, task.splits["test"])  # type: ignore[arg-type]  # of a prompt
         atomic_files.write_arrays(path.with_suffix(".examples.npz"), shown)
     return atomic_files.write(path, record)
 
 
-def run_prompt(record: dict[str, Any], backbone: Backbone) -> PromptedClassifier:
-    """Returns the classifier that was saved beside the loaded record of a run."""
-    return PromptedClassifier.load(
-        Path(record["file"]).with_suffix(".prompt.safetensors"), backbone
-    )
+def run_prompt(record: dict[str, Any], backbone: Backbone) -> Model:
+    """Returns the model that was saved beside the loaded record of a run."""
+    return load_model(Path(record["file"]).with_suffix(".prompt.safetensors"), backbone)

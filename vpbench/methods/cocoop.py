@@ -66,7 +66,9 @@ def fit(
 
     From a `checkpoint` the training goes on where it was.
     """
-    return token_fit.fit("cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint, keep)
+    return token_fit.fit(
+        "cocoop", ConditionalContext, backbone, task, settings, seed, checkpoint, keep
+    )
 
 
 def learner(

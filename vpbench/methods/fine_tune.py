@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.data.task import Task
-from vpbench.methods.fit import Adapted, Fit, feature_width, fit_seeded
-from vpbench.models.backbone import Backbone, VisionBackbone, VisionLanguageBackbone
+from vpbench.methods.fit import Adapted, Fit, fit_seeded
+from vpbench.models.backbone import Backbone, VisionLanguageBackbone
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import text_prompts
 from vpbench.training.checkpoint import Checkpoint
@@ -39,20 +39,10 @@ class NewHeadClassifier(Adapted):
 
     def __init__(self, backbone: Backbone, task: Task):
         super().__init__(backbone)
-        self.model, self.engine = new_head(backbone, len(task.class_names)), backbone.engine
+        self.model, self.engine = backbone.with_head(len(task.class_names)), backbone.engine
 
     def logits(self, x: Tensor) -> Tensor:
         return self.engine.forward(self.model, x)
-
-
-def new_head(backbone: Backbone, classes: int) -> nn.Module:
-    """Returns a copy of the image model: normalised images to the outputs [N, K] of a new head."""
-    if isinstance(backbone, VisionBackbone):
-        model = copy.deepcopy(backbone.model)
-        model.reset_classifier(classes)
-        return model
-    head = nn.Linear(feature_width(backbone), classes)
-    return nn.Sequential(copy.deepcopy(backbone.image_tower()), head)
 
 
 def learner(backbone: Backbone, task: Task, settings: Settings, seed: int) -> Adapted:

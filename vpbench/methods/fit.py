@@ -62,13 +62,6 @@ class Adapted(Learner):
         return self.from_pixels(self.backbone.scale_pixels(images))
 
 
-@torch.no_grad()
-def feature_width(backbone: Backbone) -> int:
-    """Returns the number of features of an image."""
-    size = backbone.image_size
-    return backbone.features(torch.zeros(1, 3, size, size, device=backbone.device)).shape[1]
-
-
 def fit_seeded(
     method: str,
     build: Callable[[], tuple[Adapted, torch.optim.Optimizer]],

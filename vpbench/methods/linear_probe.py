@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
 from vpbench.data.task import Split, Task
-from vpbench.methods.fit import Adapted, Fit, feature_width
+from vpbench.methods.fit import Adapted, Fit
 from vpbench.models.backbone import VisionBackbone, VisionLanguageBackbone
 from vpbench.spec.settings import Settings
 from vpbench.training.evaluate import Evaluation, evaluation_of, predict
@@ -29,7 +29,7 @@ class Probe(Adapted):
 
     def __init__(self, backbone: Featured, classes: int):
         super().__init__(backbone)
-        self.head = nn.Linear(feature_width(backbone), classes)
+        self.head = nn.Linear(backbone.feature_width, classes)
 
     def logits(self, x: Tensor) -> Tensor:
         return self.head(self.backbone.features(x))

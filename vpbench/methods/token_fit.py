@@ -11,7 +11,6 @@ from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
 from vpbench.training.checkpoint import Checkpoint
 
-
 Build = Callable[[VisionLanguageBackbone, Task, Settings], Adapted]
 
 
@@ -44,5 +43,4 @@ def learner(
     build: Build, backbone: VisionLanguageBackbone, task: Task, settings: Settings
 ) -> Adapted:
     """Returns build(backbone, task, settings), given the task in the words of `settings`."""
-    said = worded(task, {"text_prompt": None} | settings)
-    return build(backbone, said, settings).to(backbone.device)
+    return build(backbone, worded(task, settings), settings).to(backbone.device)

@@ -16,6 +16,7 @@ from vpbench.methods.fit import Fit, fit_of
 from vpbench.methods.prompted_classifier import PromptedClassifier, untrained
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.gradients import unit, unit_image
+from vpbench.prompts.own import NOTHING_OWN, Own
 from vpbench.prompts.pixel import Whole
 from vpbench.spec.settings import Settings
 from vpbench.training.checkpoint import Checkpoint
@@ -31,14 +32,15 @@ def fit(
     seed: int,
     checkpoint: Checkpoint | None = None,
     keep: Collection[str] = RULES,
+    own: Own = NOTHING_OWN,
 ) -> Fit:
     """Returns the `Fit` of a prompt; its state is that of a `PromptedClassifier`.
 
     It has the states of the epochs that the rules in `keep` select. From a `checkpoint` the
-    training goes on where it was.
+    training goes on where it was. A prompt and a label map of one's `own` are trained themselves.
     """
     generator = torch.Generator().manual_seed(seed)
-    classifier = untrained(backbone, task, settings, seed, generator)
+    classifier = untrained(backbone, task, settings, seed, generator, own)
     if not list(classifier.parameters()):
         return counted(classifier, task)
     trainer = Trainer(
@@ -49,6 +51,18 @@ def fit(
     trainer.run()
     of_map = sum(parameter.numel() for parameter in classifier.label_map.parameters())
     return fit_of(trainer, classifier.prompt.trained + of_map)
+
+
+def learner(
+    backbone: Backbone, task: Task, settings: Settings, seed: int, own: Own = NOTHING_OWN
+) -> PromptedClassifier:
+    """Returns what is trained, with a prompt of zeros, as a state is loaded into it.
+
+    `seed` is for positions at test time, if they are drawn.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    start = settings if own.prompt is not None else settings | {"init": "zeros"}
+    return untrained(backbone, task, start, seed, generator, own)
 
 
 def counted(classifier: PromptedClassifier, task: Task) -> Fit:
@@ -94,6 +108,7 @@ def parameter_groups(classifier: PromptedClassifier, settings: Settings) -> list
     if of_map:
         rate = settings["map_lr"]
         if rate is None:
-            raise UserError(f"label_map {settings['label_map']} is trained: it needs a map_lr")
+            name = settings.get("label_map", "of one's own")
+            raise UserError(f"label_map {name} is trained: it needs a map_lr")
         groups.append({"params": of_map, "factor": rate / settings["lr"]})
     return groups

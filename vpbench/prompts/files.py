@@ -1,4 +1,4 @@
-"""Prompts on disk: safetensors with a JSON card, PNG and npy."""
+"""What was learned, on disk: safetensors with a JSON card; of a prompt also PNG and npy."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -17,18 +17,20 @@ from vpbench.data.folder_images import DIGITS
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import part, restore_prompt
+from vpbench.prompts.own import OF_LABEL_MAP, OF_PROMPT
 from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec import schema_check
 from vpbench.spec.methods import METHODS
-from vpbench.spec.schema import SCHEMA, closed_schema
+from vpbench.spec.schema import SCHEMA, Schema, closed_schema
 from vpbench.spec.settings import Settings, legal
 from vpbench.spec.text_prompts import worded
 
 SUFFIXES = (".safetensors", ".json", ".npy", ".png")
 CARD = (
-    *("schema", "backbone", "weights", "task", "template", "size", "image_size", "settings"),
+    *("schema", "backbone", "weights", "task", "image_size", "settings"),
     *("class_names", "text_prompt", "accuracy", "sha256"),
 )
+USUAL = "visual_prompt"  # the method of a card that says none, as those beside records
 OF_MAP = "label_map"  # the part of a file that is not the prompt's
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
@@ -38,29 +40,43 @@ _USED = (
     *("prompt_space", "image_side", "label_map", "source_classes", "text_encoder"),
     *("text_prompt", "class_names", "position_range", "test_position"),
 )
+_PART = {
+    "type": "object",
+    "properties": {"name": _TEXT, "state_sha256": _TEXT},
+    "required": ["name"],
+}
 LEGAL = {
     "type": "object",
     "properties": {
         **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
+        **dict.fromkeys(("method", "address"), _TEXT),
+        "own": {"type": "object", "additionalProperties": _PART},
         "image_size": {"type": "integer", "minimum": 1},
         "accuracy": {"type": "object", "additionalProperties": {"type": "number"}},
         **dict.fromkeys(("class_names", "original_names", "notes"), _TEXTS),
         "trained_on": {"type": "string", "pattern": rf"^([0-9a-f]{{{DIGITS}}})*\Z"},
-        "settings": closed_schema(legal(METHODS["visual_prompt"].settings), list(_USED)),
+        "settings": {"type": "object"},
     },
 }
 
 
 class BackboneFacts(NamedTuple):
-    """What of a backbone says whether a prompt fits it."""
+    """What of a backbone says whether what was learned fits it."""
 
     name: str
     weights_hash: str
     image_size: int
 
 
+class Stored(NamedTuple):
+    """What the two files of what was learned hold."""
+
+    tensors: dict[str, Tensor]
+    card: dict[str, Any]
+
+
 class StoredPrompt(NamedTuple):
-    """What the two files of a prompt hold."""
+    """The same of a prompt."""
 
     prompt: AnyPrompt  # on the CPU
     of_map: dict[str, Tensor]  # what its label map learned
@@ -77,23 +93,28 @@ def named(path: str | Path, suffix: str) -> Path:
 
 
 def prompt_card(
-    settings: Settings, backbone: Backbone, task: Task, accuracy: dict[str, float]
+    settings: Settings,
+    backbone: Backbone,
+    task: Task,
+    accuracy: dict[str, float],
+    method: str = USUAL,
 ) -> dict[str, Any]:
     """Returns the card of a prompt: what it was made for, with which recipe, and how good it is.
 
-    `accuracy` maps split names to percent. Where the settings call the classes by other names than
-    the task, its own names are there as well, and so are the notes on its images, if any.
+    So is that of what another `method` learns. `accuracy` maps split names to percent. Where the
+    settings call the classes by other names than the task, its own names are there as well, and so
+    are the notes on its images, if any.
     """
     original, task = task.class_names, worded(task, settings)
     card = {
         "schema": SCHEMA,
+        "method": method,
         "backbone": backbone.name,
         "weights": backbone.weights_hash,
         "task": task.name,
         "class_names": list(task.class_names),
         "text_prompt": task.template,
-        "template": settings["template"],
-        "size": settings["size"],
+        **{key: settings[key] for key in ("template", "size") if key in settings},
         "image_size": backbone.image_size,
         "settings": settings,
         "accuracy": accuracy,
@@ -107,8 +128,13 @@ def write_prompt(
     path: str | Path, prompt: AnyPrompt, of_map: dict[str, Tensor], card: dict[str, Any]
 ) -> Path:
     """Returns the path `path`.safetensors; beside it the card is written as .json."""
+    of_map = {f"{OF_MAP}.{name}": of_map[name] for name in of_map}
+    return write(path, prompt.state_dict() | of_map, card)
+
+
+def write(path: str | Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> Path:
+    """Returns the path `path`.safetensors with `tensors`; the card comes beside it, as .json."""
     path = named(path, ".safetensors")
-    tensors = prompt.state_dict() | {f"{OF_MAP}.{name}": of_map[name] for name in of_map}
     data = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     atomic_files.write_bytes(path, data)
     atomic_files.write(path.with_suffix(".json"), card | {"sha256": sha256(data).hexdigest()})
@@ -116,27 +142,49 @@ def write_prompt(
 
 
 def read_prompt(path: str | Path, backbone: Backbone | BackboneFacts) -> StoredPrompt:
-    """Returns what the files at `path` hold, made for exactly this `backbone`."""
-    path, card_path = named(path, ".safetensors"), named(path, ".json")
-    for file in (path, card_path):
+    """Returns the prompt that the files at `path` hold, made for exactly this `backbone`."""
+    tensors, card = read(path, backbone)
+    settings = card["settings"]
+    if card.get("own") or not METHODS[card.get("method", USUAL)].keeps_prompt:
+        raise UserError(f"{path} holds no prompt of ours alone; load it by vpbench.load in Python")
+    try:
+        of_map = part(tensors, OF_MAP)
+        of_prompt = {key: tensors[key] for key in tensors if not key.startswith(f"{OF_MAP}.")}
+        prompt = restore_prompt(settings, card["image_size"], of_prompt)
+    except Exception as error:  # of what holds other tensors
+        raise other_tensors(path, error) from None
+    return StoredPrompt(prompt, of_map, card)
+
+
+def other_tensors(path: str | Path, error: Exception) -> UserError:
+    """Returns what to raise where a file does not hold what its card says."""
+    reason = first_line((str(error).strip() or type(error).__name__).splitlines()[-1])
+    file = named(path, ".safetensors")
+    return UserError(f"{file} does not hold what its card says: {reason}")
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """Returns the card of what was learned at `path`, checked as far as it is used."""
+    for file in (named(path, ".safetensors"), named(path, ".json")):
         if not file.is_file():
             raise UserError(
-                f"{file} is missing: a prompt is a .safetensors file and its .json card"
+                f"{file} is missing: what was learned is a .safetensors file and its .json card"
             )
-    card = _read_card(card_path)
+    return _read_card(named(path, ".json"))
+
+
+def read(path: str | Path, backbone: Backbone | BackboneFacts) -> Stored:
+    """Returns what the files at `path` hold, made for exactly this `backbone`."""
+    path, card_path = named(path, ".safetensors"), named(path, ".json")
+    card = read_card(path)
     data = path.read_bytes()
     if sha256(data).hexdigest() != card["sha256"]:
         raise UserError(f"{path} is not the file its card {card_path} was written for")
     _check_backbone(path, card, backbone)
     try:
-        tensors = load(data)
-        of_map = part(tensors, OF_MAP)
-        of_prompt = {key: tensors[key] for key in tensors if not key.startswith(f"{OF_MAP}.")}
-        prompt = restore_prompt(card["settings"], card["image_size"], of_prompt)
-    except Exception as error:  # of what is no safetensors file, or holds other tensors
-        reason = first_line((str(error).strip() or type(error).__name__).splitlines()[-1])
-        raise UserError(f"{path} does not hold the prompt of its card: {reason}") from None
-    return StoredPrompt(prompt, of_map, card)
+        return Stored(load(data), card)
+    except Exception as error:  # of what is no safetensors file
+        raise other_tensors(path, error) from None
 
 
 def _check_backbone(path: Path, card: dict[str, Any], backbone: Backbone | BackboneFacts) -> None:
@@ -171,7 +219,23 @@ def _read_card(path: Path) -> dict[str, Any]:
             f"{path}: schema is {version}, this version reads {SCHEMA}; fit the prompt again"
         )
     schema_check.check(card, LEGAL, str(path))
+    settings = legal_settings(card.get("method", USUAL), card.get("own", {}), path)
+    schema_check.check(card["settings"], settings, f"{path} at settings")
     return card
+
+
+def legal_settings(method: str, own: dict[str, Any], path: Path) -> Schema:
+    """Returns the JSON schema of the settings in the card at `path`, as far as they are used."""
+    if "method" in own:
+        return {"type": "object"}
+    if method not in METHODS:
+        raise UserError(f"{path} is of the method {one_line(method)[:80]}, which is not here")
+    known = legal(METHODS[method].settings)
+    if not METHODS[method].keeps_prompt:
+        return closed_schema(known, True)
+    unsaid = {"prompt": OF_PROMPT, "label_map": OF_LABEL_MAP}
+    without = [key for which in own for key in unsaid.get(which, ())]
+    return closed_schema(known, [key for key in _USED if key not in without])
 
 
 def export_prompt(prompt: AnyPrompt, path: str | Path) -> tuple[Path, Path]:

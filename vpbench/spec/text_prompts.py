@@ -58,7 +58,7 @@ def said_class_names(class_names: Sequence[str], settings: Settings) -> Sequence
 
     They may go by the name of a list of vpbench.spec.class_names, e.g. svhn.words.
     """
-    names = settings["class_names"] or class_names
+    names = settings.get("class_names") or class_names
     return read_manifest(names) if isinstance(names, str) else names
 
 
@@ -83,5 +83,5 @@ def worded(task: T, settings: Settings) -> T:
     for key in ("class_names", "source_classes"):
         if settings.get(key) and task.name not in TASKS:
             check_one_order(task, key)
-    template = settings["text_prompt"] or task.template
+    template = settings.get("text_prompt") or task.template
     return replace(task, class_names=tuple(names), template=template)

@@ -17,7 +17,6 @@ from tests.helpers.fake_measurements import measurement
 from tests.helpers.fake_records import record
 from tests.helpers.tiny import DATA, EVP, spec
 from vpbench.common.errors import RecordError
-from vpbench.data.task import Task
 from vpbench.experiment import run, side_files
 from vpbench.experiment.measurements import deployability as measured
 from vpbench.methods.prompted_classifier import PromptedClassifier
@@ -50,10 +49,8 @@ def gray():
 
 def classifier(prompt, prompt_space="normalized"):
     """Returns a classifier whose logits are what its backbone sees of a prompted image."""
-    nothing = Task("none", "None", ("a", "b"), "{}", {})
-    words = {"text_prompt": None, "class_names": None}
-    settings = {"prompt_space": prompt_space, "image_side": None} | words
-    return PromptedClassifier(prompt, torch.nn.Flatten(), gray(), nothing, settings)
+    settings = {"prompt_space": prompt_space, "image_side": None}
+    return PromptedClassifier(prompt, torch.nn.Flatten(), gray(), settings)
 
 
 def first_values(level, prompt, prompt_space="normalized"):

@@ -12,7 +12,7 @@ from tests.helpers.tiny import DATA, PADDING, spec
 from vpbench.data.load import load_task
 from vpbench.experiment import run, side_files
 from vpbench.experiment.measurements import transfer as measured
-from vpbench.methods.prompted_classifier import PromptedClassifier
+from vpbench.methods.kept_models import load_model
 from vpbench.prompts.label_maps import label_map
 from vpbench.records import reading
 from vpbench.records.paths import record_path
@@ -72,7 +72,7 @@ def test_a_prompt_is_moved_in_pixel_units_and_read_as_the_target_reads(
 ):
     test = task.splits["test"]
     pixels = test.images.permute(0, 3, 1, 2).float() / 255
-    canvas = PromptedClassifier.load(prompt_file(prompted[0]), clip).prompt.canvas()
+    canvas = load_model(prompt_file(prompted[0]), clip).prompt.canvas()
     moved = pixels + (canvas * clip.std).detach()
     logits = label_map(resnet, task, PADDING | VISION)
     with torch.no_grad():
@@ -83,7 +83,7 @@ def test_a_prompt_is_moved_in_pixel_units_and_read_as_the_target_reads(
 
 
 def test_a_prompt_in_pixel_units_is_moved_as_it_is(prompted, resnet):
-    classifier = PromptedClassifier.load(prompt_file(prompted[1]), resnet)
+    classifier = load_model(prompt_file(prompted[1]), resnet).classifier
     torch.testing.assert_close(classifier.pixel_canvas(), classifier.prompt.canvas().detach())
 
 
