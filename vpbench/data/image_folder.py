@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
@@ -25,9 +25,53 @@ from vpbench.spec.schema import data_schema
 from vpbench.spec.tasks import SPLITS
 
 
+class OpenedFolder(NamedTuple):
+    """A folder that was listed and checked, and whose images are still to be read."""
+
+    folder: Path
+    class_names: tuple[str, ...]
+    template: str
+    lists: Lists  # of the splits that have images
+    notes: list[str]  # in words: what was left out, who is called how
+
+    @property
+    def display(self) -> str:
+        """What a person calls the folder, also where its path is a dot."""
+        return self.folder.resolve().name
+
+    def read(self, preprocessing: Preprocessing) -> Task:
+        """Returns the task, its images read; raises UserError if some cannot be."""
+        reader = Reader(self.folder, preprocessing)
+        splits = {split: reader.split(rows) for split, rows in self.lists.items()}
+        reader.check()
+        read = repetition_notes(self.lists, reader.hashes) + reader.notes()
+        say(self.folder, read)
+        facts = {"published": None, "metric": "accuracy", "shift": False}
+        return Task(
+            str(self.folder),
+            self.display,
+            self.class_names,
+            self.template,
+            splits,
+            facts | {"paper_validation": "validation" in splits},
+            preprocessing=preprocessing,
+            notes=(*self.notes, *read),
+        )
+
+
 def load_folder(
+    folder: str | Path, preprocessing: Preprocessing = Preprocessing(56, 56), **options: Any
+) -> Task:
+    """Returns the task of a folder, its images read for `preprocessing`, that of a backbone.
+
+    `options` are those of open_folder, which says what is read.
+    """
+    check_preprocessing(preprocessing)
+    return open_folder(folder, **options).read(preprocessing)
+
+
+def open_folder(
     folder: str | Path,
-    preprocessing: Preprocessing = Preprocessing(56, 56),
     *,
     data: Mapping[str, Any] | None = None,
     split_file: str | Path | None = None,
@@ -36,8 +80,8 @@ def load_folder(
     template: str = "This is a photo of a {}",
     seed: int = 0,
     to_fit: bool = True,
-) -> Task:
-    """Returns the task of a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
+) -> OpenedFolder:
+    """Returns what is in a folder: `folder/class/*.png`, or `folder/{train,val,test}/class/*`.
 
     Without split folders, `split_file` (JSON of lists [path, label, class name] under train, val,
     test, paths relative to the folder) says which image is where; without that, each class is cut
@@ -45,14 +89,14 @@ def load_folder(
     (2 before 10). `class_names` is a file with a line `folder<TAB>name` for each class, JSON of
     folder -> name, or a plain list in the order of the classes, which is refused where the two
     orders differ and none was chosen. Images are turned upright by their orientation tag, put on
-    white where they are transparent, and go through `preprocessing`, that of a backbone; `data`
-    caps the images of each split. Unless it is `to_fit` a prompt, but only to evaluate one, a
-    single split and a single class are enough. What was left out or changed is in the task's
-    `notes`, and on stderr. Raises UserError in one line for anything that cannot be used.
+    white where they are transparent, and go through the preprocessing of a backbone; `data` caps
+    the images of each split. Unless it is `to_fit` a prompt, but only to evaluate one, a single
+    split and a single class are enough. What was left out or changed is in the task's `notes`, and
+    on stderr. Raises UserError in one line for anything that cannot be used.
     """
     folder = _checked(folder)
-    _check_given(preprocessing, {"split_file": split_file, "class_names": class_names})
-    _check_template(template)
+    _check_files({"split_file": split_file, "class_names": class_names})
+    check_template(template)
     check_seed(seed)
     if data is not None:
         schema_check.check(data, data_schema(complete=False), f"data of {folder}")
@@ -64,22 +108,8 @@ def load_folder(
     names, notes = _named(folder, listing, class_names, bool(split_file or class_order))
     notes += absence_notes(lists, names)
     say(folder, notes)
-    reader = Reader(folder, preprocessing)
-    splits = {split: reader.split(rows) for split, rows in lists.items() if rows}
-    reader.check()
-    read = repetition_notes(lists, reader.hashes) + reader.notes()
-    say(folder, read)
-    facts = {"published": None, "metric": "accuracy", "shift": False}
-    return Task(
-        str(folder),
-        folder.resolve().name,
-        tuple(names),
-        template,
-        splits,
-        facts | {"paper_validation": "validation" in splits},
-        preprocessing=preprocessing,
-        notes=(*notes, *read),
-    )
+    kept = {split: rows for split, rows in lists.items() if rows}
+    return OpenedFolder(folder, tuple(names), template, kept, notes)
 
 
 def _checked(folder: str | Path) -> Path:
@@ -93,22 +123,23 @@ def _checked(folder: str | Path) -> Path:
     return folder
 
 
-def _check_given(preprocessing: object, files: dict[str, object]) -> None:
-    """Raises UserError unless there is a preprocessing, and what stands for files are their paths.
-
-    A backbone and a list of names are what one would give first.
-    """
+def check_preprocessing(preprocessing: object) -> None:
+    """Raises UserError unless this is a preprocessing; a backbone is what one would give first."""
     if not isinstance(preprocessing, Preprocessing):
         raise UserError(
             f"preprocessing {brief(preprocessing)}: expected that of a backbone, as in "
             "backbone.preprocessing"
         )
+
+
+def _check_files(files: dict[str, object]) -> None:
+    """Raises UserError unless what stands for files are their paths, and not a list of names."""
     for key, file in files.items():
         if not isinstance(file, str | Path | None):
             raise UserError(f"{key} {brief(file)}: expected the path of a file")
 
 
-def _check_template(template: object) -> None:
+def check_template(template: object) -> None:
     """Raises UserError unless this is a text."""
     if not isinstance(template, str):
         raise UserError(

@@ -39,6 +39,17 @@ def load_task(
     says where that is and how it is read: the keys of spec.schema.folder_schema. Raises UserError,
     in one line, if the data cannot be used.
     """
+    name = checked_name(name, data, seed)
+    given = dict(data or {})
+    shots = given.pop("shots", None)
+    return few_shot(_loaded(name, given, preprocessing, folder), shots, seed)
+
+
+def checked_name(name: str | Path, data: Data, seed: int) -> str:
+    """Returns the name or path of a task; raises UserError if what is asked of it makes no sense.
+
+    Whether there is such a task is not looked at: the name may be that of a folder elsewhere.
+    """
     if not isinstance(name, str | Path):
         raise UserError(f"task {brief(name)}: expected a name, or the path of a folder of images")
     check_seed(seed)
@@ -48,9 +59,7 @@ def load_task(
         legal = data_schema(complete, of_run=True, of_twins=True)
         schema_check.check(data, legal, where)
         check_test_start(name, data, where)
-    given = dict(data or {})
-    shots = given.pop("shots", None)
-    return few_shot(_loaded(name, given, preprocessing, folder), shots, seed)
+    return name
 
 
 def _loaded(
@@ -61,7 +70,7 @@ def _loaded(
 ) -> Task:
     """Returns the task `name` with all its training images."""
     preprocessing = preprocessing or Preprocessing(56, 56)
-    if folder is not None or (name not in TASKS and Path(name).is_dir()):
+    if folder is not None or is_folder(name):
         options: dict[str, Any] = {"path": name} if folder is None else folder
         schema_check.check(options, folder_schema(), f"folder of {one_line(name)}")
         check_fingerprint(options)
@@ -69,10 +78,20 @@ def _loaded(
         task = load_folder(options["path"], preprocessing, data=data, **reading)
         display = name if folder else task.display  # a folder may be called images, or 2750
         return replace(task, name=name, display=display)
+    check_known(name)
+    if is_twin(name):
+        return paint_twin(name, data or {"train": 500, "validation": 300, "test": 1000})
+    return load_dataset(name, data or dict.fromkeys(SPLITS), preprocessing)
+
+
+def is_folder(name: str) -> bool:
+    """Returns whether a task is a folder of images, by its path; a task's own name goes first."""
+    return name not in TASKS and Path(name).is_dir()
+
+
+def check_known(name: str) -> None:
+    """Raises UserError unless a task has this name."""
     if name not in TASKS:
         raise UserError(
             f"{name!r} is neither a folder of images nor one of the tasks: {', '.join(TASKS)}"
         )
-    if is_twin(name):
-        return paint_twin(name, data or {"train": 500, "validation": 300, "test": 1000})
-    return load_dataset(name, data or dict.fromkeys(SPLITS), preprocessing)

@@ -1,14 +1,63 @@
 """A classification task and its splits."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vpbench.common.errors import UserError
 from vpbench.spec.preprocessing import Preprocessing
+
+
+class AnyTask:
+    """A task whose images are read already, or one that reads them when it is asked to."""
+
+    name: str
+    display: str
+    class_names: tuple[str, ...]
+    template: str
+    splits: Collection[str]
+
+    def load(self, preprocessing: Preprocessing) -> "Task":
+        """Returns the task with its images as a backbone of this `preprocessing` takes them."""
+        raise NotImplementedError
+
+    @property
+    def train(self) -> "TaskSplit":
+        """The training split."""
+        return _part(self, "train")
+
+    @property
+    def validation(self) -> "TaskSplit":
+        """The validation split; a UserError says that there is none."""
+        return _part(self, "validation")
+
+    @property
+    def test(self) -> "TaskSplit":
+        """The test split; a UserError says that there is none."""
+        return _part(self, "test")
+
+
+class TaskSplit(NamedTuple):
+    """A split of a task, by its name."""
+
+    task: AnyTask
+    split: str
+
+    def load(self, preprocessing: Preprocessing) -> tuple["Task", str]:
+        """Returns the task, read for `preprocessing` if it was not read before, and the name."""
+        return self.task.load(preprocessing), self.split
+
+
+def _part(task: AnyTask, split: str) -> TaskSplit:
+    """Returns a split of a task, which must have one of this name."""
+    if split not in task.splits:
+        raise UserError(f"{task.name} has no {split} split; it has: {', '.join(task.splits)}")
+    return TaskSplit(task, split)
 
 
 @dataclass(frozen=True)
@@ -26,7 +75,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(AnyTask):
     """A classification task; `splits` has train, test and mostly validation."""
 
     name: str
@@ -42,6 +91,10 @@ class Task:
     notes: tuple[str, ...] = ()  # what was left out or changed of one's own images, in words
     stored_hash: str | None = None  # of a dataset whose cache knows it
     source_hashes: dict[str, str] = field(default_factory=dict)  # of the files that define splits
+
+    def load(self, preprocessing: Preprocessing) -> "Task":
+        """Returns the task as it is: its images were read before."""
+        return self
 
     @property
     def data_hash(self) -> str:
