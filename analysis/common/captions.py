@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from vpbench.spec.analyses import ANALYSES
+from vpbench.spec.outside import caption_of
+
 APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 
@@ -12,6 +15,12 @@ def read(path: Path) -> str:
         return ""
     text = re.sub(r"[`*]+", "", path.read_text(encoding="utf-8"))
     return typographic(" ".join(text.split()))
+
+
+def of_analysis(name: str, folder: Path) -> str:
+    """Returns the caption of an analysis likewise; one from outside has it beside its module."""
+    entry = ANALYSES.get(name)
+    return read(caption_of(name, entry.module, folder) if entry else folder / f"{name}.rst")
 
 
 def typographic(text: str) -> str:

@@ -15,6 +15,7 @@ from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 
 Entrant = tuple[str, str]  # method and variant
+ByEntrant = dict[Entrant, dict[str, Row]]  # entrant -> dataset or average -> its values
 ENTRANT = ("method", "variant")
 MEASURED = ("measured", "spread", "low", "high", "seeds", "seed_variance", "rule")
 COSTS = ("trained_parameters", "seconds", "images", "passes", "peak_memory_mb")
@@ -29,7 +30,8 @@ COLUMNS = (
 )
 REFERENCE = ("visual_prompt", "default")
 EVERY = "every"  # the average over all datasets, with and without a shift: that of the ranks
-AVERAGES = ("average", "shift_average", EVERY)
+THOSE = "those_run"  # of a method that lacks a dataset without a shift: over the datasets it has
+AVERAGES = ("average", "shift_average", EVERY, THOSE)
 
 
 def accuracies(records: list[Record]) -> pandas.DataFrame:
@@ -38,7 +40,8 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     Accuracies and gains are in percent; intervals are those of `cells.cell`. A gain is that over
     the visual prompt of the same backbone, the two taken as independent. Costs of an average are
     medians over its datasets. Ranks are among the methods that were run on all of them. A
-    method that was not run has rows, too, which are empty.
+    method that was not run has rows, too, which are empty. One that was run on some datasets has
+    the average THOSE, whose gain is that on the same ones.
     """
     records = [record for record in records if cells.dataset_of(record)]
     groups, averages = cells.by_cell(records, run_cell), averages_of(records)
@@ -50,12 +53,14 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
             entrant: with_averages(groups, pools, (backbone, *entrant), averages)
             for entrant in entrants(groups, backbone)
         }
+        for entrant in by_entrant:
+            by_entrant[entrant] |= over_those(by_entrant, entrant, averages[EVERY])
         ranks = {name: ranked(by_entrant, tasks) for name, tasks in averages.items()}
         for entrant, by_task in by_entrant.items():
             for task, values in by_task.items():
                 row = dict(zip(("backbone", *ENTRANT, "task"), (backbone, *entrant, task)))
                 row |= {name: values[name] for name in (*MEASURED, *COSTS, "device")}
-                row |= gain(values, by_entrant[REFERENCE][task] if entrant != REFERENCE else None)
+                row |= gain(values, reference_of(by_entrant, entrant, task, averages[EVERY]))
                 row |= ranks.get(task, {}).get(entrant, {})
                 row |= theirs.get((BACKBONES[backbone].role, *entrant, task), {})
                 rows.append(row)
@@ -111,6 +116,32 @@ def with_averages(
     return by_task | means
 
 
+def over_those(by_entrant: ByEntrant, entrant: Entrant, tasks: list[str]) -> dict[str, Row]:
+    """Returns THOSE -> the average over the `tasks` that an entrant has, if it lacks the average
+    over the datasets without a shift; nothing otherwise, or of one that was not run."""
+    by_task = by_entrant[entrant]
+    there = has(by_task, tasks)
+    if not there or ("average" in by_task and not math.isnan(by_task["average"]["measured"])):
+        return {}
+    return {THOSE: average([by_task[task] for task in there])}
+
+
+def has(by_task: dict[str, Row], tasks: list[str]) -> list[str]:
+    """Returns those of the `tasks` that were measured."""
+    return [task for task in tasks if not math.isnan(by_task[task]["measured"])]
+
+
+def reference_of(
+    by_entrant: ByEntrant, entrant: Entrant, task: str, tasks: list[str]
+) -> Row | None:
+    """Returns what a gain of an entrant on a dataset or average is over; None of the reference."""
+    if entrant == REFERENCE:
+        return None
+    if task != THOSE:
+        return by_entrant[REFERENCE][task]
+    return average([by_entrant[REFERENCE][each] for each in has(by_entrant[entrant], tasks)])
+
+
 def cell(records: list[Record], pools: Pools) -> Row:
     """Returns accuracy and costs of the runs of a cell; costs are medians over its seeds."""
     measured = [one["measured"] for one in records]
@@ -163,7 +194,7 @@ def gain(values: Row, reference: Row | None) -> Row:
     }
 
 
-def ranked(by_entrant: dict[Entrant, dict[str, Row]], tasks: list[str]) -> dict[Entrant, Row]:
+def ranked(by_entrant: ByEntrant, tasks: list[str]) -> dict[Entrant, Row]:
     """Returns (method, variant) -> the columns RANKED, of those that have all `tasks`."""
     scores = {
         entrant: [by_task[task]["measured"] for task in tasks]

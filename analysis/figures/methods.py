@@ -8,7 +8,7 @@ import pandas
 from analysis.common import gaps, method_accuracies, ranking, style
 from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
-from analysis.common.method_accuracies import AVERAGES, ENTRANT, EVERY
+from analysis.common.method_accuracies import AVERAGES, ENTRANT, EVERY, THOSE
 from analysis.common.scales import Scale, scale_of
 
 if TYPE_CHECKING:  # drawing is imported when something is drawn
@@ -52,13 +52,34 @@ def kind_of(row: Any) -> str:
     return style.described(row.method).learns
 
 
+def with_a_row(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Returns the averages of a row each, the best first: those over all datasets without a shift,
+    then those of methods that were run on some datasets only."""
+    return pandas.concat(
+        [
+            frame[(frame.task == name) & frame.measured.notna()].sort_values(
+                "measured", ascending=False, kind="stable"
+            )
+            for name in ("average", THOSE)
+        ]
+    )
+
+
+def labelled(row: Any, datasets: pandas.DataFrame) -> str:
+    """Returns the label of a row; of a method that lacks datasets with how many of them it has."""
+    if row.task != THOSE:
+        return named(row)
+    own = datasets[(datasets.method == row.method) & (datasets.variant == row.variant)]
+    return f"{named(row)}, {own.measured.notna().sum()} of {len(own)} datasets"
+
+
 def draw_averages(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     """Returns `axes` with a row per method, the best on top: its averages, published hollow."""
-    plain = frame[(frame.task == "average") & frame.measured.notna()]
-    plain = plain.sort_values("measured", ascending=False, kind="stable")
+    plain, datasets = with_a_row(frame), frame[~frame.task.isin(AVERAGES)]
     places = {(row.method, row.variant): y for y, row in enumerate(plain.itertuples())}
     for name, marker, fill, aside in (("average", "o", "full", -0.14),
-                                      ("shift_average", "^", "none", 0.14)):  # fmt: skip
+                                      ("shift_average", "^", "none", 0.14),
+                                      (THOSE, "s", "none", -0.14)):  # fmt: skip
         for row in frame[(frame.task == name) & frame.measured.notna()].itertuples():
             if (row.method, row.variant) in places:
                 axes.errorbar(
@@ -69,7 +90,9 @@ def draw_averages(axes: "Axes", frame: pandas.DataFrame) -> "Axes":
     for y, row in enumerate(plain.itertuples()):
         if row.published_shots == "all":
             axes.plot(row.published, y, "D", ms=4, mfc="none", mec="#949494", mew=0.8, zorder=1)
-    axes.set_yticks(range(len(plain)), map(named, plain.itertuples()))
+        if row.task == THOSE:  # the visual prompt there; nothing without one
+            axes.plot(row.measured - row.gain, y, "|", ms=7, color="#949494", zorder=1)
+    axes.set_yticks(range(len(plain)), [labelled(row, datasets) for row in plain.itertuples()])
     axes.set_ylim(len(plain) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelsize=7.5)
     axes.grid(linewidth=0.4, color="#cccccc")
@@ -120,7 +143,7 @@ def draw(frame: pandas.DataFrame, scale: Scale, missing: list[str]) -> "Figure":
     import matplotlib.pyplot as plt
 
     style.set_theme()
-    there = frame[(frame.task == "average") & frame.measured.notna()]
+    there = with_a_row(frame)
     counts = there.groupby("backbone", sort=False).size()
     heights = [0.6 + 0.19 * count for count in counts]
     height = max(3, 1.3 + 0.12 * len(missing) + sum(heights))
@@ -162,6 +185,10 @@ def legend(frame: pandas.DataFrame) -> "tuple[list[Artist], list[str]]":
     look = {"linestyle": "none", "markersize": 4}
     handles["Datasets without a shift"] = Line2D([], [], marker="o", color="black", **look)
     handles["Shifts"] = Line2D([], [], marker="^", color="black", mfc="none", **look)
+    if (frame.task == THOSE).any():
+        square = Line2D([], [], marker="s", color="black", mfc="none", **look)
+        handles["The datasets it has"] = square
+        handles["Visual prompt on the same"] = Line2D([], [], marker="|", color="#949494", **look)
     handles["Published, all training images"] = Line2D(
         [], [], marker="D", mfc="none", mec="#949494", **look
     )

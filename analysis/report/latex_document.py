@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from analysis.common import coverage, render
-from analysis.common.captions import read as read_caption
+from analysis.common.captions import of_analysis
 from vpbench.common import atomic_files
 
 HEAD = r"""% Made by python -m analysis latex_document; compile it with pdflatex.
@@ -64,7 +64,7 @@ def page(table: Path, folder: Path) -> str:
     """Returns the page of one table; of one that is not there it says so."""
     number = re.fullmatch(r"table(\d+)", table.stem)
     lines = [rf"\setcounter{{table}}{{{int(number[1]) - 1}}}"] if number else []
-    caption = read_caption(folder / f"{table.stem}.rst") or table.stem
+    caption = of_analysis(table.stem, folder) or table.stem
     lines += [r"\begin{table}[p]\centering", rf"\caption{{{symbols(render.escape(caption))}}}"]
     if table.exists():
         text = symbols(table.read_text(encoding="utf-8")).strip()

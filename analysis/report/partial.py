@@ -89,6 +89,9 @@ def write_reason(name: str, reason: str, path: Path, out: Path) -> None:
     if ANALYSES[name].kind == "table":
         render.write(path, frame, ["Model", "Method"], [], reason)
         return
+    if ANALYSES[name].kind == "csv":
+        csv_file.write_csv(frame, path)
+        return
     import matplotlib.pyplot as plt
 
     csv_file.write_csv(frame, path)

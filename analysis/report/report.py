@@ -107,7 +107,7 @@ def analysis(
 
     Beside the cells of a table stand those of the reference run, whose tables are in `other`.
     """
-    path, text = results / f"{name}.csv", captions.read(folder / f"{name}.rst")
+    path, text = results / f"{name}.csv", captions.of_analysis(name, folder)
     shown: dict[str, Any] = {
         "name": name,
         "title": title(name),

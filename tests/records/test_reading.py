@@ -16,6 +16,11 @@ from vpbench.spec.schema import SCHEMA
 
 RECORD = record("eurosat_twin", "clip_micro", "visual_prompt", 71.2)
 
+OF_A_PACKAGE = {
+    "part": "template", "name": "mine.Vignette", "distribution": "mine", "version": "1",
+    "file_sha256": "0" * 64, "state_sha256": None,
+}  # fmt: skip
+
 
 def stored(folder, *made):
     """Returns the manifests of `made` under `folder`."""
@@ -110,14 +115,14 @@ def test_a_record_without_a_key_or_of_another_schema_is_refused_by_name(tmp_path
 
 def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
     more = {
-        "parts": [{"name": "mine.Vignette", "sha256": "0" * 64}],
+        "outside": [OF_A_PACKAGE],
         "processor": "EPYC",
         "commit": None,
     }
     path = atomic_files.write(tmp_path / "seed0.json", RECORD | more)
     assert reading.read(path) == RECORD | more
     for key, value, facts in (
-        ("parts", [{"name": "mine.Vignette"}], ["parts.sha256"]),
+        ("outside", [{"part": "template"}], ["outside.name"]),
         ("processor", 3, ["processor", 3]),
     ):
         atomic_files.write(path, RECORD | {key: value})

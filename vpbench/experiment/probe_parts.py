@@ -15,6 +15,7 @@ from vpbench.common.locks import one_at_a_time
 from vpbench.common.messages import first_line
 from vpbench.compute.engine import computing
 from vpbench.data.task import Task
+from vpbench.experiment.outside_parts import outside_parts
 from vpbench.experiment.run import check_spec, method_of, origin, record_of, settled
 from vpbench.experiment.side_files import predictions
 from vpbench.models.backbone import Backbone
@@ -47,7 +48,8 @@ def extract(path: str | Path, spec: Spec, task: Task, backbone: Backbone) -> Pat
     with computing(backbone, engine):
         features = method_of(spec).split_features(backbone, task, spec["settings"])
     seconds = time.perf_counter() - started
-    where = origin(task, backbone, engine, speeds)
+    brought = outside_parts(spec, task, backbone)
+    where = origin(task, backbone, engine, speeds, brought)
     card = {"spec": spec, "seconds": seconds, "origin": where}
     values = {name: each.contiguous() for name, each in features.items()}
     return atomic_files.write_bytes(path, save(values, {"card": json.dumps(card)}))

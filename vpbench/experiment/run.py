@@ -15,6 +15,7 @@ from vpbench.compute.engine import Engine, computing
 from vpbench.compute.precision import fastest_precision
 from vpbench.data.load import load_task
 from vpbench.data.task import Task, few_shot
+from vpbench.experiment.outside_parts import outside_parts
 from vpbench.experiment.provenance import (
     commit,
     describe_backbone,
@@ -58,19 +59,27 @@ def run(
     if backbone.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(backbone.device)
     options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
+    brought = outside_parts(spec, task, backbone)  # before it takes hours: it may be refused
     engine, speeds = settled(spec["engine"], backbone)
     checkpoint.about["precision"] = engine.precision  # another machine may be faster in another
     with computing(backbone, engine):
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
-    record = record_of(spec, task, fit, seconds, origin(task, backbone, engine, speeds))
+    record = record_of(spec, task, fit, seconds, origin(task, backbone, engine, speeds, brought))
     return record, predictions(fit.selected(record["rule"]).evaluations, task), fit
 
 
 def origin(
-    task: Task, backbone: Backbone, engine: Engine, speeds: dict[str, float] | None
+    task: Task,
+    backbone: Backbone,
+    engine: Engine,
+    speeds: dict[str, float] | None,
+    brought: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Returns what a record says of where its numbers come from: model, data, code, machine."""
+    """Returns what a record says of where its numbers come from: model, data, code, machine.
+
+    `brought` is what installed packages bring: see outside_parts.
+    """
     return {
         "backbone": describe_backbone(backbone),
         "hashes": hashes(task, backbone),
@@ -85,7 +94,7 @@ def origin(
             "speeds": speeds,
             "device_name": device_name(backbone.device),
         },
-    }
+    } | ({"outside": brought} if brought else {})
 
 
 def record_of(

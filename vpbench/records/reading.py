@@ -84,9 +84,9 @@ def read(path: str | Path) -> dict[str, Any]:
     demand(record["spec"], (), path, "spec")
     measured = "measurement" in record["spec"]
     shaped(record, MEASUREMENT if measured else RUN, path)
-    known(record["spec"], path)
     for key in OPTIONAL.keys() & record.keys():
         shaped(record[key], OPTIONAL[key], path, f"{key}.")
+    known(record["spec"], path, record.get("outside", ()))
     if not measured:
         unknown = sorted(set(record["selection"]) - set(SELECTIONS))
         if unknown:

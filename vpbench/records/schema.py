@@ -8,8 +8,8 @@ from typing import Any
 from vpbench.common.errors import RecordError
 from vpbench.common.messages import brief, one_line
 from vpbench.records.paths import record_path
-from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.methods import METHODS, SELECTIONS
+from vpbench.spec.methods import SELECTIONS
+from vpbench.spec.parts import parts_of
 from vpbench.spec.scales import KINDS as SCALE_KINDS
 from vpbench.spec.schema import PLAIN, SCALE
 
@@ -60,7 +60,12 @@ RUN = {
 }
 CHANGED = "-dirty"  # how the commit of a record ends where the code had changes that are in none
 OPTIONAL = {  # what a record may have besides
-    "parts": [{"name": "a text", "sha256": "a text"}],  # code of one's own that made it
+    # What installed packages brought of it: which part of spec.parts, by which code, which
+    # started from which tensors
+    "outside": [
+        dict.fromkeys(("part", "name", "distribution", "version", "file_sha256"), "a text")
+        | {"state_sha256": "a text, or null"}
+    ],
     "processor": "a text",
     "commit": "a text, or null",  # of the suite's repository
 }
@@ -121,12 +126,19 @@ def demand(document: Any, keys: Iterable[str], path: str | Path, where: str = ""
         raise RecordError(f"{path}: lacks the key {where}{missing[0]}")
 
 
-def known(spec: dict[str, Any], path: str | Path) -> None:
-    """Raises RecordError unless the names in `spec` are known here, or fit to be those of files."""
+def known(spec: dict[str, Any], path: str | Path, outside: Iterable[dict[str, str]] = ()) -> None:
+    """Raises RecordError unless the names in `spec` are known here, or fit to be those of files.
+
+    `outside` is what the record says of parts that installed packages brought.
+    """
+    of_packages = {each["part"]: f"{each['distribution']} {each['version']}" for each in outside}
     for run in spec["runs"] if "measurement" in spec else [spec]:
-        for key, names in (("backbone", BACKBONES), ("method", METHODS)):
-            if run[key] not in names:
-                raise RecordError(f"{path}: {key} {brief(run[key])} is not known here")
+        for part, (catalogue, name) in parts_of(run).items():
+            if not isinstance(name, str) or name not in catalogue:
+                package = brief(of_packages[part]) if part in of_packages else "the package of it"
+                raise RecordError(
+                    f"{path}: {part} {brief(name)} is not known here; install {package}"
+                )
         if not re.search(PLAIN, run["variant"]):
             raise RecordError(f"{path}: variant {brief(run['variant'])} is not a plain name")
     if not re.search(SCALE["pattern"], spec["scale"]):

@@ -58,10 +58,10 @@ def passes_of(spec: Spec) -> float | None:
     held_out = sum(images.values()) - images["train"]
     counted = counts_of(spec) * images["train"]
     if nothing_to_train(settings):
-        return settings["ensemble_size"] * (held_out + counted)
+        return settings.get("ensemble_size", 1) * (held_out + counted)
     if "epochs" in settings:
         looks = sum(is_eval_epoch(epoch, settings) for epoch in range(1, epochs + 1))
-    there_and_back = texts_of(spec, settings.get("batch_size")) * 2
+    there_and_back = texts_of(spec, settings.get("batch_size", BATCH)) * 2
     per_image = METHODS[spec["method"]].passes + there_and_back
     passes = epochs * per_image * images["train"] + counted
     passes += looks * held_out * (1 + texts_of(spec, BATCH))
@@ -71,10 +71,11 @@ def passes_of(spec: Spec) -> float | None:
 def counts_of(spec: Spec) -> int:
     """Returns how often a run counts its label map, each time on all of its training images."""
     settings = spec["settings"]
-    refresh = LABEL_MAPS[settings["label_map"]].refresh if "label_map" in settings else None
+    label_map = LABEL_MAPS.get(str(settings.get("label_map")))
+    refresh = label_map.refresh if label_map else None
     if refresh is None:
         return 0
-    return 1 if refresh == "once" or nothing_to_train(settings) else settings["epochs"]
+    return 1 if refresh == "once" or nothing_to_train(settings) else settings.get("epochs", 1)
 
 
 def texts_of(spec: Spec, batch: int) -> float:

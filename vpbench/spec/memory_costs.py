@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vpbench.spec.aliases import Spec
 from vpbench.spec.backbones import BACKBONES
-from vpbench.spec.costs import classes_of, images_of
+from vpbench.spec.costs import BATCH, classes_of, images_of
 from vpbench.spec.label_maps import LABEL_MAPS
 from vpbench.spec.methods import METHODS
 from vpbench.spec.prompt_forms import PROMPT_FORMS
@@ -45,6 +45,8 @@ SIZES = {  # counted by autograd's hooks on what a step saves, per image
     "rn152": Sizes(2048, 21.80, 44.43),
 }
 SMALL = Sizes(128, 1.0, 2.0)  # more than any backbone for CPUs has
+MOST = (2.4, 3.8)  # million values to a GFLOP, of a step of a prompt and of all weights: BiT-M
+WIDEST = 6144  # features of those that were counted
 GIGA = 1e9
 FLOAT, DOUBLE, HALF = 4, 8, 2  # bytes
 # Bytes of Python, torch, timm, open_clip and scikit-learn, 0.9e9 when they are loaded, and of what
@@ -93,8 +95,17 @@ def asked_mb(planned: float) -> int:
 
 
 def sizes(spec: Spec) -> Sizes:
-    """Returns the `Sizes` of a run's backbone, or those that no small one exceeds."""
-    return SIZES.get(spec["backbone"], SMALL)
+    """Returns the `Sizes` of a run's backbone.
+
+    Of one that was not counted they are those that no small one exceeds, or, if more, as many
+    values to a FLOP as the most of those that were counted.
+    """
+    entry = BACKBONES[spec["backbone"]]
+    if spec["backbone"] in SIZES or entry.gflops is None:
+        return SIZES.get(spec["backbone"], SMALL)
+    prompt, fine_tune = (most * entry.gflops for most in MOST)
+    features = SMALL.features if prompt <= SMALL.prompt else WIDEST
+    return Sizes(features, max(SMALL.prompt, prompt), max(SMALL.fine_tune, fine_tune))
 
 
 def tower_bytes(spec: Spec) -> int:
@@ -136,7 +147,8 @@ def step_bytes(spec: Spec, on_gpu: bool) -> float:
     look = LOOK[on_gpu] * FORWARD * taken.prompt * settings.get("ensemble_size", 1)
     if "epochs" not in settings or not goes_back(spec):
         return look * value
-    batch = min(settings["batch_size"], spec["engine"]["micro_batch"] or settings["batch_size"])
+    batch = settings.get("batch_size", BATCH)
+    batch = min(batch, spec["engine"]["micro_batch"] or batch)
     per_image = taken.fine_tune if tunes_all(spec) else taken.prompt
     texts = METHODS[spec["method"]].texts
     sent = classes_of(spec) * (batch if texts == "image" else 1 if texts else 0)
@@ -155,10 +167,9 @@ def text_bytes(spec: Spec) -> float:
 
 def goes_back(spec: Spec) -> bool:
     """Returns whether a run has anything to learn."""
-    template = spec["settings"].get("template")
-    label_map = spec["settings"].get("label_map")
-    learns = template is None or PROMPT_FORMS[template].learns
-    return learns or (label_map is not None and LABEL_MAPS[label_map].trained)
+    form = PROMPT_FORMS.get(str(spec["settings"].get("template")))
+    label_map = LABEL_MAPS.get(str(spec["settings"].get("label_map")))
+    return form is None or form.learns or bool(label_map and label_map.trained)
 
 
 def held_bytes(spec: Spec) -> float:
@@ -174,17 +185,18 @@ def held_bytes(spec: Spec) -> float:
     held: float = sum(images.values()) * IMAGE_FACTS + KEPT * held_out * classes * FLOAT
     if "shots" in spec["data"]:
         held += images["train"] * side**2 * 3
-    if LABEL_MAPS.get(spec["settings"].get("label_map", ""), LABEL_MAPS["text"]).refresh:
+    label_map = LABEL_MAPS.get(str(spec["settings"].get("label_map")))
+    if label_map and label_map.refresh:
         source = BACKBONES[spec["backbone"]].source_classes or 0
         held += 3 * source * classes * DOUBLE
-    if spec["method"] == "linear_probe":
+    if METHODS[spec["method"]].on_features:
         held += probe_bytes(spec, images, classes)
     return held
 
 
 def probe_bytes(spec: Spec, images: dict[str, int], classes: int) -> float:
     """Returns what a linear probe holds: its features, and scikit-learn's work on them."""
-    copies = 1 + spec["settings"]["standardize"]
+    copies = 1 + spec["settings"].get("standardize", True)
     train = images["train"] * (copies * sizes(spec).features + 3 * classes) * DOUBLE
     held_out = (sum(images.values()) - images["train"]) * sizes(spec).features * DOUBLE
     return train + held_out + images["train"] * sizes(spec).features * FLOAT

@@ -201,7 +201,7 @@ def misfit(method: str, backbone: str) -> str | None:
 def misfit_of(
     method: str, backbone: str, modality: str, token_towers: tuple[str, ...]
 ) -> str | None:
-    """Returns the same of a backbone that may be in no catalogue; `backbone` is what it is called."""
+    """Returns the same of a backbone that is called so, and may be in no catalogue."""
     needed = METHODS[method]
     if modality not in needed.modalities:
         return f"{method} does not work on {backbone}: it has no text"
@@ -229,10 +229,9 @@ def given_settings(recipes: dict[str, dict[str, Settings]], method: str, backbon
 
 def nothing_to_train(settings: Settings) -> bool:
     """Returns whether a run only looks: no prompt, and a label map that is not trained."""
-    template = settings.get("template")
-    if template is None or PROMPT_FORMS[template].learns or "label_map" not in settings:
-        return False
-    return not LABEL_MAPS[settings["label_map"]].trained
+    form = PROMPT_FORMS.get(str(settings.get("template")))
+    label_map = LABEL_MAPS.get(str(settings.get("label_map")))
+    return bool(form and label_map) and not (form.learns or label_map.trained)
 
 
 def selection_rule(method: str, paper_validation: bool, shift: bool) -> str:

@@ -71,6 +71,14 @@ class Catalogue(UserDict[str, Entry]):
             self.waiting.discard(name)
         return self.data[name]
 
+    def is_ours(self, name: str) -> bool:
+        """Returns whether a description is the suite's own, or none that is installed."""
+        return name not in self.points
+
+    def package(self, name: str) -> tuple[str, str]:
+        """Returns (name, version) of the distribution that brings a description from outside."""
+        return distribution(self.points[name][0])
+
     def described(self, name: str) -> Entry:
         """Returns the description that the entry point of a name stands for.
 
@@ -129,6 +137,22 @@ def distribution(point: metadata.EntryPoint) -> tuple[str, str]:
     """Returns (name, version) of the distribution of an entry point."""
     known: Any = point.dist  # which of an installed one is there
     return known.name, known.version
+
+
+def files_of(module: str) -> list[str]:
+    """Returns the source files of the folder that a module lies in: what it may import there."""
+    file = file_of(module)
+    return sorted(path.as_posix() for path in file.parent.glob("*.py")) if file else []
+
+
+def caption_of(name: str, module: str, folder: Path) -> Path:
+    """Returns where the caption of an analysis is: in the folder of all, else beside its module.
+
+    There may be none.
+    """
+    path = folder / f"{name}.rst"
+    file = None if path.is_file() else file_of(module)
+    return file.with_name(path.name) if file else path
 
 
 def file_of(module: str) -> Path | None:

@@ -38,8 +38,11 @@ def rule_name(name: str) -> str:
 
 
 def products(name: str, results: str | Path = "results") -> dict[str, str]:
-    """Returns the files an analysis makes: a table* in three formats, another with a figure."""
+    """Returns the files an analysis makes: a table in three formats, a figure in two and its csv,
+    or the csv alone."""
     files = {"csv": f"{results}/{name}.csv"}
+    if ANALYSES[name].kind == "csv":
+        return files
     if ANALYSES[name].kind == "table":
         return files | {"markdown": f"{results}/{name}.md", "latex": f"{results}/{name}.tex"}
     return files | {suffix: f"{results}/figures/{name}.{suffix}" for suffix in ("pdf", "png")}

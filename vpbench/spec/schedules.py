@@ -63,6 +63,6 @@ def steps_of_epoch(settings: Settings, images: int) -> int:
 
 def is_eval_epoch(epoch: int, settings: Settings) -> bool:
     """Returns whether `epoch` ends with an evaluation; the last always does."""
-    wanted = settings["eval_epochs"]
+    wanted = settings.get("eval_epochs", [])  # a method from outside may have no such setting
     chosen = epoch % wanted == 0 if isinstance(wanted, int) else epoch in wanted
     return chosen or epoch == settings["epochs"]

@@ -24,6 +24,7 @@ from vpbench.spec.prompt_forms import PAPER_TEMPLATES
 from vpbench.spec.tasks import TASKS
 from vpbench.spec.text_prompts import said_class_names
 from vpbench.training.metrics import BINS, prediction_metrics
+from vpbench.verify.outside import check_outside
 
 ROUNDING = 1e-3  # percent and nats: means in float32 of some ten thousand images
 NEAR = 1e-6  # of a confidence to the edge of a bin of the calibration error
@@ -62,6 +63,7 @@ def check_run(record: Record) -> None:
     """
     abridged = ABRIDGED in record
     check_facts(record)
+    check_outside(record)
     predictions = reading.arrays(record, "predictions")
     check_predictions(record, predictions)
     check_metrics(record, predictions)

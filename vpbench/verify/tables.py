@@ -75,6 +75,11 @@ def call_analyses(
         return list(pool.map(call, names, commands))
 
 
+def path_from_here() -> str:
+    """Returns the PYTHONPATH that also has this folder, and what is on it already."""
+    return os.pathsep.join([".", *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def call(name: str, arguments: list[str]) -> str | None:
     """Returns None once `python -m analysis name` has run well, else its last line."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as request:  # they may be too long
@@ -82,7 +87,7 @@ def call(name: str, arguments: list[str]) -> str | None:
         request.flush()
         done = subprocess.run(
             [sys.executable, "-m", "analysis", name, f"@{request.name}"],
-            env=os.environ | {"PYTHONPATH": "."},
+            env=os.environ | {"PYTHONPATH": path_from_here()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -25,4 +25,4 @@ for name, slice_ in config["analyses"].items():
                 name, products.analysis_arguments(GRID, name)
             ),
         shell:
-            "PYTHONPATH=. python -m analysis {params.name:q} {params.request:q} > {log:q} 2>&1"
+            "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} python -m analysis {params.name:q} {params.request:q} > {log:q} 2>&1"

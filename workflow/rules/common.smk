@@ -11,7 +11,7 @@ from snakemake.utils import available_cpu_count
 
 from vpbench.common import hashing, messages, paths
 from vpbench.common.errors import UserError
-from vpbench.spec import blocks, caches, grid, products, result_files
+from vpbench.spec import blocks, caches, grid, outside, products, result_files
 from vpbench.spec.analyses import ANALYSES, PAGES
 from vpbench.spec.measurements import MEASUREMENTS
 from vpbench.spec.modalities import MODALITIES
@@ -20,9 +20,12 @@ from vpbench.spec.modalities import MODALITIES
 def library(module):
     """Returns the files of this repository that a module imports, directly or through others.
 
-    Their contents are tracked: an edit makes exactly the tables and figures again that use it.
+    Their contents are tracked: an edit makes exactly the tables and figures again that use it. Of
+    a module of an installed package it is all files beside it.
     """
-    waiting = [f"{module.replace('.', '/')}.py", "analysis/__main__.py"]
+    ours = f"{module.replace('.', '/')}.py"
+    waiting = [*([ours] if Path(ours).is_file() else outside.files_of(module))]
+    waiting.append("analysis/__main__.py")
     found = set(waiting)
     while waiting:
         new = imported(waiting.pop()) - found
@@ -266,12 +269,18 @@ def reported_products(name):
     return files
 
 
+def captions_of(names):
+    """Returns the captions of analyses; those from elsewhere may have none."""
+    folder = Path("workflow/report")
+    paths = [outside.caption_of(name, ANALYSES[name].module, folder) for name in names]
+    return [path.as_posix() for path in paths if path.is_file()]
+
+
 def reported(path, name, category):
     """Returns `path` as an output that Snakemake's report shows."""
     labels = {"name": name, "scale": config["scale"]}
-    caption = Path("workflow/report", f"{name}.rst")  # an analysis from elsewhere may have none
-    shown = {"caption": f"../report/{name}.rst"} if caption.is_file() else {}
-    return report(path, category=category, labels=labels, **shown)
+    captions = {"caption": os.path.relpath(path, "workflow/rules") for path in captions_of([name])}
+    return report(path, category=category, labels=labels, **captions)
 
 
 def every_product(wildcards):

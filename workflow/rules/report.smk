@@ -20,7 +20,7 @@ rule claims:
     params:
         arguments=products.claims_arguments(GRID),
     shell:
-        "PYTHONPATH=. python -m analysis claims {params.arguments:q} > {log:q} 2>&1"
+        "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} python -m analysis claims {params.arguments:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -42,14 +42,14 @@ rule tables:
     params:
         arguments=products.document_arguments(GRID),
     shell:
-        "PYTHONPATH=. python -m analysis latex_document {params.arguments:q} > {log:q} 2>&1"
+        "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} python -m analysis latex_document {params.arguments:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
         library=library(PAGES["report"]),
         page=files("analysis/report/page", "*"),
-        captions=files("workflow/report", "*.rst"),
+        captions=[*captions_of(config["analyses"]), *files("workflow/report", "claims.rst")],
         claims="results/claims.csv",
         products=[path for name in config["analyses"] for path in products.products(name).values()],
         runs=list(GRID.jobs),
@@ -70,7 +70,7 @@ rule report:
             "report", products.report_arguments(GRID, configuration_files())
         ),
     shell:
-        "PYTHONPATH=. python -m analysis report {params.request:q} > {log:q} 2>&1"
+        "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} python -m analysis report {params.request:q} > {log:q} 2>&1"
 
 
 # All of these of the records that are there so far, into results/partial/, which nothing reads. It
@@ -84,7 +84,7 @@ rule partial:
     params:
         request=lambda wildcards: partial_file(),
     shell:
-        "PYTHONPATH=. python -m analysis partial {params.request:q} > {log:q} 2>&1"
+        "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}} python -m analysis partial {params.request:q} > {log:q} 2>&1"
 
 
 # The page of the methods around the paper: their tables and figures alone, and no claims.
@@ -92,7 +92,7 @@ use rule report as methods_report with:
     input:
         library=library(PAGES["report"]),
         page=files("analysis/report/page", "*"),
-        captions=files("workflow/report", "*.rst"),
+        captions=[*captions_of(config["analyses"]), *files("workflow/report", "claims.rst")],
         products=extension_products(),
         runs=list(
             dict.fromkeys(

@@ -134,7 +134,7 @@ def test_a_method_that_was_not_run_has_empty_rows_if_the_backbone_could_do_it():
     made = [run("evp", 60.0), run("evp", 50.0, backbone="rn50_micro")]
     frame = method_accuracies.accuracies(made)
     of_clip, of_vision = (frame[frame.backbone == name] for name in ("clip_micro", "rn50_micro"))
-    assert set(of_clip.method) == set(METHODS) and len(of_clip) == DEFAULTS * 18
+    assert set(of_clip.method) == set(METHODS) and len(of_clip) == DEFAULTS * 18 + 1
     assert "upt" not in set(of_vision.method) and "fine_tune" in set(of_vision.method)
     upt = of_clip[of_clip.method == "upt"]
     assert upt.measured.isna().all() and not upt.seeds.any()
@@ -218,6 +218,22 @@ def test_a_variant_that_learns_nothing_is_shown_as_such():
         methods.kind_of(row(made, "visual_prompt", "svhn", name)) for name in ("default", "text")
     ]
     assert kinds == ["pixels", "nothing"]
+
+
+def test_a_method_that_ran_on_three_of_15_datasets_is_in_the_figure_on_those():
+    made = everywhere("visual_prompt", 50.0) + everywhere("upt", 70.0, PLAIN[:3])
+    found = row(made, "upt", "those_run")  # 70, 71, 72 where the visual prompt has 50, 51, 52
+    assert (found.measured, found.gain) == pytest.approx((71, 20))
+    assert math.isnan(row(made, "upt", "average").measured)
+    frame = method_accuracies.accuracies(made)
+    assert not ((frame.method == "visual_prompt") & (frame.task == "those_run")).any()
+    figure = methods.draw(frame, LAB, methods.gaps_of(frame))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["VP", "UPT, 3 of 15 datasets"]
+    places = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert places["s"] == [[pytest.approx(71), pytest.approx(0.86)]]
+    assert places["|"] == [[pytest.approx(51), 1]]
+    pyplot.close("all")
 
 
 def test_without_ranks_the_figure_says_so():
