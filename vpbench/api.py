@@ -158,7 +158,9 @@ def own_of(
     if not keeps_prompt(method):
         able = ", ".join(each for each in METHODS if METHODS[each].keeps_prompt)
         raise UserError(f"{method} takes no prompt and no label map of one's own; use {able}")
-    own = own_parts(copy.deepcopy(prompt), copy.deepcopy(label_map), backbone, classes)
+    # A part may hold the backbone, which is no part of it.
+    prompt, label_map = copy.deepcopy((prompt, label_map), {id(backbone): backbone})
+    own = own_parts(prompt, label_map, backbone, classes)
     clash = [key for key in changes if key not in own.without(changes)]
     if clash:
         raise UserError(f"{clash[0]} is of the suite's own prompts and maps; leave it out")

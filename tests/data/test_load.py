@@ -7,6 +7,7 @@ from tests.helpers.folders import SMALL, fill, paint
 from tests.helpers.messages import complains
 from vpbench.cli.run import task_of
 from vpbench.data import load
+from vpbench.data.image_folder import load_folder
 from vpbench.experiment.provenance import describe_task
 from vpbench.spec.schema import folder_schema
 from vpbench.spec.schema_check import check
@@ -30,7 +31,7 @@ def test_the_first_test_images_of_photographs_are_not_left_out(tmp_path):
         with complains(ValueError, f"data of {name}", "test_start", "twins", "leave it out"):
             load.load_task(name, data, SMALL)
     with complains(ValueError, tmp_path / "own", "'test_start'", "legal keys"):
-        vpbench.load_folder(tmp_path / "own", SMALL, data=data)
+        load_folder(tmp_path / "own", SMALL, data=data)
 
 
 def test_shots_are_drawn_from_any_task_as_a_run_draws_them(tmp_path):
@@ -50,7 +51,7 @@ def test_shots_are_drawn_from_any_task_as_a_run_draws_them(tmp_path):
     assert own.splits["train"].labels.tolist() == [0, 1, 2]
     assert len(own.splits["test"]) == 6
     with complains(ValueError, f"data of {tmp_path}", "'shots'", "legal keys"):
-        vpbench.load_folder(tmp_path, SMALL, data={"shots": 1})
+        load_folder(tmp_path, SMALL, data={"shots": 1})
 
 
 @pytest.mark.parametrize("seed", [-1, True, 1.5, "0", None])
@@ -98,7 +99,7 @@ def test_what_is_no_backbone_or_no_task_is_refused_by_the_function_that_makes_on
 @pytest.mark.parametrize("data", [{"train": -5}, {"train": 2.0}, {"training": 5}, 7])
 def test_sizes_of_a_folder_that_are_none_are_refused(tmp_path, data):
     with complains(ValueError, f"data of {tmp_path}"):
-        vpbench.load_folder(fill(tmp_path, 3), SMALL, data=data)
+        load_folder(fill(tmp_path, 3), SMALL, data=data)
 
 
 @pytest.mark.parametrize("folder", [{}, {"path": 7}, {"path": "a", "order": "text"}, "a"])
@@ -111,7 +112,7 @@ def test_a_path_that_does_not_exist_is_neither_a_folder_nor_a_task(tmp_path):
     with complains(ValueError, repr(str(tmp_path / "typo")), "neither", "folder of images"):
         load.load_task(tmp_path / "typo")
     with complains(ValueError, tmp_path / "a.png", "is a file"):
-        vpbench.load_folder(paint(tmp_path / "a.png"))
+        load_folder(paint(tmp_path / "a.png"))
 
 
 @pytest.mark.parametrize("native", [False, True])

@@ -46,7 +46,7 @@ def test_a_prompt_comes_back_as_it_was_saved(made, saved, clip):
     again = vpbench.load(saved, clip)
     assert again.card == made.card and again.accuracy == made.accuracy
     assert torch.equal(again.prompt.canvas(), made.prompt.canvas())
-    assert not again.training
+    assert not again.classifier.training
     assert sorted(file.name for file in saved.parent.iterdir()) == [
         "prompt.json", "prompt.safetensors"
     ]  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_prompt_keeps_the_accuracy_of_its_card_when_saved_and_loaded(
 
 def test_predictions_are_those_that_are_evaluated(made, task):
     test = task.splits["test"]
-    logits = made.predict(test.images)
+    logits = made.logits(test.images)
     assert logits.shape == (24, 10)
     accuracy = 100 * (logits.argmax(1) == test.labels).float().mean().item()
     assert made.evaluate(task)["accuracy"] == pytest.approx(accuracy)
@@ -131,7 +131,7 @@ def test_some_of_the_classes_may_be_there_in_any_order(made, task):
     part = replace(test, images=test.images[keep], labels=labels)
     names = tuple(task.class_names[number] for number in chosen)
     metrics = made.evaluate(replace(task, class_names=names, splits={"test": part}))
-    right = made.predict(part.images).argmax(1) == test.labels[keep]  # among all ten
+    right = made.logits(part.images).argmax(1) == test.labels[keep]  # among all ten
     assert metrics["accuracy"] == pytest.approx(100 * right.float().mean().item())
     whole = made.evaluate(task)["per_class"]
     assert metrics["per_class"] == {name: whole[name] for name in sorted(names, key=names.index)}
@@ -161,7 +161,7 @@ def test_only_uint8_squares_are_predicted(made, task):
     images = task.splits["test"].images[:2]
     for wrong in (images / 255, images.permute(0, 3, 1, 2), images[0], images[:, :40]):
         with complains(ValueError, "expected squares of uint8 [N, H, H, C]"):
-            made.predict(wrong)
+            made.logits(wrong)
     with complains(ValueError, "'eurosat_twin' is no task", "load_task"):
         made.evaluate("eurosat_twin")
 
@@ -201,12 +201,12 @@ def test_a_classifier_goes_to_a_device_with_its_backbone(task):
     classifier = vpbench.fit("visual_prompt", backbone, task, settings=PADDING | {"epochs": 1})
     assert classifier.to("meta") is classifier
     assert backbone.device.type == "meta"
-    assert {value.device.type for value in classifier.state_dict().values()} == {"meta"}
+    assert {value.device.type for value in classifier.classifier.state_dict().values()} == {"meta"}
 
 
 def test_incomplete_settings_are_refused_by_the_missing_one(clip, task):
     settings = {key: value for key, value in PADDING.items() if key != "momentum"}
-    with pytest.raises(ValueError, match="settings: it lacks 'momentum'"):
+    with pytest.raises(ValueError, match="visual_prompt on clip_micro: it lacks 'momentum'"):
         vpbench.fit("visual_prompt", clip, task, settings=settings)
 
 
@@ -238,7 +238,7 @@ def test_a_prompt_of_another_image_size_is_refused(saved, clip):
 @pytest.mark.parametrize("changes", [{"size": 5}, {"template": "fixed_patch"}])
 def test_tensors_that_are_not_those_of_the_card_are_refused(saved, clip, changes):
     edit(saved, settings=PADDING | changes)
-    assert f"{saved} does not hold the prompt of its card: " in refusal(saved, clip)
+    assert f"{saved} does not hold what its card says: " in refusal(saved, clip)
 
 
 def test_a_missing_or_broken_file_is_refused_by_name(saved, clip):
@@ -251,7 +251,7 @@ def test_a_missing_or_broken_file_is_refused_by_name(saved, clip):
     card.write_text("{}")
     assert refusal(saved, clip) == f"{card} is not the card of a prompt: it lacks 'schema'"
     card.unlink()
-    assert f"{card} is missing: a prompt is a .safetensors file" in refusal(saved, clip)
+    assert f"{card} is missing: what was learned is a .safetensors file" in refusal(saved, clip)
     card.write_text(text)
     saved.write_bytes(saved.read_bytes()[:100])
     assert f"{saved} is not the file its card {card} was written for" == refusal(saved, clip)

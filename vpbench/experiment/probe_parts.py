@@ -16,8 +16,9 @@ from vpbench.common.messages import first_line
 from vpbench.compute.engine import computing
 from vpbench.data.task import Task
 from vpbench.experiment.outside_parts import outside_parts
-from vpbench.experiment.run import check_spec, method_of, origin, record_of, settled
+from vpbench.experiment.run import check_spec, origin, record_of, settled
 from vpbench.experiment.side_files import predictions
+from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import Backbone
 from vpbench.records.schema import difference
 from vpbench.spec.aliases import Spec
@@ -46,7 +47,9 @@ def extract(path: str | Path, spec: Spec, task: Task, backbone: Backbone) -> Pat
         torch.cuda.reset_peak_memory_stats(backbone.device)
     engine, speeds = settled(spec["engine"], backbone)
     with computing(backbone, engine):
-        features = method_of(spec).split_features(backbone, task, spec["settings"])
+        features = implementation_of(spec["method"]).split_features(
+            backbone, task, spec["settings"]
+        )
     seconds = time.perf_counter() - started
     brought = outside_parts(spec, task, backbone)
     where = origin(task, backbone, engine, speeds, brought)
@@ -85,7 +88,7 @@ def regress(path: str | Path, spec: Spec, task: Task, features: str | Path) -> P
     seconds those of both parts.
     """
     check_parts(spec)
-    method = method_of(spec)
+    method = implementation_of(spec["method"])
     started = time.perf_counter()
     of_splits, card = read(features, spec, task)
     fit = method.regression(of_splits, task, spec["settings"], spec["seed"])

@@ -1,9 +1,7 @@
 """A run: spec in, record out. The same function serves one run, a whole task, and every scale."""
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -28,13 +26,14 @@ from vpbench.experiment.provenance import (
 )
 from vpbench.experiment.side_files import predictions, write_run
 from vpbench.methods.fit import Fit
+from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import Backbone, load_backbone
 from vpbench.records import reading
 from vpbench.records.paths import record_path
 from vpbench.spec import made_up, schema_check
 from vpbench.spec.aliases import Spec
 from vpbench.spec.grid_checks import refuse
-from vpbench.spec.methods import METHODS, misfit, selection_rule
+from vpbench.spec.methods import misfit, selection_rule
 from vpbench.spec.preprocessing import Preprocessing, preprocessing_of
 from vpbench.spec.schema import SCHEMA, spec_schema
 from vpbench.training.checkpoint import Checkpoint
@@ -55,7 +54,7 @@ def run(
     """
     check_spec(spec)
     checkpoint = checkpoint or Checkpoint()
-    method = method_of(spec)
+    method = implementation_of(spec["method"])
     if backbone.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(backbone.device)
     options = {"checkpoint": checkpoint} if "epochs" in spec["settings"] else {}
@@ -124,11 +123,6 @@ def record_of(
     }
 
 
-def method_of(spec: Spec) -> ModuleType:
-    """Returns the module of the method of a spec."""
-    return importlib.import_module(METHODS[spec["method"]].module)
-
-
 def settled(engine: dict[str, Any], backbone: Backbone) -> tuple[Engine, dict[str, float] | None]:
     """Returns (the Engine of a spec's `engine`, images per second of the precisions it is among).
 
@@ -155,7 +149,9 @@ def complete(
     at each `steps`-th step. Where several processes share the run, the first one writes.
     """
     about = {"spec": spec, "hashes": hashes(task, backbone), "versions": versions()}
-    method_of(spec)  # before the clock of the run starts: importing scikit-learn takes 2 s
+    implementation_of(
+        spec["method"]
+    )  # before the clock of the run starts: importing scikit-learn takes 2 s
     checkpoint = Checkpoint(checkpoint_path(spec, checkpoints), every, about, steps)
     record, arrays, fit = run(spec, task, backbone, checkpoint)
     if distributed.rank() == 0:

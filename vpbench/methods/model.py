@@ -14,6 +14,7 @@ from vpbench.data.task import AnyTask, Task, TaskSplit
 from vpbench.methods.class_matching import labels_by_name, unlike
 from vpbench.models.backbone import Backbone
 from vpbench.prompts import files
+from vpbench.prompts.label_maps import LabelMap
 from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec.methods import METHODS
 from vpbench.spec.preprocessing import for_recipe
@@ -66,6 +67,13 @@ class Model:
         if isinstance(prompt := getattr(self.classifier, "prompt", None), torch.nn.Module):
             return prompt  # type: ignore[return-value]  # it is one of ours or wrapped in one
         raise UserError(f"{self.method} learns no prompt in the image")
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The label map behind that prompt."""
+        self.prompt  # or there is none
+        label_map: LabelMap = self.classifier.label_map  # type: ignore[assignment]
+        return label_map
 
     def to(self, device: torch.device | str) -> Self:
         """Returns itself, moved together with its backbone."""

@@ -1,0 +1,221 @@
+import hashlib
+import json
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import vpbench as vp
+from tests.helpers.messages import complains
+from tests.helpers.tiny import SIZES
+from vpbench.common.hashing import sha256
+from vpbench.methods import text_prompt
+
+QUICK = {"epochs": 1, "eval_epochs": []}
+SHORT = {  # a little of each method, for a backbone with text and one without
+    "clip": {
+        "text_prompt": {},
+        "linear_probe": {"C": [0.1], "standardize": True},
+        "evp": QUICK,
+        "fine_tune": QUICK,
+        "prompted_fine_tune": QUICK,
+        "coop": QUICK,
+        "cocoop": QUICK,
+        "vpt": QUICK,
+        "upt": QUICK,
+    },
+    "resnet": {"linear_probe": {"C": [0.1]}, "visual_prompt": QUICK, "fine_tune": QUICK},
+}
+CASES = [(fixture, method) for fixture in SHORT for method in SHORT[fixture]]
+
+
+class Shift(nn.Module):
+    """A prompt of one's own: a colour that is added to every pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Parameter(torch.zeros(1, 3, 1, 1))
+
+    def forward(self, x):
+        return x + self.colour
+
+
+class Reading(nn.Module):
+    """A label map of one's own: the first source classes, with a scale that is learned."""
+
+    def __init__(self, backbone, classes):
+        super().__init__()
+        self.__dict__["backbone"] = backbone
+        self.classes, self.scale = classes, nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * self.backbone.logits(x)[:, : self.classes]
+
+
+@pytest.fixture(scope="module")
+def source():
+    return vp.load_task("eurosat_twin", SIZES)
+
+
+@pytest.fixture(scope="module")
+def shifted(clip, source):
+    return vp.fit("visual_prompt", clip, source, prompt=Shift(), **QUICK | {"lr": 0.5})
+
+
+@pytest.mark.parametrize(("fixture", "method"), CASES)
+def test_what_any_method_learned_is_saved_and_says_the_same_again(
+    fixture, method, source, tmp_path, request
+):
+    backbone = request.getfixturevalue(fixture)
+    model = vp.fit(method, backbone, source, **SHORT[fixture][method])
+    again = vp.load(model.save(tmp_path / "kept"))  # the backbone by the address in the card
+    images = source.load(backbone.preprocessing).splits["test"].images
+    assert torch.equal(model.logits(images), again.logits(images))
+    assert again.evaluate(source.test)["accuracy"] == pytest.approx(model.accuracy["test"])
+    assert again.card == model.card and again.card["method"] == method
+
+
+def test_a_linear_probe_says_what_sklearn_says_also_of_two_classes(clip):
+    task = vp.load_task("camelyon17_twin", SIZES)
+    for standardize in (False, True):
+        probe = vp.fit("linear_probe", clip, task, C=[1.0], standardize=standardize)
+        answers = probe.examine(task.test).evaluation
+        assert answers.metrics["accuracy"] == probe.accuracy["test"]
+        assert set(probe.classifier.state_dict()) == {"head.weight", "head.bias"}
+        assert probe.classifier.head.weight[0].abs().max() == 0  # sklearn has one logit of two
+
+
+def test_a_module_of_ones_own_is_a_prompt_and_a_copy_of_it_is_trained(clip, source):
+    mine = Shift()
+    model = vp.fit("visual_prompt", clip, source, prompt=mine, **QUICK)
+    assert mine.colour.abs().max() == 0
+    assert model.prompt.module.colour.abs().max() > 0
+    assert "template" not in model.settings and "size" not in model.settings
+    told = model.card["own"]["prompt"]
+    assert told["name"].endswith("test_model.Shift") and told["file_sha256"] == sha256(__file__)
+    whole = b"colour torch.float32 [1, 3, 1, 1]" + bytes(4 * 3)  # three zeros
+    assert told["state_sha256"] == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_prompt_of_ones_own_is_given_again_at_loading_and_nothing_else_is(
+    shifted, tmp_path, capsys
+):
+    path = shifted.save(tmp_path / "kept")
+    assert load_file(path).keys() == {"module.colour"}
+    with complains(ValueError, str(path), "a prompt of one's own", "test_model.Shift", "give it"):
+        vp.load(path)
+    with complains(ValueError, "its prompt is", "test_model.Shift, not torch.nn"):
+        vp.load(path, prompt=nn.Identity())
+    again = vp.load(path, prompt=Shift())
+    assert torch.equal(again.prompt.module.colour, shifted.prompt.module.colour)
+    assert capsys.readouterr().err == ""
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["own"]["prompt"]["file_sha256"] = "0" * 64
+    path.with_suffix(".json").write_text(json.dumps(card))
+    vp.load(path, prompt=Shift())
+    assert "the file of" in capsys.readouterr().err
+
+
+def test_a_label_map_of_ones_own_is_trained_with_a_rate_of_its_own(resnet, source, tmp_path):
+    mine = Reading(resnet, 10)
+    with complains(ValueError, "label_map of one's own is trained", "map_lr"):
+        vp.fit("visual_prompt", resnet, source, label_map=mine, map_lr=None, **QUICK)
+    model = vp.fit("visual_prompt", resnet, source, label_map=mine, map_lr=0.1, **QUICK)
+    assert model.label_map.module.scale != 1
+    again = vp.load(model.save(tmp_path / "kept"), label_map=Reading(resnet, 10))
+    assert again.label_map.module.scale == model.label_map.module.scale
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"prompt": nn.Flatten()}, ("prompt Flatten makes [2, 9408]", "images of the same shape")),
+        ({"prompt": nn.Linear(3, 3)}, ("prompt Linear fails on images [2, 3, 56, 56]",)),
+        ({"prompt": "padding"}, ("prompt 'padding'", "expected a torch.nn.Module")),
+        ({"label_map": nn.Identity()}, ("label_map Identity makes", "logits of 10 classes")),
+        ({"prompt": Shift(), "size": 3}, ("size is of the suite's own", "leave it out")),
+    ],
+)
+def test_what_is_no_prompt_and_no_label_map_is_one_line(clip, source, given, words):
+    with complains(ValueError, *words):
+        vp.fit("visual_prompt", clip, source, **QUICK | given)
+
+
+def test_only_methods_of_prompts_take_one(clip, source):
+    with complains(ValueError, "linear_probe takes no prompt", "visual_prompt"):
+        vp.fit("linear_probe", clip, source, prompt=Shift())
+
+
+def test_a_method_that_does_not_fit_a_backbone_is_refused_as_in_a_configuration(resnet, source):
+    with complains(ValueError, "coop does not work on rn50_micro: it has no text"):
+        vp.fit("coop", resnet, source, **QUICK)
+    with complains(ValueError, "unknown method 'visual_promt'", "did you mean visual_prompt"):
+        vp.fit("visual_promt", resnet, source)
+    with complains(ValueError, "method 7", "fit(backbone, task, settings, seed)"):
+        vp.fit(7, resnet, source)
+
+
+def test_a_method_of_ones_own_is_what_has_fit_and_learner(clip, source, tmp_path):
+    model = vp.fit(text_prompt, clip, source)
+    assert model.card["own"]["method"]["name"] == "vpbench.methods.text_prompt"
+    path = model.save(tmp_path / "kept")
+    with complains(ValueError, "a method of one's own", "give it"):
+        vp.load(path)
+    again = vp.load(path, method=text_prompt)
+    assert again.evaluate(source.test) == model.evaluate(source.test)
+
+
+def test_the_recipe_is_that_of_the_backbone_and_single_settings_change_it(clip, source):
+    model = vp.fit("visual_prompt", clip, source, **QUICK)
+    recipe = vp.load_recipe("config/lab.yaml", "visual_prompt", "clip_micro", **QUICK)
+    assert model.settings == recipe
+    with complains(ValueError, "visual_prompt on clip_micro", "unknown key 'epoch'", "epochs"):
+        vp.fit("visual_prompt", clip, source, epoch=1)
+
+
+def test_two_models_are_compared_image_by_image(clip, resnet, source):
+    a = vp.fit("text_prompt", clip, source)
+    b = vp.fit("linear_probe", resnet, source, C=[0.1])  # another backbone
+    found = vp.compare(a, b, source.test)
+    right = [
+        (model.examine(source.test).evaluation.answers["prediction"].numpy())
+        == source.load(clip.preprocessing).splits["test"].labels.numpy()
+        for model in (a, b)
+    ]
+    expected = 100 * (right[0].mean() - right[1].mean())
+    assert found.difference == pytest.approx(expected) and found.images == 24
+    assert found.low <= found.difference <= found.high
+    only = [int(np.sum(x & ~y)) for x, y in (right, right[::-1])]
+    n, k = sum(only), min(only)
+    p = min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)  # the binomial's two tails
+    assert found.p_value == pytest.approx(p)
+    assert f"{found.difference:+.1f} points" in str(found) and "24 images" in str(found)
+    with complains(ValueError, "7 is no model"):
+        vp.compare(a, 7, source.test)
+
+
+def test_pictures_without_labels_are_classified_in_order_of_probability(shifted, source):
+    images = source.load(shifted.preprocessing).splits["test"].images[:3]
+    table = shifted.predict(images, top=2)
+    assert list(table) == ["file", "class", "probability", "class_2", "probability_2"]
+    probabilities = shifted.logits(images).double().softmax(1)
+    values, labels = probabilities.topk(2)
+    assert list(table["class"]) == [shifted.class_names[i] for i in labels[:, 0]]
+    np.testing.assert_allclose(table["probability_2"], values[:, 1].numpy())
+    with complains(ValueError, "top 0", "1 or more"):
+        shifted.predict(images, top=0)
+
+
+def test_a_card_of_an_unknown_method_or_of_broken_settings_is_one_line(clip, source, tmp_path):
+    path = vp.fit("linear_probe", clip, source, C=[0.1]).save(tmp_path / "kept")
+    card_file = path.with_suffix(".json")
+    card = json.loads(card_file.read_text())
+    card_file.write_text(json.dumps(card | {"method": "ncm"}))
+    with complains(ValueError, "the method ncm", "not here"):
+        vp.load(path)
+    card_file.write_text(json.dumps(card | {"settings": {"C": [0.1]}}))
+    with complains(ValueError, "kept.json at settings", "it lacks"):
+        vp.load(path)
