@@ -27,9 +27,11 @@ def pixels(backbone, images):
     return backbone.normalize(backbone.scale_pixels(images))
 
 
-def test_an_unknown_backbone_is_refused_with_the_known_ones():
-    with complains(ValueError, "unknown backbone", "'vit'", "choose", "clip_micro"):
+def test_an_unknown_backbone_is_refused_with_the_nearest_ones_and_how_others_are_named():
+    with complains(ValueError, "unknown backbone", "'vit'", "clip_vit_b32", "timm:", "open_clip:"):
         load_backbone("vit")
+    with complains(ValueError, "Linear(", "no name of a backbone", "wrap"):
+        load_backbone(torch.nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize("name", MICRO)
@@ -44,7 +46,8 @@ def test_a_backbone_knows_the_sha256_of_its_weight_file_and_its_modality(name):
     backbone = load_backbone(name)
     file = micro_backbones.WEIGHTS / f"{name}.safetensors"
     assert backbone.weights_hash == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert backbone.modality == BACKBONES[name].modality
+    assert backbone.modality == BACKBONES[name].modality and backbone.address == name
+    assert backbone.token_towers == BACKBONES[name].token_towers
     assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
 
 

@@ -99,7 +99,7 @@ def test_a_hard_coded_map_reads_the_source_classes_it_is_given(resnet, pets):
 def test_a_random_map_has_different_source_classes_and_others_with_another_seed(resnet, task):
     first, again, other = (of("random", resnet, task, seed).numbers for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
-    assert len(set(first.tolist())) == 10 and max(first) < resnet.model.num_classes
+    assert len(set(first.tolist())) == 10 and max(first) < resnet.source_count
 
 
 def test_a_semantic_map_takes_the_classes_of_the_same_names(resnet, pets):
@@ -111,7 +111,7 @@ def test_a_semantic_map_takes_the_classes_of_the_same_names(resnet, pets):
 def test_a_linear_map_starts_as_the_hard_coded_one(resnet, task, pixels):
     linear = of("linear", resnet, task)
     torch.testing.assert_close(linear(pixels), of("hard_coded", resnet, task)(pixels))
-    source = resnet.model.num_classes
+    source = resnet.source_count
     assert sum(parameter.numel() for parameter in linear.parameters()) == (source + 1) * 10
 
 
@@ -146,7 +146,7 @@ def test_pairs_are_counted_by_the_likeliest_source_class():
 
 @pytest.mark.parametrize("batch", [1, 7, 64, 300])
 def test_a_map_that_is_counted_batch_by_batch_is_that_of_one_product_of_all_images(batch, resnet):
-    draw, source = torch.Generator().manual_seed(0), resnet.model.num_classes
+    draw, source = torch.Generator().manual_seed(0), resnet.source_count
     logits = torch.randint(6, (300, source), generator=draw).float()  # of few values: many ties
     labels = torch.randint(19, (300,), generator=draw)  # none of the twentieth class
     frequency, plain, plus = (
@@ -164,7 +164,7 @@ def test_a_map_that_is_counted_batch_by_batch_is_that_of_one_product_of_all_imag
 
 
 def test_counting_holds_no_table_of_images_by_source_classes(resnet):
-    source, images, held = resnet.model.num_classes, 2048, []
+    source, images, held = resnet.source_count, 2048, []
 
     class Watch(TorchDispatchMode):
         """Notes the size of every tensor that is made."""
@@ -216,7 +216,7 @@ def test_a_class_without_images_is_an_even_mixture():
 
 
 def test_blm_plus_counts_at_least_one_source_class_of_an_image(resnet, pets):
-    plus, source = BayesianPlus(resnet, 2), resnet.model.num_classes
+    plus, source = BayesianPlus(resnet, 2), resnet.source_count
     logits = torch.zeros(2, source)
     logits[0, 3], logits[1, 5] = 50.0, 50.0  # sure of one class each
     counts = summed(plus, logits, torch.tensor([0, 1]), 2)
@@ -229,7 +229,7 @@ def test_blm_plus_counts_at_least_one_source_class_of_an_image(resnet, pets):
 
 def test_blm_plus_counts_the_likeliest_15_percent_of_as_many_classes(resnet):
     plus = BayesianPlus(resnet, 20)  # 15 % of 20: three source classes of an image
-    logits = torch.arange(resnet.model.num_classes).float()[None]
+    logits = torch.arange(resnet.source_count).float()[None]
     counts = summed(plus, logits, torch.tensor([4]), 1)
     assert torch.nonzero(counts)[:, 1].tolist() == [4] * 3
     torch.testing.assert_close(counts[-3:, 4], logits[0].softmax(0)[-3:].double())
@@ -263,7 +263,7 @@ def test_only_maps_that_cannot_be_made_again_are_part_of_a_state(clip, resnet, t
 
 @pytest.mark.parametrize("name", ["hard_coded", "random", "frequency", "iterative"])
 def test_a_one_to_one_map_refuses_more_classes_than_the_backbone_has(name, resnet, task):
-    source = resnet.model.num_classes
+    source = resnet.source_count
     many = replace(task, class_names=tuple(str(number) for number in range(source + 1)))
     words = f"has {source + 1} classes, rn50_micro only {source} source classes"
     with pytest.raises(ValueError, match=words):

@@ -3,6 +3,7 @@
 Shapes: N images, C channels, H = W pixels, D features, K classes, S source classes.
 """
 
+import copy
 import importlib
 import math
 from collections.abc import Callable, Sequence
@@ -13,12 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.common.messages import brief, instead, one_line
 from vpbench.compute.device import check_device
 from vpbench.compute.engine import Engine
 from vpbench.models.folded_layers import folded
-from vpbench.models.vision_transformer import streamline
+from vpbench.models.vision_transformer import streamline, token_towers
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import Preprocessing
+
+OF_LIBRARIES = ("timm:", "open_clip:")  # how the names begin that are not in the catalogue,
+ADDRESSES = "vpbench.models.addresses"  # and which module has their load(name)
 
 
 class Backbone(nn.Module):
@@ -32,6 +37,9 @@ class Backbone(nn.Module):
     """
 
     engine = Engine()
+    modality: str  # what it was trained on: vision or vision_language
+    address: str | None = None  # what load_backbone takes to load it again; None: it cannot
+    token_towers: tuple[str, ...] = ()  # the transformers that take learned tokens: text, image
     mean: Tensor  # [1, 3, 1, 1], of pixels 0..1
     std: Tensor
 
@@ -71,9 +79,11 @@ class Backbone(nn.Module):
         return self.mean.device
 
     @property
-    def modality(self) -> str:
-        """What the model was trained on: vision or vision_language."""
-        return BACKBONES[self.name].modality
+    @torch.no_grad()
+    def feature_width(self) -> int:
+        """The number of features of an image."""
+        side = self.image_size
+        return self.features(torch.zeros(1, 3, side, side, device=self.device)).shape[1]
 
     def scale_pixels(self, images: Tensor) -> Tensor:
         """Returns uint8 [N, H, W, C] as float [N, C, S, S] in 0..1 on the backbone's device.
@@ -84,7 +94,7 @@ class Backbone(nn.Module):
         pixels = self.unit_pixels(images)
         if pixels.shape[-1] == self.image_size:
             return pixels
-        resize, crop, mode = self.preprocessing
+        resize, crop, mode, *_ = self.preprocessing
         side = resize or crop
         pixels = F.interpolate(pixels, (side, side), mode=mode, antialias=True).clamp_(0, 1)
         margin = round((side - crop) / 2)
@@ -112,16 +122,22 @@ class Backbone(nn.Module):
         """Returns the features [N, D] of normalised images; each kind of backbone has its own."""
         raise NotImplementedError
 
+    def with_head(self, classes: int) -> nn.Module:
+        """Returns a copy of the image model: normalised images to logits [N, K] of a new head."""
+        raise NotImplementedError
+
 
 class VisionLanguageBackbone(Backbone):
     """A CLIP: image and text towers into one space (section 3.3)."""
+
+    modality = "vision_language"
 
     def __init__(
         self, name: str, model: Any, *, tokenize: Callable[[Sequence[str]], Tensor], **facts: Any
     ) -> None:
         streamline(model.visual)
         super().__init__(name, model, **facts)
-        self.tokenize = tokenize
+        self.tokenize, self.token_towers = tokenize, token_towers(model)
 
     @property
     def logit_scale(self) -> Tensor:
@@ -143,6 +159,11 @@ class VisionLanguageBackbone(Backbone):
         """Returns the module that maps normalised images [N, C, H, W] to features [N, D]."""
         tower: nn.Module = self.model.visual
         return tower
+
+    def with_head(self, classes: int) -> nn.Module:
+        """Returns a copy of the image tower: normalised images to logits [N, K] of a new head."""
+        head = nn.Linear(self.feature_width, classes)
+        return nn.Sequential(copy.deepcopy(self.image_tower()), head)
 
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Returns unit text features [K, D] of a list of K texts."""
@@ -177,13 +198,25 @@ class VisionLanguageBackbone(Backbone):
 
 
 class VisionBackbone(Backbone):
-    """A classifier with a fixed set of S source classes; `source_classes` names them, if known."""
+    """A classifier with a fixed set of S source classes; `source_classes` names them, if known.
+
+    `source_count` is S; 0 where the model gives features and no classes.
+    """
+
+    modality = "vision"
 
     def __init__(
         self, name: str, model: Any, *, source_classes: Sequence[str] = (), **facts: Any
     ) -> None:
         super().__init__(name, model, **facts)
         self.source_classes = tuple(source_classes)
+        self.source_count: int = model.num_classes
+
+    def with_head(self, classes: int) -> nn.Module:
+        """Returns a copy of the model: normalised images to the logits [N, K] of a new head."""
+        model = copy.deepcopy(self.model)
+        model.reset_classifier(classes)
+        return model
 
     def features(self, x: Tensor) -> Tensor:
         """Returns the penultimate activations [N, D] of normalised images."""
@@ -200,10 +233,24 @@ class VisionBackbone(Backbone):
 
 
 def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
-    """Returns the frozen backbone `name` of spec.backbones.BACKBONES, its weight file verified."""
-    if name not in BACKBONES:
-        raise UserError(f"unknown backbone {name!r}; choose one of: {', '.join(BACKBONES)}")
+    """Returns the frozen backbone `name`, its weights from this machine or the hub.
+
+    It is one of spec.backbones.BACKBONES, or any model of a library: timm:NAME[.TAG] or
+    open_clip:ARCHITECTURE/TAG. Raises UserError, in one line, for an unknown name, for weights that
+    are not here and not on the hub, and for files that hold anything else.
+    """
+    if not isinstance(name, str):
+        raise UserError(f"{brief(name)} is no name of a backbone; vpbench.wrap takes a module")
+    if name.startswith(OF_LIBRARIES):
+        module = ADDRESSES
+    elif name in BACKBONES:
+        module = BACKBONES[name].module
+    else:
+        raise UserError(
+            f"unknown backbone {one_line(name)!r}; {instead(name, BACKBONES)} Any model of timm or "
+            "open_clip goes by timm:NAME or open_clip:ARCHITECTURE/TAG"
+        )
     device = check_device(device)  # before weights are read
-    module = importlib.import_module(BACKBONES[name].module)
-    backbone: Backbone = module.load(name)
+    backbone: Backbone = importlib.import_module(module).load(name)
+    backbone.address = backbone.name
     return backbone.to(device)

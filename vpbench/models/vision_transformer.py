@@ -107,6 +107,16 @@ class PatchEmbedding(nn.Module):
         return F.linear(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
+def token_towers(model: Any) -> tuple[str, ...]:
+    """Returns which towers of a model take learned tokens as open_clip's CLIP does: text, image."""
+    from open_clip.model import CLIP  # late: a run with a classifier has no need of it
+    from open_clip.transformer import VisionTransformer
+
+    text = isinstance(model, CLIP) and model.text_pool_type == "argmax"
+    image = isinstance(model.visual, VisionTransformer) and model.visual.pool_type == "tok"
+    return ("text",) * text + ("image",) * image
+
+
 def streamline(tower: Any) -> nn.Module:
     """Returns `tower` with these parts in place of its own, if it is open_clip's transformer.
 

@@ -55,7 +55,7 @@ class Counted(LabelMap):
 
     def no_pairs(self) -> Tensor:
         """Returns the counts [S, K] before any image, on the CPU."""
-        return no_pairs(self.backbone.model.num_classes, self.classes)
+        return no_pairs(self.backbone.source_count, self.classes)
 
     def add_pairs(self, counts: Tensor, source_logits: Tensor, labels: Tensor) -> None:
         """Adds a batch to counts [S, K]: the likeliest source class of each image counts."""
@@ -134,7 +134,7 @@ class Bayesian(Counted):
 
     def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
-        self.classes, source = classes, backbone.model.num_classes
+        self.classes, source = classes, backbone.source_count
         start = torch.full((source, classes), 1 / source, device=backbone.device)
         self.register_buffer("mixture", start)
 
@@ -160,7 +160,7 @@ class Linear(LabelMap):
 
     def __init__(self, backbone: Fitting, classes: int):
         super().__init__(backbone)
-        start = torch.eye(backbone.model.num_classes, classes, device=backbone.device)
+        start = torch.eye(backbone.source_count, classes, device=backbone.device)
         self.weights = nn.Parameter(start)
         self.bias = nn.Parameter(torch.zeros(classes, device=backbone.device))
 

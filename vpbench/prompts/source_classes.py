@@ -24,7 +24,7 @@ def first(backbone: Fitting, task: Task) -> list[int]:
 def drawn(backbone: Fitting, task: Task, seed: int) -> Tensor:
     """Returns the numbers of source classes drawn at random, none twice."""
     generator = torch.Generator().manual_seed(seed)
-    source = backbone.model.num_classes
+    source = backbone.source_count
     return torch.randperm(source, generator=generator)[: enough(backbone, task)]
 
 
@@ -44,7 +44,7 @@ def nearest(backbone: Fitting, task: Task, text_encoder: str) -> Tensor:
 
 def enough(backbone: Fitting, task: Task) -> int:
     """Returns the number of classes of a task; raises UserError if the backbone has fewer."""
-    classes, source = len(task.class_names), backbone.model.num_classes
+    classes, source = len(task.class_names), backbone.source_count
     if classes > source:
         raise UserError(
             f"{task.name} has {classes} classes, {backbone.name} only {source} source classes: "

@@ -23,18 +23,26 @@ class Preprocessing(NamedTuple):
     """A backbone's evaluation transform up to its pixels; sizes in pixels.
 
     `resize` is the new length of the shorter side, None squashes the image to the square without
-    a crop; `crop` is the side of the square that is cut from the centre.
+    a crop; `crop` is the side of the square that is cut from the centre. `mean` and `std`, of
+    pixels 0..1, are those of a model of one's own; a task and a loaded backbone leave them out.
     """
 
     resize: int | None
     crop: int
     interpolation: str = "bicubic"  # or bilinear
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     @property
     def key(self) -> str:
         """The name that equal transforms share, e.g. resize256_bilinear_crop224."""
         resized = "squash" if self.resize is None else f"resize{self.resize}"
         return f"{resized}_{self.interpolation}_crop{self.crop}"
+
+    @property
+    def geometry(self) -> "Preprocessing":
+        """The same without mean and std: what becomes of the pixels that are stored."""
+        return self._replace(mean=None, std=None)
 
 
 def preprocessing_of(spec: Spec) -> Preprocessing:
@@ -67,7 +75,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
 
     Rounded like torchvision's Resize and CenterCrop, which CLIP's and timm's transforms use.
     """
-    resize, crop, interpolation = preprocessing
+    resize, crop, interpolation, *_ = preprocessing
     resample = Image.Resampling[interpolation.upper()]
     if resize is None:
         return np.asarray(image.resize((crop, crop), resample))
@@ -117,8 +125,15 @@ def decoded(
         raise UserError(
             f"{where}: the image cannot be read ({reason}); replace or remove it"
         ) from None
-    if file.mode.startswith(("I", "F")):
-        raise UserError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
-    if max(file.size) > SLENDER * min(file.size):
-        raise UserError(f"{where}: the image is {file.width} x {file.height}; crop or remove it")
+    check_picture(file, where)
     return image
+
+
+def check_picture(image: Image.Image, where: str) -> None:
+    """Raises UserError if an image has more than 8 bits a channel, or is too slender to resize."""
+    if image.mode.startswith(("I", "F")):
+        raise UserError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
+    if max(image.size) > SLENDER * min(image.size):
+        raise UserError(
+            f"{where}: the image is {image.width} x {image.height}; crop or remove it"
+        )
