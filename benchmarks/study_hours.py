@@ -15,7 +15,7 @@ import torch
 from vpbench.common.errors import UserError
 from vpbench.data.load import load_task
 from vpbench.data.task import Task
-from vpbench.experiment.run import method_of
+from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import load_backbone
 from vpbench.spec import costs
 from vpbench.spec.aliases import Spec
@@ -51,7 +51,7 @@ def rate(spec: Spec, task: Task) -> Rate:
     look = per_second(
         len(images), lambda: predict(lambda x: backbone.features(backbone.prepare(x)), images)
     )
-    fit = method_of(spec).fit
+    fit = implementation_of(spec["method"]).fit
     if "epochs" not in settings:
         return Rate(per_second(len(images), partial(fit, backbone, task, settings, 0)), look)
     seconds = []
