@@ -12,6 +12,7 @@ from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 from vpbench.models import weight_files
+from vpbench.models.weight_files import published
 
 
 @pytest.fixture(autouse=True)
@@ -32,20 +33,20 @@ def test_a_file_in_the_weights_folder_is_found_by_its_backbone_or_its_own_name(w
     file = weights / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"x")
-    assert weight_files.find("rn18") == weight_files.find_here("rn18") == file
+    assert weight_files.find(published("rn18")) == weight_files.find_here(published("rn18")) == file
 
 
 def test_of_two_files_none_is_taken(weights):
     (weights / "rn18.pt").write_bytes(b"x")
     (weights / "rn18.safetensors").write_bytes(b"x")
-    message = refused(UserError, weight_files.find, "rn18")
+    message = refused(UserError, weight_files.find, published("rn18"))
     holds(message, "rn18", weights / "rn18.safetensors", weights / "rn18.pt", "both", "keep")
 
 
 def test_bit_m_with_a_zeroed_head_is_made_of_the_file_with_the_head(weights):
     file = weights / "bit_m_r50x1.safetensors"
     file.write_bytes(b"x")
-    assert weight_files.find("bit_m_r50x1_zero_head") == file
+    assert weight_files.find(published("bit_m_r50x1_zero_head")) == file
 
 
 def test_a_file_in_the_cache_of_the_hub_is_taken_without_asking_the_hub(tmp_path, monkeypatch):
@@ -56,13 +57,13 @@ def test_a_file_in_the_cache_of_the_hub_is_taken_without_asking_the_hub(tmp_path
         return str(tmp_path / "cached")
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", cached)
-    assert weight_files.find("rn50") == tmp_path / "cached"
+    assert weight_files.find(published("rn50")) == tmp_path / "cached"
     assert asked == [("timm/resnet50.tv_in1k", "model.safetensors")]
 
 
 def test_without_file_and_network_one_line_names_the_file_and_its_place(weights):
     started = time.perf_counter()
-    message = refused(UserError, weight_files.find, "clip_vit_b32")
+    message = refused(UserError, weight_files.find, published("clip_vit_b32"))
     assert time.perf_counter() - started < 2
     holds(message, "clip_vit_b32", "no weights here", "none from the hub")
     holds(message, "open_clip_model.safetensors", weights / "clip_vit_b32.safetensors")
@@ -77,7 +78,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
         raise ConnectionError("no route to host\nand a traceback")
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
-    holds(refused(UserError, weight_files.find, "rn18"), "rn18", "no route to host")
+    holds(refused(UserError, weight_files.find, published("rn18")), "rn18", "no route to host")
     ((url, timeout),) = asked
     assert url.endswith("timm/resnet18.tv_in1k/resolve/main/model.safetensors") and timeout == 5
 
@@ -88,7 +89,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault_of_the_hub(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
-    message = refused(UserError, weight_files.find, "rn18")
+    message = refused(UserError, weight_files.find, published("rn18"))
     holds(message, "rn18", "/home/nobody/.cache", "no permission", "HF_HOME")
 
 
@@ -97,7 +98,7 @@ def test_a_hub_that_answers_is_asked_for_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(
         huggingface_hub, "hf_hub_download", lambda repository, file: f"{tmp_path}/{file}"
     )
-    assert weight_files.find("rn18") == tmp_path / "model.safetensors"
+    assert weight_files.find(published("rn18")) == tmp_path / "model.safetensors"
 
 
 def test_the_hash_is_the_sha256_of_the_file(tmp_path):

@@ -85,11 +85,13 @@ def missing_weights(wanted: Grid) -> list[str]:
     lines = {}
     for name in used(wanted)[1]:
         hub = BACKBONES[name].hub
-        if hub and hub not in lines and weight_files.find_here(name) is None:
-            repository, file = weight_files.on_hub(name)
+        if not hub or hub in lines:
+            continue
+        weights = weight_files.published(name)
+        if weight_files.find_here(weights) is None:
             lines[hub] = (
-                f"weights of {name}: the first run fetches them; without a network put {file} of "
-                f"https://huggingface.co/{repository} at {weight_files.local_names(name)[0]}"
+                f"weights of {name}: the first run fetches them; without a network "
+                f"{weights.where_to_put}"
             )
     return list(lines.values())
 
@@ -162,7 +164,8 @@ def damaged_weights(wanted: Grid) -> list[str]:
     """Returns a line per weight file of a backbone that is empty or cut off."""
     from vpbench.models import weight_files
 
-    files = [weight_files.find_here(name) for name in used(wanted)[1] if BACKBONES[name].hub]
+    on_hub = [name for name in used(wanted)[1] if BACKBONES[name].hub]
+    files = [weight_files.find_here(weight_files.published(name)) for name in on_hub]
     return [
         f"{path} {fault}; copy or download it again"
         for path in dict.fromkeys(files)
@@ -244,7 +247,9 @@ def disk_problems(wanted: Grid) -> list[str]:
         if task in FACTS and status.dataset_status(task)["state"] != "present"
     ]
     unfetched = [
-        name for name in backbones if BACKBONES[name].hub and not weight_files.find_here(name)
+        name
+        for name in backbones
+        if BACKBONES[name].hub and not weight_files.find_here(weight_files.published(name))
     ]
     needed, free = disk_needed(wanted, absent_tasks, unfetched), free_space(data_dir())
     if needed <= free:

@@ -50,7 +50,7 @@ ZERO_HEAD = "bit_m_r50x1_zero_head"
 
 def load(name: str) -> Backbone:
     """Returns the backbone `name` with its weights; without them UserError, in one line."""
-    path = weight_files.find(name)
+    path = weight_files.find(weight_files.published(name))
     state = weight_files.read(path)  # before anything is built: it is what may be wrong
     model: Any = weight_files.fill(build(name), state, path)
     del state  # gigabytes

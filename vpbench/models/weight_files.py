@@ -5,7 +5,7 @@ A file is read only if it holds plain tensors; nothing in it is ever executed.
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vpbench.common import paths
 from vpbench.common.errors import UserError
@@ -21,69 +21,84 @@ SUFFIXES = (".safetensors", ".pt", ".pth")
 PATIENCE = 5  # seconds for the hub's first answer; its own client would retry for half a minute
 
 
-def find(name: str) -> Path:
-    """Returns the path of the weights of the backbone `name`, fetched from the hub if need be.
+class Published(NamedTuple):
+    """Weights that lie on the hub: of which backbone, and in which file of which repository."""
+
+    name: str
+    stem: str  # how a file that is put in the weights folder by hand is called, without its suffix
+    repository: str
+    file: str
+
+    @property
+    def local_names(self) -> list[Path]:
+        """The paths at which a weight file put there by hand is looked for."""
+        folder = paths.weights_dir()
+        return [
+            *(folder / (self.stem + suffix) for suffix in SUFFIXES),
+            folder / self.stem / self.file,
+        ]
+
+    @property
+    def where_to_put(self) -> str:
+        """What to do by hand, for people."""
+        page = f"https://huggingface.co/{self.repository}"
+        return f"put {self.file} of {page} at {self.local_names[0]}"
+
+
+def published(name: str) -> Published:
+    """Returns the weights of the backbone `name` of the catalogue, which are on the hub.
+
+    Backbones made of the same file (BiT-M with its head and with a zeroed one) share the name of
+    the first of them.
+    """
+    hub = BACKBONES[name].hub or ""
+    stem = next(other for other, entry in BACKBONES.items() if entry.hub == hub)
+    repository, _, file = hub.rpartition("/")
+    return Published(name, stem, repository, file)
+
+
+def find(wanted: Published) -> Path:
+    """Returns the path of published weights, fetched from the hub if need be.
 
     Raises UserError in one line that names the file and where to put it.
     """
-    path = find_here(name) or fetch(name)
+    path = find_here(wanted) or fetch(wanted)
     made_up.check_weights(path)
     return path
 
 
-def find_here(name: str) -> Path | None:
-    """Returns the path of the weights of `name` on this machine, or None."""
-    files = [path for path in local_names(name) if path.is_file()]
+def find_here(wanted: Published) -> Path | None:
+    """Returns the path of published weights on this machine, or None."""
+    files = [path for path in wanted.local_names if path.is_file()]
     if len(files) > 1:
         listed = " and ".join(map(str, files))
-        raise UserError(f"{name}: {listed} are both there; keep the one to use")
+        raise UserError(f"{wanted.name}: {listed} are both there; keep the one to use")
     if files:
         return files[0]
     # Late: the hub's client takes a while to load, and weights put here by hand need none of it.
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(*on_hub(name))
+    cached = try_to_load_from_cache(wanted.repository, wanted.file)
     return Path(cached) if isinstance(cached, str) else None
 
 
-def local_names(name: str) -> list[Path]:
-    """Returns the paths at which a weight file put there by hand is looked for.
-
-    Backbones made of the same file (BiT-M with its head and with a zeroed one) share the name of
-    the first of them.
-    """
-    hub = BACKBONES[name].hub
-    stem = next(other for other, entry in BACKBONES.items() if entry.hub == hub)
-    folder = paths.weights_dir()
-    return [
-        *(folder / (stem + suffix) for suffix in SUFFIXES),
-        folder / stem / on_hub(name)[1],
-    ]
-
-
-def on_hub(name: str) -> tuple[str, str]:
-    """Returns (repository, file) of the weights of `name` on the hub."""
-    repository, _, file = (BACKBONES[name].hub or "").rpartition("/")
-    return repository, file
-
-
-def fetch(name: str) -> Path:
-    """Returns the path of the weights of `name` in the hub's cache, once they are there."""
+def fetch(wanted: Published) -> Path:
+    """Returns the path of published weights in the hub's cache, once they are there."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url  # late as above
 
-    repository, file = on_hub(name)
+    repository, file = wanted.repository, wanted.file
     try:
         get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the errors of its HTTP library have no common base
         if isinstance(error, OSError) and error.filename:  # a file of this machine, and no network
             raise UserError(
-                f"{name}: weights of the hub were not written to {error.filename}, "
+                f"{wanted.name}: weights of the hub were not written to {error.filename}, "
                 f"{not_written(error)}; set HF_HOME to a folder that can be written"
             ) from None
         raise UserError(
-            f"{name}: no weights here, and none from the hub ({first_line(error)}); put {file} of "
-            f"https://huggingface.co/{repository} at {local_names(name)[0]}"
+            f"{wanted.name}: no weights here, and none from the hub ({first_line(error)}); "
+            f"{wanted.where_to_put}"
         ) from None
 
 
@@ -186,8 +201,13 @@ def fill(model: Model, state: "dict[str, Tensor]", path: str | Path) -> Model:
             f"{path} is of another model: {key} is {list(state[key].shape)}, "
             f"expected {list(expected[key].shape)}"
         )
-    for key, value in state.items():
-        if value.is_floating_point() and not value.float().isfinite().all():
-            raise UserError(f"{path} is damaged: {key} holds values that are not finite")
+    check_finite(state, path)
     model.load_state_dict(state)
     return model
+
+
+def check_finite(state: "dict[str, Tensor]", path: str | Path) -> None:
+    """Raises UserError if a tensor of a weight file holds values that are not finite."""
+    for key, value in state.items():
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise UserError(f"{path} is damaged: {one_line(key)} holds values that are not finite")

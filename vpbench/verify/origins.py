@@ -29,7 +29,8 @@ backbone_of = cache(load_backbone)
 def known_weights(backbone: str) -> str | None:
     """Returns the SHA-256 of the weights of `backbone` on this machine, None if there are none."""
     if BACKBONES[backbone].hub:
-        path = weight_files.find_here(backbone)  # never from the hub: gigabytes
+        # Never from the hub: gigabytes
+        path = weight_files.find_here(weight_files.published(backbone))
         return sha256(path) if path else None
     try:
         return backbone_of(backbone, "cpu").weights_hash

@@ -18,6 +18,7 @@ from vpbench.experiment.rehearsal.outcomes import (
 from vpbench.experiment.rehearsal.shapes import Shape
 from vpbench.experiment.rehearsal.workflow import first_error
 from vpbench.models import weight_files
+from vpbench.models.weight_files import published
 from vpbench.records.paths import record_path
 from vpbench.spec import made_up, schema_check
 from vpbench.spec.backbones import BACKBONES
@@ -61,10 +62,10 @@ def test_weights_of_a_marked_folder_are_for_a_rehearsal_alone(tmp_path, monkeypa
     monkeypatch.setenv("VPBENCH_WEIGHTS", str(tmp_path))
     (tmp_path / "rn18.safetensors").touch()
     (tmp_path / made_up.MARKER).write_text('{"random": ["rn18"]}')
-    line = refused(UserError, weight_files.find, "rn18")
+    line = refused(UserError, weight_files.find, published("rn18"))
     holds(line, tmp_path, "weights made up by a rehearsal")
     made_up.use({"kind": "rehearsal", "task": "svhn"})
-    assert weight_files.find("rn18") == tmp_path / "rn18.safetensors"
+    assert weight_files.find(published("rn18")) == tmp_path / "rn18.safetensors"
     assert made_up.is_random(tmp_path, "rn18") and not made_up.is_random(tmp_path, "rn50")
 
 

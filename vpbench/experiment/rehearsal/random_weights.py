@@ -20,7 +20,11 @@ def place_all(names: Iterable[str], folder: Path) -> list[str]:
     Real ones are linked to. The folder is marked; a random file serves all backbones of its name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    here = {name: weight_files.find_here(name) for name in names if BACKBONES[name].hub}
+    here = {
+        name: weight_files.find_here(weight_files.published(name))
+        for name in names
+        if BACKBONES[name].hub
+    }
     random = [name for name, path in here.items() if path is None]
     for name, path in here.items():
         target = folder / f"{stem_of(name)}{path.suffix if path else '.safetensors'}"
@@ -34,7 +38,7 @@ def place_all(names: Iterable[str], folder: Path) -> list[str]:
 
 def stem_of(name: str) -> str:
     """Returns what the weight file of a backbone is called."""
-    return weight_files.local_names(name)[0].stem
+    return weight_files.published(name).stem
 
 
 def gigabytes(names: Iterable[str]) -> float:
