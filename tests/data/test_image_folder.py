@@ -7,7 +7,7 @@ from PIL import Image
 from tests.helpers.folders import SMALL, fill, paint, refusal, sizes
 from tests.helpers.messages import complains, holds
 from vpbench.common.errors import UserError
-from vpbench.data import folder_images, image_folder, load
+from vpbench.data import image_folder, load, stored_images
 from vpbench.spec.preprocessing import Preprocessing
 
 
@@ -40,7 +40,7 @@ def test_more_images_than_memory_is_for_are_mapped_from_a_file_without_a_name(
     usual = image_folder.load_folder(folder, SMALL)
     assert not data.exists() and on_disk(usual) == []
     monkeypatch.setattr(
-        folder_images, "IN_MEMORY", 6 * 8 * 8 * 3
+        stored_images, "IN_MEMORY", 6 * 8 * 8 * 3
     )  # 6 of validation, but 18 of train
     mapped = image_folder.load_folder(folder, SMALL)
     assert on_disk(mapped) == ["train"]
@@ -62,7 +62,7 @@ def test_a_disk_without_room_for_the_images_is_named(tmp_path, monkeypatch):
     folder, data = fill(tmp_path / "pictures"), tmp_path / "data"
     data.write_text("no folder")
     monkeypatch.setenv("VPBENCH_DATA", str(data))
-    monkeypatch.setattr(folder_images, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
     with complains(ValueError, data, "18 images", "0.0 MB", "--data-dir"):
         image_folder.load_folder(folder, SMALL)
 

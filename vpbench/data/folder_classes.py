@@ -140,7 +140,7 @@ def mapping_note(folders: Sequence[str], names: Sequence[str]) -> str:
     return f"classes: {', '.join(pairs)}"
 
 
-def check_different(where: Path, names: Sequence[str]) -> None:
+def check_different(where: str | Path, names: Sequence[str]) -> None:
     """Raises UserError if two classes are called the same, as no text prompt tells them apart."""
     seen: dict[str, str] = {}
     for name in names:

@@ -89,17 +89,25 @@ def inside(path: str | Path, real_folder: str) -> bool:
 def class_contents(folder: Path, root: Path) -> Contents:
     """Returns what is in the folder of a class, at any depth; there must be an image."""
     found = contents(folder, root)
+    check_images(folder, found)
+    return found
+
+
+def check_images(folder: Path, found: Contents) -> None:
+    """Raises UserError unless there are images in what was found in a folder."""
     if not found.images:
         instead = f"; it has {counted(found.left_out)}" if found.left_out else ""
         raise UserError(
             f"{folder} has no images{instead}; expected files ending in {', '.join(extensions())}"
             f"{heif_advice(found.left_out)}"
         )
-    return found
 
 
-def contents(folder: Path, root: Path, below: bool = True) -> Contents:
-    """Returns what is in a folder, with `below` at any depth; links to folders are left out."""
+def contents(folder: Path, root: Path, below: bool = True, labelled: bool = True) -> Contents:
+    """Returns what is in a folder, with `below` at any depth; links to folders are left out.
+
+    Where images are `labelled` by their folders, one that is called like a split is refused.
+    """
     found, endings = Contents([], Counter()), extensions()
     for entry in entries(folder):
         if hidden(entry.name):
@@ -107,7 +115,7 @@ def contents(folder: Path, root: Path, below: bool = True) -> Contents:
         elif is_folder(entry):
             if below:
                 check_name(Path(entry.path), root)
-                _add_folder(found, Path(entry.path), root)
+                _add_folder(found, Path(entry.path), root, labelled)
         elif entry.name.lower().endswith(endings):
             if not is_plain(entry):
                 check_name(Path(entry.path), root)
@@ -117,9 +125,9 @@ def contents(folder: Path, root: Path, below: bool = True) -> Contents:
     return found
 
 
-def _add_folder(found: Contents, path: Path, root: Path) -> None:
+def _add_folder(found: Contents, path: Path, root: Path, labelled: bool) -> None:
     """Adds what is in a folder of a class to what was found in the class."""
-    if split_of(path.name) is not None:
+    if labelled and split_of(path.name) is not None:
         raise UserError(
             f"{path} is called like a split, but {path.parent.name} is read as a class; put splits "
             f"above classes, as in train/cat, give {path.parent} itself, or rename it"
@@ -127,7 +135,7 @@ def _add_folder(found: Contents, path: Path, root: Path) -> None:
     if path.is_symlink():
         found.left_out[LINK] += 1
         return
-    more = contents(path, root)
+    more = contents(path, root, labelled=labelled)
     found.images.extend(more.images)
     found.left_out.update(more.left_out)
 

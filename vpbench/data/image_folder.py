@@ -1,7 +1,7 @@
 """Any folder of images as a task: one sub-folder per class, with or without a split."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
 from vpbench.data.folder_classes import check_different, mapping_note, named, order_of
 from vpbench.data.folder_files import left_out_note
-from vpbench.data.folder_images import Reader, absence_notes, repetition_notes
+from vpbench.data.folder_images import Reader, absence_notes, check_read
 from vpbench.data.folder_splits import (
     Listing,
     Lists,
@@ -43,17 +43,16 @@ class OpenedFolder(NamedTuple):
         """Returns the task, its images read; raises UserError if some cannot be."""
         reader = Reader(self.folder, preprocessing)
         splits = {split: reader.split(rows) for split, rows in self.lists.items()}
-        reader.check()
-        read = repetition_notes(self.lists, reader.hashes) + reader.notes()
+        check_read(reader.refused)
+        read = reader.notes(self.lists)
         say(self.folder, read)
-        facts = {"published": None, "metric": "accuracy", "shift": False}
         return Task(
             str(self.folder),
             self.display,
             self.class_names,
             self.template,
             splits,
-            facts | {"paper_validation": "validation" in splits},
+            facts_of_own(splits),
             preprocessing=preprocessing,
             notes=(*self.notes, *read),
         )
@@ -106,7 +105,8 @@ def open_folder(
     lists = _capped(listing, data or {}, seed)
     _check_enough(folder, listing.names, lists, to_fit)
     names, notes = _named(folder, listing, class_names, bool(split_file or class_order))
-    notes += absence_notes(lists, names)
+    labels = {split: [label for _, label in rows] for split, rows in lists.items()}
+    notes += absence_notes(labels, names)
     say(folder, notes)
     kept = {split: rows for split, rows in lists.items() if rows}
     return OpenedFolder(folder, tuple(names), template, kept, notes)
@@ -201,7 +201,13 @@ def _named(
     return names, [*notes, mapping_note(listing.names, names)]
 
 
-def say(folder: Path, notes: list[str]) -> None:
-    """Says on stderr what a person should know of a folder."""
+def facts_of_own(splits: Collection[str]) -> dict[str, Any]:
+    """Returns the facts that a record keeps of a task of one's own images; see tasks.task_facts."""
+    facts = {"published": None, "metric": "accuracy", "shift": False}
+    return facts | {"paper_validation": "validation" in splits}
+
+
+def say(where: object, notes: list[str]) -> None:
+    """Says on stderr what a person should know of a folder or another source of images."""
     for note in notes:
-        print(one_line(f"{folder}: {note}"), file=sys.stderr, flush=True)
+        print(one_line(f"{where}: {note}"), file=sys.stderr, flush=True)

@@ -41,6 +41,7 @@ class TaskSource(AnyTask):
         `preprocessing` reads them again. Raises UserError, in one line, if they cannot be read.
         """
         check_preprocessing(preprocessing)
+        preprocessing = preprocessing.geometry
         if self._last is None or self._last[0] != preprocessing:
             self._last = None  # its images make room for the next ones
             self._last = preprocessing, self._read(preprocessing)
@@ -62,9 +63,12 @@ def from_folder(path: str | Path, **options: Any) -> TaskSource:
 
 
 def source_of(name: str | Path, data: Data = None, seed: int = 0) -> TaskSource:
-    """Returns the task `name`, as load.load_task does, whose images are read when it is used.
+    """Returns the task `name`: one of `vpbench list`, or the path of a folder of images.
 
-    Raises UserError in one line for an unknown name, and for a folder that cannot be used.
+    `data` gives the number of images wanted of each split (None: 500, 300, 1000 of a twin, all
+    there are elsewhere); with `shots` so many training images of each class are kept, drawn by
+    `seed`. The images are read when the task is used, as load.load_task reads them; the name and
+    `data` are checked at once. Raises UserError, in one line, if the data cannot be used.
     """
     name = checked_name(name, data, seed)
     if is_folder(name):

@@ -134,6 +134,4 @@ def check_picture(image: Image.Image, where: str) -> None:
     if image.mode.startswith(("I", "F")):
         raise UserError(f"{where}: the image has more than 8 bits a channel; convert it to 8 bits")
     if max(image.size) > SLENDER * min(image.size):
-        raise UserError(
-            f"{where}: the image is {image.width} x {image.height}; crop or remove it"
-        )
+        raise UserError(f"{where}: the image is {image.width} x {image.height}; crop or remove it")
