@@ -115,6 +115,10 @@ def complaint(entry: Any, legal: Mapping[str, Collection[Any]]) -> str | None:
         if bare or not isinstance(value, (*kinds, *((int,) if float in kinds else ()))):
             wanted = " or ".join(WORDS.get(kind, kind.__name__) for kind in kinds)
             return f"{field} is {brief(value)}, expected {wanted}"
+        held = typing.get_args(hint)[1:] if dict in kinds else ()
+        for each in value.values() if held and isinstance(held[0], type) else ():
+            if not isinstance(each, held[0]):
+                return f"{field} has {brief(each)}, expected {held[0].__name__}"
         for each in value if isinstance(value, tuple) else (value,):
             if field in legal and each not in legal[field]:
                 return f"{field} is {brief(each)}, choose of: {', '.join(map(str, legal[field]))}"
