@@ -130,6 +130,16 @@ def test_what_a_record_may_have_besides_is_read_and_checked(tmp_path):
             reading.read(path)
 
 
+def test_a_record_of_a_part_that_is_not_installed_names_the_package(tmp_path):
+    theirs = RECORD | {"spec": RECORD["spec"] | {"settings": {"template": "rings"}}}
+    path = atomic_files.write(tmp_path / "seed0.json", theirs)
+    with complains(RecordError, path, "template 'rings' is not known here; install the package"):
+        reading.read(path)
+    atomic_files.write(path, theirs | {"outside": [OF_A_PACKAGE]})
+    with complains(RecordError, path, "template 'rings' is not known here; install 'mine 1'"):
+        reading.read(path)
+
+
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
