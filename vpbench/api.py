@@ -10,6 +10,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.hashing import state_hash
 from vpbench.common.implementations import source_of
 from vpbench.common.messages import brief, instead
+from vpbench.data.from_datasets import from_datasets
 from vpbench.data.task import AnyTask
 from vpbench.data.task_source import from_folder
 from vpbench.data.task_source import source_of as load_task

@@ -11,6 +11,7 @@ from torch import Tensor
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
 from vpbench.data.task import AnyTask, Task, TaskSplit
+from vpbench.data.unlabelled import read_unlabelled
 from vpbench.methods.class_matching import labels_by_name, unlike
 from vpbench.models.backbone import Backbone
 from vpbench.prompts import files
@@ -99,8 +100,6 @@ class Model:
         probability, class_2, probability_2, class_3, probability_3.
         """
         import pandas as pd  # late: see the top
-
-        from vpbench.data.unlabelled import read_unlabelled
 
         if not isinstance(top, int) or isinstance(top, bool) or top < 1:
             raise UserError(f"top {brief(top)}: expected a number of classes, 1 or more")
