@@ -1,6 +1,7 @@
 """Images that are there more than once: in two splits, or in two classes."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ import numpy as np
 from PIL import Image
 
 ROWS, COLUMNS = 8, 9  # of the small grey picture; between 9 columns are 8 differences
+ENOUGH = 256  # pixels of the shorter side from which the means are taken
+LEAST = 0.5  # grey values: what is rounded otherwise in a copy is no difference
 FLAT = (0, 2**64 - 1)  # no or every difference rises: a plain colour and a gradient tell nothing
 
 
@@ -20,13 +23,25 @@ class Prints(NamedTuple):
 
 
 def difference_hash(image: Image.Image) -> int:
-    """Returns 64 bits that a picture shares with its smaller, larger and compressed copies.
+    """Returns 64 bits that a picture (RGB) mostly shares with its resized and compressed copies.
 
     Each says whether one of 8 x 8 fields of the whole picture is darker than the next to its right.
+    The means are those of the exact areas: with Pillow's filters a third of the copies is lost.
     """
-    small = image.resize((COLUMNS, ROWS), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
-    grey = np.asarray(small)
-    return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes())
+    shrink = min(image.size) // ENOUGH
+    grey = np.asarray((image.reduce(shrink) if shrink > 1 else image).convert("L"), np.float32)
+    means = _areas(grey.shape[0], ROWS) @ grey @ _areas(grey.shape[1], COLUMNS).T
+    lighter = means[:, 1:] > means[:, :-1] + LEAST
+    return int.from_bytes(np.packbits(lighter).tobytes())
+
+
+@lru_cache(64)
+def _areas(length: int, fields: int) -> np.ndarray:
+    """Returns the share [fields, length] of each of `length` pixels in the mean of each field."""
+    edges, pixels = np.linspace(0, length, fields + 1), np.arange(length)
+    ends = np.minimum(pixels + 1, edges[1:, None]) - np.maximum(pixels, edges[:-1, None])
+    shares: np.ndarray = (ends.clip(0) * fields / length).astype(np.float32)
+    return shares
 
 
 def repetition_notes(prints: Mapping[str, Prints], same: str = "byte for byte") -> list[str]:
