@@ -32,14 +32,24 @@ def folded(model: nn.Module) -> nn.Module:
                 setattr(module, name, standardised(child))
         # Where these libraries put the two beside each other, one is computed after the other.
         for (name, child), (next_name, norm) in zip(children, children[1:]):
-            if type(child) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
+            if goes_into(norm, child):
                 setattr(module, name, fuse_conv_bn_eval(child, norm))
                 setattr(module, next_name, after(norm))
         for (_, before), (name, child), (_, behind) in zip(children, children[1:], children[2:]):
-            if is_quick_gelu(child):
+            if is_quick_gelu(child) and all(type(each) is nn.Linear for each in (before, behind)):
                 scale_quick_gelu(before, behind)
                 setattr(module, name, nn.SiLU())
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def goes_into(norm: nn.Module, convolution: nn.Module) -> bool:
+    """Returns whether a module is a batch norm that the convolution before it can take in."""
+    return (
+        type(convolution) is nn.Conv2d
+        and isinstance(norm, nn.BatchNorm2d)
+        and norm.running_mean is not None
+        and norm.num_features == convolution.out_channels
+    )
 
 
 def standardised(convolution: Any) -> nn.Conv2d:

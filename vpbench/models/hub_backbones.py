@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import timm
-from timm.data import ImageNetInfo
+from timm.data import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor, nn
 
 from vpbench.common import paths
@@ -99,24 +99,30 @@ def normalization(name: str) -> tuple[Sequence[float], Sequence[float]]:
 
 
 def tokenizer(name: str) -> Callable[[Sequence[str]], Tensor]:
-    """Returns the function from a list of K texts to tokens [K, L].
+    """Returns the function from a list of K texts to tokens [K, L]."""
+    return tokenizer_of(CLIPS[name][0], name, name)
 
-    That of a SigLIP is not part of open_clip; it is fetched when the first text is read.
+
+def tokenizer_of(architecture: str, name: str, stem: str) -> Callable[[Sequence[str]], Tensor]:
+    """Returns the tokenizer of a model of open_clip, which is the backbone `name`.
+
+    That of a SigLIP is not part of open_clip; it is fetched when the first text is read, unless it
+    is in the folder `stem` of the weights folder.
     """
     import open_clip  # late as in `build`
 
-    words = open_clip.get_model_config(CLIPS[name][0])["text_cfg"]
+    words = open_clip.get_model_config(architecture)["text_cfg"]
     if "hf_tokenizer_name" not in words:
-        tokenize: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(CLIPS[name][0])
+        tokenize: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(architecture)
         return tokenize
 
     @cache
     def fetched() -> Callable[[Sequence[str]], Tensor]:
-        folder, hub = paths.weights_dir() / name, words["hf_tokenizer_name"]
+        folder, hub = paths.weights_dir() / stem, words["hf_tokenizer_name"]
         source = str(folder) if (folder / "tokenizer.json").is_file() else hub
         try:
             of_hub: Callable[[Sequence[str]], Tensor] = open_clip.tokenizer.HFTokenizer(
-                source, words["context_length"], **words["tokenizer_kwargs"]
+                source, words.get("context_length", 77), **words.get("tokenizer_kwargs", {})
             )
             return of_hub
         except (ImportError, OSError, ValueError) as error:
@@ -132,12 +138,12 @@ def tokenizer(name: str) -> Callable[[Sequence[str]], Tensor]:
 
 @cache
 def source_classes(count: int) -> tuple[str, ...]:
-    """Returns the names of ImageNet's 1,000 classes, or of the 21,843 of Google's ImageNet-21k.
+    """Returns the names of ImageNet's 1,000 classes, or those of one of its larger sets.
 
     A class goes by the first word of its synset, by all of them where others have the same, and
     with its WordNet number where these are the same too.
     """
-    info = ImageNetInfo({1000: "imagenet-1k", 21843: "imagenet-21k-goog"}[count])
+    info = ImageNetInfo(infer_imagenet_subset({"num_classes": count}))  # its sets differ in size
     words, synsets = list(info.label_descriptions()), info.label_names()
     first = _unique([text.split(",")[0] for text in words], words)
     return tuple(_unique(first, [f"{w} ({s})" for w, s in zip(words, synsets, strict=True)]))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
 from vpbench.common.messages import first_line
+from vpbench.models.state_hash import tensors_hash
 
 
 class Published(NamedTuple):
@@ -135,15 +136,6 @@ def torchvision_layout(
         tensors[f"features.{layer}.weight"] = kernel.contiguous()
         tensors[f"features.{layer}.bias"] = torch.from_numpy(convolution["bias"].copy())
     return tensors
-
-
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """Returns the SHA-256 of the names, shapes and values of `tensors`."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {list(tensors[name].shape)}".encode())
-        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load(path: str | Path, network: str = "alex") -> nn.Module:

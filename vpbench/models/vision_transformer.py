@@ -120,12 +120,15 @@ def token_towers(model: Any) -> tuple[str, ...]:
 def streamline(tower: Any) -> nn.Module:
     """Returns `tower` with these parts in place of its own, if it is open_clip's transformer.
 
-    CLIP's ResNets and SigLIP's tower, which is timm's, stay as they are.
+    CLIP's ResNets and SigLIP's tower, which is timm's, stay as they are, and so do transformers of
+    open_clip whose attention is not PyTorch's.
     """
     if not hasattr(tower, "transformer"):
         return tower
+    blocks = getattr(tower.transformer, "resblocks", ())
+    if not blocks or any(type(block.attn) is not nn.MultiheadAttention for block in blocks):
+        return tower
     tower.conv1 = PatchEmbedding(tower.conv1)
-    blocks = tower.transformer.resblocks
     for block in blocks:
         block.attn = SelfAttention(block.attn)
     if tower.pool_type == "tok" and tower.attn_pool is None and not tower.output_tokens:
