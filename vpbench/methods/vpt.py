@@ -38,7 +38,8 @@ class LearnedTokens(Adapted):
             self.text, self.scale = backbone.class_features(texts), backbone.logit_scale
 
     def logits(self, x: Tensor) -> Tensor:
-        tokens = self.dropout(self.tokens.expand(len(x), -1, -1, -1))
+        # not len(x): a number, and an exported graph takes any number of images
+        tokens = self.dropout(self.tokens.expand(x.shape[0], -1, -1, -1))
         features = self.tower.features(x, tokens)
         if self.head is not None:
             return self.head(features)

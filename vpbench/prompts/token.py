@@ -156,7 +156,7 @@ class PromptedTower:
         (x,) = arguments
         if number >= self.tokens.shape[-3]:
             return None
-        tokens = self.tokens[..., number, :, :].to(x.dtype).expand(len(x), -1, -1)
+        tokens = self.tokens[..., number, :, :].to(x.dtype).expand(x.shape[0], -1, -1)
         rest = 1 if number == 0 else 1 + tokens.shape[1]
         return torch.cat([x[:, :1], tokens, x[:, rest:]], 1)
 
