@@ -10,11 +10,14 @@ import torchvision
 from torch import nn
 from torchvision.transforms import transforms as v1
 from torchvision.transforms import v2
+from torchvision.transforms._presets import ImageClassification
 
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from vpbench.common.errors import UserError
+from vpbench.lab.micro_backbones import build_classifier
 from vpbench.models.state_hash import tensors_hash
+from vpbench.models.vision_transformer import SelfAttention
 from vpbench.models.wrapped import AsItIs, Classifier, wrap
 from vpbench.spec.preprocessing import Preprocessing
 
@@ -64,14 +67,14 @@ def plain():
 
 
 MODELS = {  # -> (model, transform)
-    "convnext": lambda: (timm.create_model("convnext_atto", num_classes=7), None),
-    "vit": lambda: (timm.create_model("vit_tiny_patch16_224", num_classes=7), None),
-    "resnet": lambda: (timm.create_model("resnet18", num_classes=7), None),
+    "convnext": lambda: (timm.create_model("test_convnext", num_classes=7), None),
+    "vit": lambda: (timm.create_model("test_vit", num_classes=7), None),
+    "resnet": lambda: (timm.create_model("test_resnet", num_classes=7), None),
     "repvit": lambda: (timm.create_model("repvit_m0_9", num_classes=7), HALF),  # folds wrongly
-    "bit": lambda: (timm.create_model("resnetv2_50x1_bit", num_classes=7), HALF),
+    "bit": lambda: (build_classifier("bit_m_micro", 7), HALF),
     "torchvision": lambda: (
         torchvision.models.resnet18(num_classes=7),
-        torchvision.models.ResNet18_Weights.DEFAULT.transforms(),
+        ImageClassification(crop_size=64, resize_size=72),
     ),
     "new head": lambda: (with_new_head(), HALF),
     "plain": lambda: (plain(), HALF),
@@ -85,8 +88,8 @@ WITH_FEATURES = [name for name in MODELS if name not in ("no linear", "tied")]
 
 def with_new_head():
     """Returns a model of timm with a head that timm does not know of."""
-    model = timm.create_model("resnet18", num_classes=7)
-    model.fc = nn.Linear(512, 5)
+    model = timm.create_model("test_resnet", num_classes=7)
+    model.fc = nn.Linear(model.num_features, 5)
     return model
 
 
@@ -134,8 +137,8 @@ def test_the_features_of_a_wrapped_model_are_what_its_last_layer_reads(name):
     model, transform = build(name)
     backbone = wrap(model, transform)
     x, read = torch.randn(2, 3, backbone.image_size, backbone.image_size), []
-    head = model.get_classifier() if name == "bit" else list(model.modules())[-1]
-    head = next((m for m in reversed(list(model.modules())) if isinstance(m, nn.Linear)), head)
+    heads = [each for each in model.modules() if isinstance(each, nn.Linear)]
+    head = heads[-1] if heads else model.get_classifier()  # of BiT, a convolution
     head.register_forward_pre_hook(lambda _, given: read.append(given[0].flatten(1)))
     with torch.no_grad():
         model.eval()(x)
@@ -159,7 +162,7 @@ def test_what_is_folded_wrongly_is_not_folded_and_what_views_need_is_kept():
     for name in ("crossed", "repvit"):
         backbone = wrap(*build(name))
         assert backbone.frozen is backbone.model
-    for name in ("plain", "resnet", "torchvision"):
+    for name in ("plain", "torchvision"):
         kinds = {type(module) for module in wrap(*build(name)).frozen.modules()}
         assert nn.BatchNorm2d not in kinds and AsItIs not in kinds
 
@@ -176,8 +179,17 @@ def test_a_wrapped_model_goes_by_its_class_and_its_weights_and_has_no_address():
     changed = copy.deepcopy(model)
     changed.head.bias.data[0] += 1
     assert wrap(changed, HALF, name="Other").weights_hash != backbone.weights_hash
-    named = wrap(timm.create_model("resnet18"), HALF)
-    assert isinstance(wrap(with_new_head(), HALF).model, Classifier) and named.source_count == 1000
+
+
+def test_a_model_of_timm_keeps_its_interface_unless_it_was_changed():
+    assert not isinstance(wrap(timm.create_model("test_resnet")).model, Classifier)
+    assert isinstance(wrap(with_new_head(), HALF).model, Classifier)
+
+
+def test_a_model_of_timm_without_classes_gives_features_and_no_logits_to_map():
+    backbone = wrap(timm.create_model("test_resnet", num_classes=0))
+    assert backbone.source_count == 0 and backbone.modality == "vision"
+    assert backbone.with_head(3)(torch.zeros(1, 3, 160, 160)).shape == (1, 3)
 
 
 def test_a_model_in_half_precision_is_computed_in_float32():
@@ -282,9 +294,9 @@ def test_without_a_known_transform_nothing_is_wrapped(transform, words):
 
 
 def test_timm_models_of_other_images_are_refused():
-    grey = timm.create_model("resnet18", in_chans=1, num_classes=2)
-    holds(refused(UserError, wrap, grey), "ResNet", "not RGB squares")
-    odd = timm.create_model("resnet18", num_classes=2)
+    grey = timm.create_model("test_resnet", in_chans=1)
+    holds(refused(UserError, wrap, grey), "ResNet", "1 channels")
+    odd = timm.create_model("test_resnet")
     odd.pretrained_cfg = odd.pretrained_cfg | {"input_size": (3, 64, 32)}
     holds(refused(UserError, wrap, odd), "3 x 64 x 32")
     odd.pretrained_cfg = odd.pretrained_cfg | {"input_size": (3, 64, 64), "crop_mode": "border"}
@@ -318,9 +330,7 @@ def test_a_clip_of_open_clip_is_a_vision_language_backbone(vision, towers):
         texts = model.encode_text(open_clip.tokenize(["a cat", "a dog"]))
     near(backbone.text_features(["a cat", "a dog"]), nn.functional.normalize(texts, dim=1))
     assert backbone.with_head(3)(x).shape == (2, 3)
-    assert any(isinstance(module, nn.MultiheadAttention) for module in model.modules())
-    with torch.no_grad():  # its own attention is still there, and gives the same
-        assert model.encode_image(x).shape == (2, 16)
+    assert not any(isinstance(module, SelfAttention) for module in model.modules())
 
 
 def test_open_clip_says_itself_what_happens_to_images():
