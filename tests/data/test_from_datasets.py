@@ -1,12 +1,15 @@
 """Datasets in Python as tasks."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from tests.helpers.fake_datasets import COLOURS, NAMES, Pictures, Rows, speckled
+from tests.helpers.checkout import ROOT
+from tests.helpers.fake_datasets import COLOURS, NAMES, Pictures, Rows, put_examples, speckled
 from tests.helpers.messages import complains
 from vpbench.common.errors import UserError
 from vpbench.data import stored_images
@@ -288,3 +291,17 @@ def test_many_photographs_are_mapped_and_never_held_at_full_size(tmp_path, monke
 def test_colours_come_in_the_order_of_their_labels():
     images = read(Pictures(3)).splits["train"].images.double().mean((1, 2))
     assert images.argmax(1).tolist() == [colour.index(200) for colour in COLOURS]
+
+
+def test_the_page_of_datasets_gives_three_times_the_same_task(tmp_path, monkeypatch):
+    put_examples(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/own-datasets.md").read_text()
+    counts = []
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        names = {}
+        exec(compile(block, "own-datasets.md", "exec"), names)
+        assert names["task"].class_names == NAMES
+        task = names["task"].load(SMALL)
+        counts.append([task.splits[split].labels.bincount().tolist() for split in task.splits])
+    assert counts == [[[4, 4, 4], [2, 2, 2], [2, 2, 2]]] * 3

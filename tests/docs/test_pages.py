@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.checkout import ROOT, snakemake
+from tests.helpers.fake_datasets import put_examples
 from tests.test_architecture import FLOORS
 from vpbench.cli.main import main
 from vpbench.spec import products
@@ -43,8 +44,9 @@ def plans():
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """Returns an empty folder with nothing but the configurations, as working directory."""
+    """Returns a folder with the configurations and images of one's own, as working directory."""
     (tmp_path / "config").symlink_to(ROOT / "config")
+    put_examples(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
