@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from vpbench.common import strict_json
 from vpbench.common.errors import RecordError, UserError
+from vpbench.common.implementations import imported
+from vpbench.common.messages import instead
 from vpbench.records import reading
 from vpbench.records.commits import one_commit
 from vpbench.spec.analyses import ANALYSES, PAGES, Analysis
@@ -126,11 +127,10 @@ def json_argument(option: str, text: str | None) -> dict[str, Any] | None:
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 after one line on stderr."""
     name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
-    modules = {each: entry.module for each, entry in ANALYSES.items()} | PAGES
     try:
-        if name not in modules:
-            raise UserError(f"{name!r} is no analysis; choose one of: {', '.join(modules)}")
-        module = import_module(modules[name])
+        if name not in (*ANALYSES, *PAGES):
+            raise UserError(f"{name!r} is no analysis; {instead(name, (*ANALYSES, *PAGES))}")
+        module: Any = imported(PAGES[name] if name in PAGES else ANALYSES[name].module)
         given = vars(parser_of(name, module.__doc__).parse_args(arguments))
         if name in ANALYSES:
             run_analysis(ANALYSES[name], module.write, given)

@@ -14,7 +14,8 @@ from tests.helpers.checkout import ROOT, command, copy_suite, environment
 from vpbench.common.hashing import sha256
 
 PLUGIN = ROOT / "examples/plugin"
-CONFIG = yaml.safe_load((PLUGIN / "vignette.yaml").read_text())
+YAML = PLUGIN / "vignette.yaml"
+CONFIG = yaml.safe_load(YAML.read_text())
 PARTS = {"visual_prompt": ["template"], "class_means": ["method"], "text_prompt": []}
 
 
@@ -45,7 +46,7 @@ def python(plugin, folder, *line, succeeds=True):
 def finished(plugin, tmp_path_factory):
     """Returns a copy of the suite in which the configuration of the package was run."""
     folder = copy_suite(tmp_path_factory.mktemp("finished"))
-    given = ("--configfile", PLUGIN / "vignette.yaml", "--", "all")
+    given = ("--configfile", YAML, "--", "all")
     python(plugin, folder, *command("--cores", 2, *given))
     return folder
 
@@ -107,7 +108,7 @@ def test_the_csv_and_the_figure_have_what_the_package_brings(finished):
 @pytest.mark.slow
 def test_verify_reads_what_the_records_say_of_the_package(finished, plugin, tmp_path):
     own = shutil.copytree(finished, tmp_path / "own")
-    check = (sys.executable, "-m", "vpbench", "verify", "results")
+    check = (sys.executable, "-m", "vpbench", "verify", "results", "--configfile", YAML)
     python(plugin, own, *check)
     other = shutil.copytree(plugin, tmp_path / "site")
     with open(other / "vpbench_vignette/class_means.py", "a") as file:

@@ -3,15 +3,36 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from vpbench.common.errors import UserError
 from vpbench.common.hashing import sha256
 
 
 def implementation(reference: str) -> Any:
     """Returns the object that `reference`, module:name, stands for."""
     module, _, name = reference.partition(":")
-    return getattr(import_module(module), name)
+    found = getattr(imported(module), name, None)
+    if found is None:
+        raise UserError(f"{module} has no {name}, which a description names; mend one of the two")
+    return found
+
+
+def imported(module: str) -> ModuleType:
+    """Returns a module that a description names.
+
+    Raises UserError, in one line, if there is none; what fails inside of it keeps its traceback.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise UserError(
+                f"there is no module {error.name}; a description names {module}: mend it, or "
+                "install the package that has it"
+            ) from None
+        raise
 
 
 def source_of(part: Any) -> dict[str, str | None]:

@@ -1,6 +1,5 @@
 """What a record says of the parts of a run that installed packages bring."""
 
-import importlib
 from typing import Any
 
 import torch
@@ -8,8 +7,9 @@ from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.hashing import state_hash
-from vpbench.common.implementations import implementation, source_of
+from vpbench.common.implementations import implementation, imported, source_of
 from vpbench.data.task import Task
+from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.build import prompt_of
 from vpbench.prompts.label_maps import label_map
@@ -48,7 +48,7 @@ def code_of(entry: Any) -> Any:
     """Returns the class, function or module that a description names."""
     if hasattr(entry, "implementation"):
         return implementation(entry.implementation)
-    return importlib.import_module(entry.module)
+    return imported(entry.module)
 
 
 def seeded_state(part: str, spec: Spec, task: Task, backbone: Backbone) -> dict[str, Tensor]:
@@ -61,7 +61,6 @@ def seeded_state(part: str, spec: Spec, task: Task, backbone: Backbone) -> dict[
         return dict(prompt_of(settings, backbone.image_size, generator).state_dict())
     if part == "label_map":
         return dict(label_map(backbone, worded(task, settings), settings, seed).state_dict())
-    method = importlib.import_module(parts_of(spec)["method"][0][spec["method"]].module)
     with torch.random.fork_rng([backbone.device] if backbone.device.type == "cuda" else []):
         torch.manual_seed(seed)
-        return dict(method.learner(backbone, task, settings, seed).state_dict())
+        return dict(implementation_of(spec["method"]).learner(backbone, task, settings, seed).state_dict())

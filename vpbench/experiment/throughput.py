@@ -1,9 +1,9 @@
 """How fast a backbone is on this machine."""
 
-import importlib
 from functools import partial
 from typing import Any
 
+from vpbench.common.implementations import imported
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.costs import BATCH
 from vpbench.spec.methods import METHODS
@@ -22,7 +22,9 @@ def measured(
     from vpbench.compute.precision import timed
 
     entry = BACKBONES[backbone]
-    model = importlib.import_module(entry.module).build(backbone)
+    module: Any = imported(entry.module)
+    built = hasattr(module, "build")  # one from outside may only be loaded, with its weights
+    model = module.build(backbone) if built else module.load(backbone).model
     model = getattr(model, "visual", model).eval().requires_grad_(False)
     model = model.to(device, memory_format=torch.channels_last)
     forward = partial(Engine(precision).forward, model)

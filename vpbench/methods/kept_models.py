@@ -1,7 +1,6 @@
 """Models from a fit and from files."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vpbench.common.errors import UserError
-from vpbench.common.implementations import source_of
+from vpbench.common.implementations import imported, source_of
 from vpbench.data.folder_images import DIGITS
 from vpbench.data.task import Task
 from vpbench.methods.model import Model, keeps_prompt
@@ -119,4 +118,4 @@ def check_own(path: str | Path, card: dict[str, Any], given: dict[str, Any]) -> 
 
 def implementation_of(method: str) -> Any:
     """Returns the module of a method."""
-    return import_module(METHODS[method].module)
+    return imported(METHODS[method].module)

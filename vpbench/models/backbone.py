@@ -4,7 +4,6 @@ Shapes: N images, C channels, H = W pixels, D features, K classes, S source clas
 """
 
 import copy
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.common.implementations import implementation
 from vpbench.common.messages import brief, instead, one_line
 from vpbench.compute.device import check_device
 from vpbench.compute.engine import Engine
@@ -251,6 +251,6 @@ def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
             "open_clip goes by timm:NAME or open_clip:ARCHITECTURE/TAG"
         )
     device = check_device(device)  # before weights are read
-    backbone: Backbone = importlib.import_module(module).load(name)
+    backbone: Backbone = implementation(f"{module}:load")(name)
     backbone.address = backbone.name
     return backbone.to(device)
