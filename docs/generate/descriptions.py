@@ -1,10 +1,8 @@
 """What can be asked for, as tables: from vpbench/spec and the command line."""
 
-import argparse
-
 from docs.generate.settings import shown
 from docs.generate.text import number, table
-from vpbench.cli.parser import parser
+from vpbench.cli.parser import grouped
 from vpbench.spec.analyses import ANALYSES
 from vpbench.spec.backbones import BACKBONES, ROLES
 from vpbench.spec.dataset_facts import FACTS
@@ -109,12 +107,10 @@ def analyses() -> str:
 
 
 def verbs() -> str:
-    """Returns the verbs of the command line."""
-    main = parser()
-    rows = []
-    for action in main._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            rows += [
-                [f"`vpbench {each.dest}`", each.help or ""] for each in action._choices_actions
-            ]
-    return table(("Verb", "What it does"), rows)
+    """Returns the verbs of the command line, a table per group."""
+    heads = ("Verb", "What it does")
+    return "\n".join(
+        f"{group.title[0].upper()}{group.title[1:]}:\n\n"
+        + table(heads, [[f"`vpbench {name}`", text] for name, text in group.texts.items()])
+        for group in grouped()[1]
+    )

@@ -15,8 +15,9 @@ def test_specs_are_read_from_the_command_line_or_from_a_file(tmp_path):
     file = tmp_path / "my specs.json"
     file.write_text(json.dumps(SPECS))
     assert read_specs(json.dumps(SPECS)) == read_specs(f"@{file}") == SPECS
+    assert read_specs(str(file)) == SPECS
     file.write_text(json.dumps(SPECS[0], indent=1))
-    assert read_json(f"@{file}") == SPECS[0]
+    assert read_json(f"@{file}") == read_json(str(file)) == SPECS[0]
 
 
 def test_a_file_that_is_not_there_or_broken_is_named(tmp_path):
@@ -24,8 +25,11 @@ def test_a_file_that_is_not_there_or_broken_is_named(tmp_path):
     with complains(UserError, file, "not read"):
         read_json(f"@{file}")
     file.write_text("{")
-    with complains(UserError, file, "broken JSON"):
-        read_json(f"@{file}")
+    for text in (f"@{file}", str(file)):
+        with complains(UserError, file, "broken JSON"):
+            read_json(text)
+    with complains(UserError, "'nowhere.json'", "not JSON", "nor a file"):
+        read_json("nowhere.json")
 
 
 @pytest.mark.parametrize("verb", ["run-task", "measure"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpbench.common import strict_json
 from vpbench.common.errors import UserError
-from vpbench.common.messages import one_line
+from vpbench.common.messages import brief, one_line
 from vpbench.spec.tasks import TASKS
 
 if TYPE_CHECKING:  # they load torch: see vpbench.cli
@@ -15,9 +15,13 @@ if TYPE_CHECKING:  # they load torch: see vpbench.cli
 
 
 def read_json(text: str) -> Any:
-    """Returns the JSON document in `text`, or in the file FILE of the text @FILE."""
+    """Returns the JSON document in `text`, or in the file that it names, with or without an @."""
     if text.startswith("@"):
         return strict_json.read_json(text[1:])
+    if not text.lstrip().startswith(("{", "[")):  # no spec, nor a list of them
+        if not Path(text).is_file():
+            raise UserError(f"the spec {brief(text)} is not JSON, nor a file; give one of both")
+        return strict_json.read_json(text)
     try:
         return strict_json.parse_json(text)
     except UserError as error:
@@ -25,7 +29,7 @@ def read_json(text: str) -> Any:
 
 
 def read_specs(text: str) -> list[dict[str, Any]]:
-    """Returns the specs in `text`, a JSON list of at least one, or in the file FILE of @FILE."""
+    """Returns the specs in `text`, a JSON list of at least one, or in the file that it names."""
     specs = read_json(text)
     if not isinstance(specs, list) or not specs:
         raise UserError("the specs must be a JSON list of at least one")

@@ -54,7 +54,7 @@ def demanded(device: str) -> str:
 
 def add_options(command: ArgumentParser) -> None:
     """Adds the options of the verb."""
-    text = "what is rehearsed; later ones change earlier"
+    text = "what is rehearsed: configurations, files or shipped ones; later ones change earlier"
     command.add_argument("--configfile", nargs="+", required=True, help=text)
     text = "of Snakemake, for the rehearsed jobs; absent: the default one"
     command.add_argument("--workflow-profile", metavar="FOLDER", help=text)
@@ -63,9 +63,13 @@ def add_options(command: ArgumentParser) -> None:
     command.add_argument("--device", dest="jobs_device", default="auto", help=text)
     text = "kept afterwards; absent: a temporary one, deleted at the end"
     command.add_argument("--scratch", metavar="FOLDER", help=text)
-    text = "only so many shapes, of each method and dataset the cheapest"
+    text = "only so many shapes, of each method and dataset the cheapest; absent: all"
     command.add_argument("--shapes", type=int, metavar="N", help=text)
     command.add_argument("--jobs", type=int, metavar="N", help="at once; absent: one a processor")
     text = "exit code 1 also where something is absent here"
     command.add_argument("--strict", action="store_true", help=text)
-    command.add_argument("--json", metavar="FILE", help="write the outcomes for machines, too")
+    command.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the outcomes for machines, too; absent: only print them",
+    )

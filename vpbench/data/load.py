@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.common.errors import UserError
-from vpbench.common.messages import brief, one_line
+from vpbench.common.messages import brief, instead, one_line
 from vpbench.data.cache import Data
 from vpbench.data.dataset import load_dataset
 from vpbench.data.image_folder import load_folder
@@ -93,5 +93,5 @@ def check_known(name: str) -> None:
     """Raises UserError unless a task has this name."""
     if name not in TASKS:
         raise UserError(
-            f"{name!r} is neither a folder of images nor one of the tasks: {', '.join(TASKS)}"
+            f"{name!r} is neither a folder of images nor the name of a task; {instead(name, TASKS)}"
         )

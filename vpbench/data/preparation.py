@@ -9,6 +9,7 @@ from pathlib import Path
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
 from vpbench.common.locks import hold
+from vpbench.common.messages import instead
 from vpbench.common.paths import data_dir
 from vpbench.data import cache, cache_files
 from vpbench.data.datasets.coop import stored_as
@@ -40,8 +41,7 @@ def prepare_all(
     made: list[Path] = []
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
-        legal = ", ".join(BACKBONES)
-        raise UserError(f"unknown backbone {unknown[0]!r}; choose from: {legal}")
+        raise UserError(f"unknown backbone {unknown[0]!r}; {instead(unknown[0], BACKBONES)}")
     if any(side < 1 for side in sides):
         raise UserError(f"image_side {min(sides)}: expected 1 pixel or more")
     transforms = {Preprocessing(*BACKBONES[name].preprocessing) for name in backbones}

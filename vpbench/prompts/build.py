@@ -5,6 +5,7 @@ from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation
+from vpbench.common.messages import instead
 from vpbench.prompts.pixel import AnyPrompt, Draws, Ensemble, Whole
 from vpbench.spec.prompt_forms import PROMPT_FORMS
 from vpbench.spec.settings import Settings
@@ -26,7 +27,7 @@ def build_prompt(
 ) -> AnyPrompt:
     """Returns an untrained prompt of the given template and size."""
     if template not in PROMPT_FORMS:
-        raise UserError(f"unknown template {template!r}; choose one of: {', '.join(PROMPT_FORMS)}")
+        raise UserError(f"unknown template {template!r}; {instead(template, PROMPT_FORMS)}")
     form = {"bound": bound, "operation": operation}
     if template == "random_patch":
         form |= {"position_range": position_range, "test_position": test_position}

@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 
 from vpbench.common.errors import UserError
+from vpbench.common.messages import instead
 
 FOLDER = Path(__file__).parent / "manifests"
 # CIFAR: fine_label_names and label_names of the archives. Food101, Resisc45: names of the folders.
@@ -46,9 +47,7 @@ def read_manifest(name: str) -> tuple[str, ...]:
     Raises UserError in one line for an unknown list or a file that was changed.
     """
     if name not in MANIFESTS:
-        raise UserError(
-            f"class_names: {name!r} is not a list of names; choose one of: {', '.join(MANIFESTS)}"
-        )
+        raise UserError(f"class_names: {name!r} is not a list of names; {instead(name, MANIFESTS)}")
     path = FOLDER / f"{name}.txt"
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()

@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from vpbench.common.hashing import digest
+from vpbench.common.messages import instead
 from vpbench.spec import schema_check
 from vpbench.spec.aliases import Config, Slice, Spec
 from vpbench.spec.analyses import ANALYSES
@@ -78,7 +79,7 @@ def expand(config: Config, where: str) -> Grid:
     blocks = {name: block_runs(config, name, f"{where} at grid.{name}") for name in config["grid"]}
     for name, slice_ in config["analyses"].items():
         if name not in ANALYSES:
-            refuse(f"{where} at analyses: {name!r} is none; they are: {', '.join(ANALYSES)}")
+            refuse(f"{where} at analyses: {name!r} is none; {instead(name, ANALYSES)}")
         check_names(config, slice_, f"{where} at analyses.{name}")
     for name in config.get("extensions", []):
         if name not in config["analyses"]:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from vpbench.common.errors import UserError
-from vpbench.common.messages import one_line
+from vpbench.common.messages import instead, one_line
 from vpbench.spec import schema_check
 from vpbench.spec.aliases import Block, Config, Slice, Spec
 from vpbench.spec.backbones import BACKBONES
@@ -17,6 +17,8 @@ from vpbench.spec.settings import Settings
 from vpbench.spec.tasks import TASKS, is_twin
 
 MOST = 100_000  # runs of a block
+SETTINGS = "`vpbench list METHOD` prints those of a method"
+NAMES = "name one that is there, or add it"
 
 
 def refuse(complaint: str | None) -> None:
@@ -30,7 +32,7 @@ def check_changes(changes: Settings, where: str, methods: Iterable[str]) -> None
     legal = sorted(set().union(*(METHODS[method].settings for method in methods)))
     unknown = sorted(set(changes) - set(legal))
     if unknown:
-        refuse(f"{where}: unknown setting {unknown[0]!r}; the settings are: {', '.join(legal)}")
+        refuse(f"{where}: unknown setting {unknown[0]!r}; {instead(unknown[0], legal, SETTINGS)}")
 
 
 def check_names(config: Config, slice_: Slice, where: str) -> None:
@@ -47,7 +49,7 @@ def check_names(config: Config, slice_: Slice, where: str) -> None:
             if name not in names:
                 place = {"methods": "recipes", "tasks": "the datasets or folders"}.get(key, key)
                 at = f"{where}.{key}" if " at " in where else f"{where} at {key}"
-                refuse(f"{at}: {name!r} is not in {place}: {', '.join(names)}")
+                refuse(f"{at}: {name!r} is not in {place}; {instead(name, names, NAMES)}")
 
 
 def check_kind(config: Config, tasks: Iterable[str], where: str) -> None:

@@ -26,6 +26,7 @@ RECIPES = {  # where a backbone of the catalogue is built -> the files of its re
     "vpbench.models.hub_backbones": (PAPER, PAPER_METHODS),
 }
 ANY_RECIPES = (DESK, LAB_METHODS)  # those of every other backbone, for images of any size
+TEXT = "vision_language"
 PIXELS = ("size", "image_side")  # settings that grow with the images
 
 
@@ -99,9 +100,11 @@ def load_recipe(
     if method not in document["recipes"]:
         names = document["recipes"]
         raise UserError(f"{where} has no recipe for {method!r}; {instead(method, names)}")
-    if backbone not in BACKBONES:
+    if backbone not in BACKBONES and ":" not in backbone:  # as in timm:NAME
         raise UserError(f"unknown backbone {backbone!r}; {instead(backbone, BACKBONES)}")
-    settings = merge_settings(document["recipes"], method, backbone) | changes
+    text = backbone.startswith("open_clip:")
+    named = like(document, TEXT) if text else backbone
+    settings = merge_settings(document["recipes"], method, named) | changes
     schema_check.check(settings, settings_schema(method, complete=True), f"{method} on {backbone}")
     return settings
 
@@ -140,10 +143,8 @@ def like(document: dict[str, Any], modality: str) -> str:
     They are those of its first backbone with text, if this one has text as well: the map from
     texts to classes is no other's.
     """
-    if modality == "vision":
-        return "every_backbone"
-    names: list[str] = document["backbones"]
-    return next(name for name in names if BACKBONES[name].modality == modality)
+    names: list[str] = document["backbones"] if modality == TEXT else []
+    return next((name for name in names if BACKBONES[name].modality == TEXT), "every_backbone")
 
 
 def scaled(settings: Settings, document: dict[str, Any], image_size: int) -> Settings:

@@ -6,11 +6,12 @@ from typing import Any
 
 from vpbench.common import strict_json
 from vpbench.common.errors import UserError
-from vpbench.common.messages import brief, one_line
+from vpbench.common.messages import brief, instead, one_line
 from vpbench.common.paths import DEVICE, DEVICES
 from vpbench.common.strict_yaml import MOST
 from vpbench.spec.schema import Schema
 
+KEYS = "docs/configuration.md explains all keys"
 TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -70,14 +71,15 @@ def words(error: Any) -> str:
     """Returns what jsonschema's `error` complains of, and what is legal instead."""
     shown, wanted = brief(error.instance), error.validator_value
     if error.validator == "additionalProperties" and "properties" in error.schema:
-        legal = ", ".join(sorted(error.schema["properties"]))
-        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
-        return f"unknown key {', '.join(map(repr, unknown))}; the legal keys are: {legal}"
+        legal = sorted(error.schema["properties"])
+        unknown, *more = sorted(set(error.instance) - set(legal))
+        others = f", and {len(more)} more" if more else ""
+        return f"unknown key {brief(unknown)}{others}; {instead(unknown, legal, KEYS)}"
     if error.validator == "required":
         missing = [repr(key) for key in wanted if key not in error.instance]
         return f"it lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}"
     if error.validator == "enum":
-        return f"{shown} is not legal; choose one of: {', '.join(map(str, wanted))}"
+        return f"{shown} is not legal; {instead(error.instance, wanted)}"
     if error.validator == "const":
         return f"it is {shown}, this version reads {brief(wanted)}; write it anew"
     if error.validator == "pattern" and wanted == DEVICE:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vpbench.common.errors import UserError
+from vpbench.common.messages import instead
 from vpbench.spec import made_up
 from vpbench.spec.class_names import MANIFESTS, read_manifest
 from vpbench.spec.dataset_facts import FACTS
@@ -88,7 +89,9 @@ def download_dataset(name: str, root: str | Path) -> Source:
 def known_dataset(name: str) -> str:
     """Returns `name` if it is that of a real dataset, else raises UserError."""
     if name not in FACTS:
-        raise UserError(f"{name!r} is not a real dataset; they are: {', '.join(FACTS)}")
+        raise UserError(
+            f"{name!r} is not a real dataset; {instead(name, FACTS)}"
+        )
     return name
 
 
