@@ -45,5 +45,5 @@ def source_of(part: Any) -> dict[str, str | None]:
     name = getattr(part, "__qualname__", "")
     qualified = f"{getattr(part, '__module__', '')}.{name}" if name else part.__name__
     file = getattr(module, "__file__", None)
-    known = file is not None and Path(file).is_file()
-    return {"name": qualified, "file_sha256": sha256(file) if known else None}
+    known = sha256(file) if file is not None and Path(file).is_file() else None
+    return {"name": qualified, "file_sha256": known}

@@ -63,4 +63,5 @@ def seeded_state(part: str, spec: Spec, task: Task, backbone: Backbone) -> dict[
         return dict(label_map(backbone, worded(task, settings), settings, seed).state_dict())
     with torch.random.fork_rng([backbone.device] if backbone.device.type == "cuda" else []):
         torch.manual_seed(seed)
-        return dict(implementation_of(spec["method"]).learner(backbone, task, settings, seed).state_dict())
+        learner = implementation_of(spec["method"]).learner(backbone, task, settings, seed)
+        return dict(learner.state_dict())

@@ -231,7 +231,9 @@ def nothing_to_train(settings: Settings) -> bool:
     """Returns whether a run only looks: no prompt, and a label map that is not trained."""
     form = PROMPT_FORMS.get(str(settings.get("template")))
     label_map = LABEL_MAPS.get(str(settings.get("label_map")))
-    return bool(form and label_map) and not (form.learns or label_map.trained)
+    if form is None or label_map is None:
+        return False
+    return not (form.learns or label_map.trained)
 
 
 def selection_rule(method: str, paper_validation: bool, shift: bool) -> str:
