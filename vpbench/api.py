@@ -18,6 +18,7 @@ from vpbench.methods.comparison import Comparison, compare
 from vpbench.methods.kept_models import fitted, implementation_of, load_model
 from vpbench.methods.model import Model, keeps_prompt, loaded
 from vpbench.models.backbone import Backbone, load_backbone
+from vpbench.models.wrapped import wrap
 from vpbench.prompts import files
 from vpbench.prompts.own import NOTHING_OWN, Own, own_parts
 from vpbench.spec import schema_check

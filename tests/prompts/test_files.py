@@ -63,7 +63,9 @@ def test_a_name_with_a_dot_stays_whole(made, tmp_path, clip):
     assert (first.name, second.name) == ("eurosat_v1.1.safetensors", "eurosat_v1.2.safetensors")
     vpbench.load(tmp_path / "eurosat_v1.1", clip)
     paths = made.export(tmp_path / "eurosat_v1.1")
-    assert [path.name for path in paths] == ["eurosat_v1.1.npy", "eurosat_v1.1.png"]
+    assert [path.name for path in paths] == [
+        f"eurosat_v1.1{ending}" for ending in (".npy", ".png", ".plain.safetensors", ".README.md")
+    ]
 
 
 def test_the_card_tells_what_the_prompt_was_made_for_and_how_good_it_is(made, clip, task):
@@ -116,7 +118,7 @@ def test_classes_in_another_order_are_matched_by_name(made, task):
 
 def test_accuracies_of_classes_go_by_their_names(made, task):
     test = task.splits["test"]
-    right = made.predict(test.images).argmax(1) == test.labels
+    right = made.logits(test.images).argmax(1) == test.labels
     expected = {
         name: pytest.approx(100 * right[test.labels == label].float().mean().item())
         for label, name in enumerate(task.class_names)
@@ -265,7 +267,7 @@ def test_a_folder_that_moves_keeps_its_prompt(saved, clip, tmp_path):
 
 
 def test_the_npy_is_the_canvas_itself(made, tmp_path):
-    npy, _ = made.export(tmp_path / "prompt")
+    npy, *_ = made.export(tmp_path / "prompt")
     canvas = np.load(npy)
     assert canvas.dtype == np.float32 and canvas.shape == (3, 56, 56)
     assert np.array_equal(canvas, made.prompt.canvas()[0].detach().numpy())

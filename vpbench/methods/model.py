@@ -1,9 +1,10 @@
 """A backbone adapted to a task: what `fit` gives, to evaluate, to use, and to keep."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from vpbench.common.messages import brief
 from vpbench.data.task import AnyTask, Task, TaskSplit
 from vpbench.data.unlabelled import read_unlabelled
 from vpbench.methods.class_matching import labels_by_name, unlike
+from vpbench.methods.prompted_classifier import PromptedClassifier
 from vpbench.models.backbone import Backbone
 from vpbench.prompts import files
 from vpbench.prompts.label_maps import LabelMap
@@ -157,6 +159,35 @@ class Model:
         if keeps_prompt(self.method):  # the names of its tensors are those of the prompt
             state = {key.removeprefix("prompt."): value for key, value in state.items()}
         return files.write(path, state, self.card)
+
+    def export(self, path: str | Path) -> tuple[Path, ...]:
+        """Returns the paths of files for programs that do not know this suite, and of a model card.
+
+        `path`.onnx and `path`.pt2 are the prompt and the model in one (of any method); with another
+        name it is the prompt alone: .npy (float32 [C, S, S], its own units), .png (a picture:
+        0 is mid-grey, the largest magnitude black or white) and .plain.safetensors, which plain
+        PyTorch needs. A prompt that is not one picture for all images has no such file; it is said.
+        """
+        from vpbench.methods import exporting, model_card  # late: torch.export takes a second
+
+        whole = {".onnx": exporting.export_onnx, ".pt2": exporting.export_program}
+        ending = Path(path).suffix
+        if ending in whole:
+            written = [whole[ending](self.classifier, self.settings, self.class_names, path)]
+        else:
+            written = [*files.export_prompt(self.prompt, path), *self.export_plain(path)]
+        return *written, model_card.write_model_card(self.card, written, path)
+
+    def export_plain(self, path: str | Path) -> list[Path]:
+        """Returns the path of the prompt as plain tensors, or says on stderr why there is none."""
+        from vpbench.methods.plain_prompt import export_plain  # late, as above
+
+        classifier = cast(PromptedClassifier, self.classifier)
+        try:
+            return [export_plain(classifier, self.settings, self.class_names, path)]
+        except UserError as reason:
+            print(f"{path}: no .plain.safetensors: {reason}", file=sys.stderr)
+            return []
 
 
 class Examined(NamedTuple):
