@@ -52,7 +52,7 @@ def extract(path: str | Path, spec: Spec, task: Task, backbone: Backbone) -> Pat
         )
     seconds = time.perf_counter() - started
     brought = outside_parts(spec, task, backbone)
-    where = origin(task, backbone, engine, speeds, brought)
+    where = origin(spec, task, backbone, engine, speeds, brought)
     card = {"spec": spec, "seconds": seconds, "origin": where}
     values = {name: each.contiguous() for name, each in features.items()}
     return atomic_files.write_bytes(path, save(values, {"card": json.dumps(card)}))

@@ -85,13 +85,13 @@ def describe_task(task: Task) -> dict[str, Any]:
     } | ({"notes": list(task.notes)} if task.notes else {})
 
 
-def describe_backbone(backbone: Backbone) -> dict[str, Any]:
-    """Returns the facts of a backbone that a record keeps."""
-    entry = BACKBONES[backbone.name]
-    random = entry.hub is not None and made_up.is_random(paths.weights_dir(), backbone.name)
+def describe_backbone(name: str, backbone: Backbone) -> dict[str, Any]:
+    """Returns the facts of a backbone, `name` in the catalogue, that a record keeps."""
+    entry = BACKBONES[name]
+    random = entry.hub is not None and made_up.is_random(paths.weights_dir(), name)
     return {
         "role": entry.role,
-        "modality": entry.modality,
+        "modality": backbone.modality,
         "architecture": entry.architecture,
         "parameters": sum(p.numel() for p in backbone.model.parameters()),
     } | ({"origin": "random weights of a rehearsal"} if random else {})

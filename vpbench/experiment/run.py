@@ -64,11 +64,13 @@ def run(
     with computing(backbone, engine):
         fit = method.fit(backbone, task, spec["settings"], spec["seed"], **options)
     seconds = checkpoint.seconds
-    record = record_of(spec, task, fit, seconds, origin(task, backbone, engine, speeds, brought))
+    where = origin(spec, task, backbone, engine, speeds, brought)
+    record = record_of(spec, task, fit, seconds, where)
     return record, predictions(fit.selected(record["rule"]).evaluations, task), fit
 
 
 def origin(
+    spec: Spec,
     task: Task,
     backbone: Backbone,
     engine: Engine,
@@ -80,7 +82,7 @@ def origin(
     `brought` is what installed packages bring: see outside_parts.
     """
     return {
-        "backbone": describe_backbone(backbone),
+        "backbone": describe_backbone(spec["backbone"], backbone),
         "hashes": hashes(task, backbone),
         "versions": versions(),
         "commit": commit(),

@@ -32,7 +32,12 @@ def folded(model: nn.Module) -> nn.Module:
                 setattr(module, name, standardised(child))
         # Where these libraries put the two beside each other, one is computed after the other.
         for (name, child), (next_name, norm) in zip(children, children[1:]):
-            if goes_into(norm, child):
+            if (
+                type(child) is nn.Conv2d
+                and isinstance(norm, nn.BatchNorm2d)
+                and norm.running_mean is not None  # else it is another function of every batch
+                and norm.num_features == child.out_channels
+            ):
                 setattr(module, name, fuse_conv_bn_eval(child, norm))
                 setattr(module, next_name, after(norm))
         for (_, before), (name, child), (_, behind) in zip(children, children[1:], children[2:]):
@@ -40,16 +45,6 @@ def folded(model: nn.Module) -> nn.Module:
                 scale_quick_gelu(before, behind)
                 setattr(module, name, nn.SiLU())
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def goes_into(norm: nn.Module, convolution: nn.Module) -> bool:
-    """Returns whether a module is a batch norm that the convolution before it can take in."""
-    return (
-        type(convolution) is nn.Conv2d
-        and isinstance(norm, nn.BatchNorm2d)
-        and norm.running_mean is not None
-        and norm.num_features == convolution.out_channels
-    )
 
 
 def standardised(convolution: Any) -> nn.Conv2d:

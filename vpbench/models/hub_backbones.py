@@ -143,7 +143,8 @@ def source_classes(count: int) -> tuple[str, ...]:
     A class goes by the first word of its synset, by all of them where others have the same, and
     with its WordNet number where these are the same too.
     """
-    info = ImageNetInfo(infer_imagenet_subset({"num_classes": count}))  # its sets differ in size
+    subset: Any = infer_imagenet_subset({"num_classes": count})  # they differ in size
+    info = ImageNetInfo(subset)
     words, synsets = list(info.label_descriptions()), info.label_names()
     first = _unique([text.split(",")[0] for text in words], words)
     return tuple(_unique(first, [f"{w} ({s})" for w, s in zip(words, synsets, strict=True)]))

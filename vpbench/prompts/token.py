@@ -7,6 +7,7 @@ W width of a tower, D features.
 import copy
 import math
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -79,12 +80,12 @@ def layout(name: str, before: int, after: int) -> str:
 
 def text_tower(backbone: VisionLanguageBackbone) -> CLIP:
     """Returns the model whose text tower takes learned tokens; UserError if it is none."""
-    model = backbone.model
-    if not (isinstance(model, CLIP) and model.text_pool_type == "argmax"):
+    if "text" not in backbone.token_towers:
         raise UserError(
             f"{backbone.name} has no text tower that takes context tokens: it is not open_clip's "
             "CLIP; choose one of its backbones, e.g. clip_vit_b32"
         )
+    model: CLIP = backbone.model
     return model
 
 
@@ -171,12 +172,12 @@ class PromptedTower:
 
 def image_tower(backbone: VisionLanguageBackbone) -> VisionTransformer:
     """Returns the transformer that takes learned tokens; UserError if it is none."""
-    tower = backbone.frozen
-    if not (isinstance(tower, VisionTransformer) and tower.pool_type == "tok"):
+    if "image" not in backbone.token_towers:
         raise UserError(
             f"{backbone.name} has no image tower that takes tokens: it is not open_clip's vision "
             "transformer; choose one that has it, e.g. clip_vit_b32"
         )
+    tower: Any = backbone.frozen
     return tower
 
 
