@@ -33,6 +33,7 @@ WITH_TABLES = (
     "vpbench.data.datasets.wilds_repairs",
     "vpbench.data.datasets.wilds_sets",
     "vpbench.methods.linear_probe",
+    "vpbench.methods.model",  # its predictions are one
 )
 # Painters and lists are long because pictures and words are many.
 LONG = ("vpbench/twins/", "vpbench/spec/manifests/", "vpbench/lab/weights/")
