@@ -109,15 +109,15 @@ class Catalogue(UserDict[str, Entry]):
 def complaint(entry: Any, legal: Mapping[str, Collection[Any]]) -> str | None:
     """Returns what is wrong with a field of a description, in words, or None."""
     for field, hint in typing.get_type_hints(type(entry)).items():
-        value: Any = getattr(entry, field)
+        value = getattr(entry, field)
         kinds = kinds_of(hint)
         bare = bool not in kinds and isinstance(value, bool)
         if bare or not isinstance(value, (*kinds, *((int,) if float in kinds else ()))):
             wanted = " or ".join(WORDS.get(kind, kind.__name__) for kind in kinds)
             return f"{field} is {brief(value)}, expected {wanted}"
         held = typing.get_args(hint)[1:] if dict in kinds else ()
-        values: Any = value.values() if held and isinstance(held[0], type) else ()
-        for each in values:
+        inner = typing.cast(dict[str, Any], value) if held and isinstance(held[0], type) else {}
+        for each in inner.values():
             if not isinstance(each, held[0]):
                 return f"{field} has {brief(each)}, expected {held[0].__name__}"
         for each in value if isinstance(value, tuple) else (value,):
