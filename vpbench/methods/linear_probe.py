@@ -43,7 +43,8 @@ def fit(backbone: Featured, task: Task, settings: Settings, seed: int) -> Fit:
 def split_features(backbone: Featured, task: Task, settings: Settings) -> dict[str, torch.Tensor]:
     """Returns split name -> features [N, D] in float32, on the CPU."""
     if len(settings["C"]) > 1 and "validation" not in task.splits:
-        raise UserError(f"{task.name} has no validation split to choose C on: give a single C")
+        line = f"{task.name} has no validation split to choose C on: give a single C, as [0.316]"
+        raise UserError(line)
     return {
         name: predict(partial(features, backbone), split.images, backbone.device)
         for name, split in task.splits.items()
