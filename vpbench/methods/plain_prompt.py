@@ -88,6 +88,6 @@ def numbers_of(label_map: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
         case label_maps.Bayesian():
             return {"weights": label_map.mixture}, {"unit_features": False}
         case label_maps.Linear():
-            layer = {"weights": label_map.weights, "bias": label_map.bias}
+            layer: dict[str, Tensor] = {"weights": label_map.weights, "bias": label_map.bias}
             return layer, {"unit_features": False}
     return {}, {}
