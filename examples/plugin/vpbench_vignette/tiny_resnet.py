@@ -4,9 +4,10 @@ import timm
 import torch
 
 from vpbench.common import paths
-from vpbench.common.hashing import sha256, state_hash
+from vpbench.common.hashing import sha256
 from vpbench.models import weight_files
 from vpbench.models.backbone import VisionBackbone
+from vpbench.models.state_hash import tensors_hash
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.preprocessing import Preprocessing
 
@@ -26,5 +27,5 @@ def load(name: str) -> VisionBackbone:
         preprocessing=Preprocessing(*BACKBONES[name].preprocessing),
         mean=model.pretrained_cfg["mean"],
         std=model.pretrained_cfg["std"],
-        weights_hash=sha256(file) if file.is_file() else state_hash(model.state_dict()),
+        weights_hash=sha256(file) if file.is_file() else tensors_hash(model.state_dict()),
     )
