@@ -112,7 +112,7 @@ def test_a_share_is_taken_as_it_is_written_and_not_as_its_nearest_float():
         ({"grid": {"half": VP | {"length": 1}}}, ("grid.half.length", 1)),
         (
             {"task_recipes": {"euro": FAR}},
-            ("task_recipes.euro.tasks", "'euro'", "datasets or folders", "svhn"),
+            ("task_recipes.euro.tasks", "'euro'", "datasets or folders", "mean eurosat"),
         ),
         (
             {"task_recipes": {"eurosat_twin": {"coop": {}}}},

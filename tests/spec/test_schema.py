@@ -158,12 +158,14 @@ def refusal(suite, path):
 @pytest.mark.parametrize(
     ("change", "facts"),
     [
-        ({"sedes": [0]}, ("unknown", "'sedes'", "legal", "analyses, backbones", "tasks")),
+        ({"sedes": [0]}, ("unknown", "'sedes'", "docs/configuration.md")),
         ({"scale": "my lab"}, ("at scale", "'my lab'", "a-z")),
-        ({"kind": "twin"}, ("at kind", "'twin'", "choose", "twins, real, paper")),
-        ({"tasks": ["euro"]}, ("'euro'", "datasets or folders", "cifar100_twin")),
+        ({"backbnes": []}, ("unknown", "'backbnes'", "did you mean backbones?")),
+        ({"kind": "twin"}, ("at kind", "'twin'", "did you mean twins?")),
+        ({"kind": "moon"}, ("at kind", "'moon'", "choose", "twins, real, paper")),
+        ({"tasks": ["euro"]}, ("'euro'", "datasets or folders", "eurosat_twin")),
         ({"data": {"train": 0, "validation": 1, "test": 1}}, ("at data.train", 0, "less than")),
-        ({"variants": {"big": {"sise": 9}}}, ("unknown", "'sise'", "settings", "C", "size")),
+        ({"variants": {"big": {"sise": 9}}}, ("unknown", "'sise'", "did you mean size?")),
         ({"variants": {"default": {"size": 9}}}, ("'default'", "recipe itself")),
         ({"grid": {"main": {"methods": ["text_prompt"]}}}, ("'seeds'", "lacks")),
         (
@@ -172,15 +174,15 @@ def refusal(suite, path):
         ),
         (
             {"variants": {"big": {"size": 9}}, "grid": {"main": PROBES | {"variants": ["big"]}}},
-            ("linear_probe on clip_micro (big)", "unknown", "'size'", "legal", "C"),
+            ("linear_probe on clip_micro (big)", "unknown", "'size'", "choose", "C"),
         ),
         (
             {"grid": {"main": PROBES | {"sweep": {"size": [9]}}}},
-            ("linear_probe on clip_micro (main_size_9)", "unknown", "'size'", "legal", "C"),
+            ("linear_probe on clip_micro (main_size_9)", "unknown", "'size'", "choose", "C"),
         ),
         (
             {"grid": {"main": PROBES | {"settings": {"size": 9}}}},
-            ("at grid.main.settings", "unknown", "'size'", "settings", "C, max_iter"),
+            ("at grid.main.settings", "unknown", "'size'", "choose", "C, max_iter"),
         ),
         (
             {"grid": {"main": {"methods": ["text_prompt"], "modality": "vision", "seeds": [0]}}},

@@ -1,5 +1,6 @@
 """What people type: JSON, settings, folders."""
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ def read_json(text: str) -> Any:
     if text.startswith("@"):
         return strict_json.read_json(text[1:])
     if not text.lstrip().startswith(("{", "[")):  # no spec, nor a list of them
-        if not Path(text).is_file():
+        if not os.path.isfile(text):  # also of a text that can be no path
             raise UserError(f"the spec {brief(text)} is not JSON, nor a file; give one of both")
         return strict_json.read_json(text)
     try:

@@ -89,9 +89,7 @@ def download_dataset(name: str, root: str | Path) -> Source:
 def known_dataset(name: str) -> str:
     """Returns `name` if it is that of a real dataset, else raises UserError."""
     if name not in FACTS:
-        raise UserError(
-            f"{name!r} is not a real dataset; {instead(name, FACTS)}"
-        )
+        raise UserError(f"{name!r} is not a real dataset; {instead(name, FACTS)}")
     return name
 
 
