@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from vpbench.common.errors import UserError
-from vpbench.common.hashing import state_hash
 from vpbench.common.implementations import source_of
 from vpbench.common.messages import brief, instead
 from vpbench.data.from_datasets import from_datasets
@@ -18,6 +17,7 @@ from vpbench.methods.comparison import Comparison, compare
 from vpbench.methods.kept_models import fitted, implementation_of, load_model
 from vpbench.methods.model import Model, keeps_prompt, loaded
 from vpbench.models.backbone import Backbone, load_backbone
+from vpbench.models.state_hash import tensors_hash
 from vpbench.models.wrapped import wrap
 from vpbench.prompts import files
 from vpbench.prompts.own import NOTHING_OWN, Own, own_parts
@@ -82,7 +82,7 @@ def fit(
     read, _ = loaded(task, "train", backbone, settings)
     own = own_of(name, prompt, label_map, backbone, len(read.class_names), changes)
     described |= {
-        which: source_of(type(part)) | {"state_sha256": state_hash(part.state_dict())}
+        which: source_of(type(part)) | {"state_sha256": tensors_hash(part.state_dict())}
         for which, part in (("prompt", prompt), ("label_map", label_map))
         if part is not None
     }

@@ -8,9 +8,10 @@ import torch
 
 from tests.helpers.tiny import spec
 from vpbench.common.errors import UserError
-from vpbench.common.hashing import sha256, state_hash
+from vpbench.common.hashing import sha256
 from vpbench.experiment import run
 from vpbench.experiment.outside_parts import outside_parts
+from vpbench.models.state_hash import tensors_hash
 from vpbench.prompts import label_maps, pixel
 from vpbench.records import reading
 from vpbench.spec.backbones import BACKBONES
@@ -40,7 +41,7 @@ def test_a_part_has_its_name_package_file_and_the_state_it_starts_from(theirs, c
     assert template == {
         "part": "template", "distribution": "theirs", "version": "2.0",
         "name": "vpbench.prompts.pixel.FixedPatch", "file_sha256": sha256(pixel.__file__),
-        "state_sha256": state_hash({"patch": start}),
+        "state_sha256": tensors_hash({"patch": start}),
     }  # fmt: skip
     assert label_map["name"] == "vpbench.prompts.label_maps.learned_classifier"
     assert label_map["file_sha256"] == sha256(label_maps.__file__)
@@ -62,7 +63,7 @@ def test_a_backbone_starts_from_its_weights_and_what_is_ours_is_not_named(monkey
     assert outside_parts(spec(), task, clip) == []
     monkeypatch.setitem(BACKBONES.points, "clip_micro", THEIRS)
     (backbone,) = outside_parts(spec(), task, clip)
-    assert backbone["state_sha256"] == state_hash(clip.model.state_dict())
+    assert backbone["state_sha256"] == tensors_hash(clip.model.state_dict())
 
 
 def test_a_part_without_source_is_refused_before_anything_is_trained(monkeypatch, clip, task):

@@ -253,7 +253,7 @@ def test_the_class_names_of_the_settings_are_the_ones_that_are_said(clip):
 
     for names in (None, ["small snail", "large whale"]):
         settings = TOKENS | {"class_names": names, "epochs": 1}
-        token_fit.fit("vpt", build, clip, task, settings, 0, None)
+        token_fit.fit("vpt", build, clip, task, settings, 0, None, ())
     assert list(said) == [task.class_names, ("small snail", "large whale")]
     with pytest.raises(ValueError, match="class_names: 1 names, but cats_dogs_twin has 2 classes"):
         learned("coop", clip, task, class_names=["cat"])

@@ -1,8 +1,7 @@
-"""SHA-256 of files, of JSON, and of the state of a module."""
+"""SHA-256 of files and of JSON."""
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,3 @@ def sha256(path: str | Path) -> str:
     """Returns the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def state_hash(state: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of the tensors of a module by name, whatever order they come in."""
-    whole = hashlib.sha256()
-    for name in sorted(state):
-        value = state[name].detach().cpu()
-        whole.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        plain = value.float() if str(value.dtype) == "torch.bfloat16" else value  # numpy has none
-        whole.update(plain.contiguous().numpy().tobytes())
-    return whole.hexdigest()

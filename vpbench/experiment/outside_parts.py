@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from vpbench.common.errors import UserError
-from vpbench.common.hashing import state_hash
 from vpbench.common.implementations import implementation, imported, source_of
 from vpbench.data.task import Task
 from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import Backbone
+from vpbench.models.state_hash import tensors_hash
 from vpbench.prompts.build import prompt_of
 from vpbench.prompts.label_maps import label_map
 from vpbench.spec.aliases import Spec
@@ -39,7 +39,7 @@ def outside_parts(spec: Spec, task: Task, backbone: Backbone) -> list[dict[str, 
         state = seeded_state(part, spec, task, backbone)
         found.append(
             {"part": part, "distribution": package, "version": version, **source}
-            | {"state_sha256": state_hash(state) if state else None}
+            | {"state_sha256": tensors_hash(state) if state else None}
         )
     return found
 

@@ -195,11 +195,12 @@ SELECTIONS = ("last", "best_validation", "best_test")  # which epoch's accuracy 
 def misfit(method: str, backbone: str) -> str | None:
     """Returns, in one line, why a method cannot adapt a backbone, both by name; or None."""
     adapted = BACKBONES[backbone]
-    return misfit_of(method, backbone, adapted.modality, adapted.token_towers)
+    called = f", {adapted.architecture},"
+    return misfit_of(method, backbone, adapted.modality, adapted.token_towers, called)
 
 
 def misfit_of(
-    method: str, backbone: str, modality: str, token_towers: tuple[str, ...]
+    method: str, backbone: str, modality: str, token_towers: tuple[str, ...], called: str = ""
 ) -> str | None:
     """Returns the same of a backbone that is called so, and may be in no catalogue."""
     needed = METHODS[method]
@@ -209,8 +210,8 @@ def misfit_of(
         if tower not in token_towers:
             able = [name for name, each in BACKBONES.items() if tower in each.token_towers]
             return (
-                f"{method} does not work on {backbone}: its {tower} tower takes no learned "
-                f"tokens; choose one of: {', '.join(able)}"
+                f"{method} does not work on {backbone}: its {tower} tower{called} takes no "
+                f"learned tokens; choose one of: {', '.join(able)}"
             )
     return None
 
