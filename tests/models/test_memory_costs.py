@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from tests.helpers.checkout import read_config
-from vpbench.models import hub_backbones
+from vpbench.models import backbone, hub_backbones
 from vpbench.models.folded_layers import folded
 from vpbench.models.vision_transformer import streamline
 from vpbench.spec import memory_costs
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.grid import expand
+from vpbench.spec.text_prompts import text_prompts
+from vpbench.twins.cifar100 import CLASS_NAMES
 
 QUICK = ("clip_vit_b32", "bit_m_r50x1", "rn18")  # one of each kind
 
@@ -163,3 +165,17 @@ def test_the_texts_of_many_classes_take_more_than_a_small_step(spec_of):
     }
     assert sums["sun397"] - sums["cifar100"] == pytest.approx(397 * 0.75e6 * 4 - look)
     assert memory_costs.text_bytes(spec_of("visual_prompt", "rn50")) == 0
+
+
+def test_a_semantic_map_takes_the_encoder_and_as_many_names_as_are_read_together():
+    for adapted in ("rn50", "bit_m_r50x1"):  # 1,000 and 21,843 source classes
+        read = spec_of("visual_prompt", adapted)
+        read["settings"] |= {"label_map": "semantic", "text_encoder": "clip_vit_b32"}
+        assert memory_costs.text_bytes(read) == 151_277_313 * 4 + 512 * 0.75e6 * 4
+
+
+def test_more_texts_than_are_read_together_have_the_features_of_each(clip, monkeypatch):
+    texts = text_prompts("This is a photo of a {}", CLASS_NAMES)  # a hundred
+    together = clip.text_features(texts)
+    monkeypatch.setattr(backbone, "TEXTS_AT_ONCE", 5)
+    torch.testing.assert_close(clip.text_features(texts), together)

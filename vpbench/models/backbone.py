@@ -20,6 +20,7 @@ from vpbench.compute.engine import Engine
 from vpbench.models.folded_layers import folded
 from vpbench.models.vision_transformer import streamline, token_towers
 from vpbench.spec.backbones import BACKBONES
+from vpbench.spec.memory_costs import TEXTS_AT_ONCE
 from vpbench.spec.preprocessing import Preprocessing
 
 OF_LIBRARIES = ("timm:", "open_clip:")  # how the names begin that are not in the catalogue,
@@ -175,7 +176,8 @@ class VisionLanguageBackbone(Backbone):
 
     @torch.no_grad()
     def _encoded(self, tokens: Tensor) -> Tensor:
-        return F.normalize(self.model.encode_text(tokens.to(self.device)), dim=-1)
+        parts = tokens.to(self.device).split(TEXTS_AT_ONCE)
+        return F.normalize(torch.cat([self.model.encode_text(part) for part in parts]), dim=-1)
 
     def class_tokens(self, texts: Sequence[str]) -> Tensor:
         """Returns the tokens [K, L] of a text about each class.

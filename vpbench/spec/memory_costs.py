@@ -54,6 +54,7 @@ FLOAT, DOUBLE, HALF = 4, 8, 2  # bytes
 LIBRARIES = 1.1e9
 CUDA = 2.5e9  # and of CUDA's libraries and context, of which half is on the GPU as well
 TEXT = 1.5  # million values that a text of 20 tokens keeps on the way back
+TEXTS_AT_ONCE = 512  # that go through a text tower together: a source has up to 21,843 classes
 ENCODED = 0.75  # and that one of 77 tokens takes, where nothing goes back: 0.5 to 0.75 by process
 SPARE = 1.2  # of what is planned, a job asks for
 SPREAD = 1.15  # of the values: gradients on their way, what the allocator cannot use
@@ -157,12 +158,19 @@ def step_bytes(spec: Spec, on_gpu: bool) -> float:
 
 
 def text_bytes(spec: Spec) -> float:
-    """Returns what the texts of all classes take, which are encoded at once before the first step.
+    """Returns what the texts of the classes take, which are encoded before the first step.
 
-    In float32, on a GPU as well.
+    So is what another backbone takes that reads them, and the names of all source classes, for a
+    semantic label map. In float32, on a GPU as well.
     """
-    reads = BACKBONES[spec["backbone"]].modality == "vision_language"
-    return ENCODED * 1e6 * classes_of(spec) * FLOAT if reads else 0
+    adapted, texts, other = BACKBONES[spec["backbone"]], classes_of(spec), 0
+    reader = spec["settings"].get("text_encoder")
+    if reader is not None:
+        other = FLOAT * (BACKBONES[reader].parameters or 0)
+        texts = max(texts, adapted.source_classes or 0)
+    elif adapted.modality != "vision_language":
+        return 0
+    return other + ENCODED * 1e6 * min(texts, TEXTS_AT_ONCE) * FLOAT
 
 
 def goes_back(spec: Spec) -> bool:
