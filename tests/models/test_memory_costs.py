@@ -167,7 +167,7 @@ def test_the_texts_of_many_classes_take_more_than_a_small_step(spec_of):
     assert memory_costs.text_bytes(spec_of("visual_prompt", "rn50")) == 0
 
 
-def test_a_semantic_map_takes_the_encoder_and_as_many_names_as_are_read_together():
+def test_a_semantic_map_takes_the_encoder_and_as_many_names_as_are_read_together(spec_of):
     for adapted in ("rn50", "bit_m_r50x1"):  # 1,000 and 21,843 source classes
         read = spec_of("visual_prompt", adapted)
         read["settings"] |= {"label_map": "semantic", "text_encoder": "clip_vit_b32"}

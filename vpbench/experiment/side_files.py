@@ -55,11 +55,14 @@ def examples(classifier: PromptedClassifier, split: Split) -> dict[str, np.ndarr
     """
     backbone, index = classifier.backbone, of_different_classes(split)
     canvas = classifier.pixel_canvas()
-    x = classifier.prompted(split.images[index])[: len(index)]  # of an ensemble its first member's
+    pictures = backbone.pictures(split.images[index])
+    # Of images that were resized the picture, rounded: what is added to it is what is seen.
+    given = pictures if classifier.side is None else split.images[index]
+    x = classifier.prompted(given)[: len(index)]  # of an ensemble its first member's
     pixels = x * backbone.std + backbone.mean
     seen = pixels.clamp(0, 1).mul(255).round().byte()
     return {
-        "images": backbone.pictures(split.images[index]).cpu().numpy(),
+        "images": pictures.cpu().numpy(),
         "prompted": seen.permute(0, 2, 3, 1).cpu().numpy(),
         "canvas": canvas[0].cpu().numpy(),
         "labels": split.labels[index].numpy(),
