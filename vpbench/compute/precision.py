@@ -4,6 +4,7 @@ import json
 import platform
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -99,8 +100,15 @@ def speed(backbone: TimedBackbone, precision: str) -> float:
         return timed(backbone.features, backbone.image_size, backbone.device, SECONDS, batch)
 
 
-def timed(function: Function, side: int, device: torch.device, seconds: float, batch: int) -> float:
-    """Returns the images per second of steps through `function` back to its input.
+def timed(
+    function: Function,
+    side: int,
+    device: torch.device,
+    seconds: float,
+    batch: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Returns the images per second, of a `clock`, of steps through `function` back to its input.
 
     The images, of `side` pixels, are random; if memory is short the batch is halved.
     """
@@ -115,10 +123,10 @@ def timed(function: Function, side: int, device: torch.device, seconds: float, b
             prompt.grad.sum().item()  # waits for a GPU
 
         step()  # the first chooses kernels and fills caches
-        started, count = time.perf_counter(), 0
-        while count < 2 or time.perf_counter() - started < seconds:
+        started, count = clock(), 0
+        while count < 2 or clock() - started < seconds:
             step()
             count += 1
-        return count * size / (time.perf_counter() - started)
+        return count * size / (clock() - started)
 
     return until_it_fits(steps, batch)[0]
