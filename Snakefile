@@ -60,6 +60,8 @@ onstart:
     if workflow.is_main_process and not workflow.touch:
         check_requests()
     logger.info(start_message())
+    if workflow.is_main_process and workflow.local_exec:  # a scheduler shows its jobs itself
+        job_progress.watch(logger.info)
 
 
 onsuccess:

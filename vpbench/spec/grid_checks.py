@@ -49,7 +49,11 @@ def check_names(config: Config, slice_: Slice, where: str) -> None:
             if name not in names:
                 place = {"methods": "recipes", "tasks": "the datasets or folders"}.get(key, key)
                 at = f"{where}.{key}" if " at " in where else f"{where} at {key}"
-                refuse(f"{at}: {name!r} is not in {place}; {instead(name, names, NAMES)}")
+                known = name in BACKBONES or name in METHODS
+                refuse(
+                    f"{at}: {name!r} is not in {place}; "
+                    + ("add it there" if known else instead(name, names, NAMES))
+                )
 
 
 def check_kind(config: Config, tasks: Iterable[str], where: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from snakemake.utils import available_cpu_count
 
-from vpbench.common import hashing, messages, paths
+from vpbench.common import hashing, job_progress, messages, paths
 from vpbench.common.errors import UserError
 from vpbench.spec import blocks, caches, grid, outside, products, result_files
 from vpbench.spec.analyses import ANALYSES, PAGES
