@@ -105,3 +105,12 @@ def test_a_configuration_that_is_not_there_is_told_the_nearest_shipped_one(
     monkeypatch.chdir(tmp_path)
     with complains(UserError, name, "no such", "config/lab.yaml"):
         load_recipe(name, "visual_prompt", "clip_micro")
+
+
+def test_a_file_gives_a_recipe_for_a_backbone_by_its_address():
+    desk = ROOT / "config" / "desk.yaml"
+    assert load_recipe(desk, "visual_prompt", "timm:resnet18")["lr"] == 20
+    with_text = load_recipe(desk, "visual_prompt", "open_clip:ViT-B-32/openai", epochs=2)
+    assert (with_text["lr"], with_text["label_map"], with_text["epochs"]) == (50, "text", 2)
+    with complains(UserError, "unknown backbone 'lite0_minilmm'", "did you mean lite0_minilm"):
+        load_recipe(desk, "visual_prompt", "lite0_minilmm")
