@@ -249,8 +249,8 @@ def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
         module = BACKBONES[name].module
     else:
         raise UserError(
-            f"unknown backbone {one_line(name)!r} (a model of timm or open_clip goes by timm:NAME or "
-            f"open_clip:ARCHITECTURE/TAG); {instead(name, BACKBONES)}"
+            f"unknown backbone {one_line(name)!r} (models of timm and open_clip go by timm:NAME and "
+            f"open_clip:ARCH/TAG); {instead(name, BACKBONES)}"
         )
     device = check_device(device)  # before weights are read
     backbone: Backbone = implementation(f"{module}:load")(name)
