@@ -249,7 +249,7 @@ def load_backbone(name: str, device: str | torch.device = "cpu") -> Backbone:
         module = BACKBONES[name].module
     else:
         raise UserError(
-            f"unknown backbone {one_line(name)!r} (models of timm and open_clip go by timm:NAME and "
+            f"unknown backbone {one_line(name)!r} (models of timm and open_clip: timm:NAME, "
             f"open_clip:ARCH/TAG); {instead(name, BACKBONES)}"
         )
     device = check_device(device)  # before weights are read
