@@ -1,0 +1,1 @@
+"""Notebooks as jupytext pages; `python -m docs.notebooks` runs them."""
