@@ -459,8 +459,8 @@ def test_jobs_of_several_transforms_fetch_a_dataset_once(dots, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [
-        (["dogs"], ("'dogs'", "real dataset", "cifar100", "eurosat")),
-        ([NAME, "--backbones", "vgg"], ("unknown backbone", "'vgg'", "choose", "clip_micro")),
+        (["dogs"], ("'dogs'", "real dataset", "did you mean", "cats_dogs")),
+        ([NAME, "--backbones", "vgg"], ("unknown backbone", "'vgg'", "`vpbench list`")),
         ([NAME, "--data", "{"], ("spec", "not JSON")),
         ([NAME, "--data", '{"train": 1}'], ("--data", "'validation'", "lacks")),
         ([NAME, "--threads", "0"], ("--threads 0", "1 or more")),

@@ -20,6 +20,7 @@ from vpbench.prompts.build import part, restore_prompt
 from vpbench.prompts.own import OF_LABEL_MAP, OF_PROMPT
 from vpbench.prompts.pixel import AnyPrompt
 from vpbench.spec import schema_check
+from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.methods import METHODS
 from vpbench.spec.schema import SCHEMA, Schema, closed_schema
 from vpbench.spec.settings import Settings, legal
@@ -32,6 +33,12 @@ CARD = (
 )
 USUAL = "visual_prompt"  # the method of a card that says none, as those beside records
 OF_MAP = "label_map"  # the part of a file that is not the prompt's
+EXPORTED = {  # endings of what Model.export writes and nothing loads again -> what it is
+    ".plain.safetensors": "a prompt for plain PyTorch",
+    ".onnx": "a prompt and its model for onnxruntime",
+    ".pt2": "a prompt and its model for torch.export.load",
+    ".README.md": "a model card",
+}
 # What is read of a card, as JSON schema: of the settings those that a prompt is used with.
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -121,6 +128,8 @@ def prompt_card(
     }
     if original != task.class_names:
         card["original_names"] = list(original)
+    if backbone.address is not None:
+        card["address"] = backbone.address  # what load_backbone takes; a wrapped one has none
     return card | ({"notes": list(task.notes)} if task.notes else {})
 
 
@@ -165,12 +174,24 @@ def other_tensors(path: str | Path, error: Exception) -> UserError:
 
 def read_card(path: str | Path) -> dict[str, Any]:
     """Returns the card of what was learned at `path`, checked as far as it is used."""
+    ending = next((each for each in EXPORTED if str(path).endswith(each)), None)
+    if ending is not None:
+        raise UserError(
+            f"{path} is {EXPORTED[ending]}, which was exported (docs/using-a-prompt.md) and is not "
+            "loaded here; give what was saved, a .safetensors file with its .json card"
+        )
     for file in (named(path, ".safetensors"), named(path, ".json")):
         if not file.is_file():
             raise UserError(
                 f"{file} is missing: what was learned is a .safetensors file and its .json card"
             )
     return _read_card(named(path, ".json"))
+
+
+def address_of(card: dict[str, Any]) -> str | None:
+    """Returns what load_backbone takes to load the backbone of a card, None if it was wrapped."""
+    named: str = card["backbone"]  # a card beside a record says no more
+    return card.get("address") or (named if named in BACKBONES else None)
 
 
 def read(path: str | Path, backbone: Backbone | BackboneFacts) -> Stored:
