@@ -26,9 +26,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
-from scipy.stats import binomtest
 
 import vpbench as vp
+from vpbench.common.intervals import wilson
 
 CLASSES = ("chequered", "dotted", "striped")
 

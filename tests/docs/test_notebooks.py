@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from tests.helpers.checkout import ROOT, environment
 
 PAGE = """# %% [markdown]
@@ -33,7 +31,6 @@ def notebooks(folder, page):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_a_page_runs_as_a_notebook_in_an_empty_folder_and_keeps_its_outputs(tmp_path):
     code, said = notebooks(tmp_path, PAGE)
     assert code == 0 and said.startswith("page: "), said
@@ -42,7 +39,6 @@ def test_a_page_runs_as_a_notebook_in_an_empty_folder_and_keeps_its_outputs(tmp_
     assert cells[2]["outputs"][0]["text"] == ["42 0\n"]
 
 
-@pytest.mark.slow
 def test_a_cell_that_fails_fails_the_command_and_is_shown(tmp_path):
     code, said = notebooks(tmp_path, PAGE + "\n# %%\n{}['nothing']\n")
     assert code == 1 and "{}['nothing']" in said and "KeyError" in said
