@@ -110,7 +110,7 @@ def load(
     code. Raises UserError if the files are missing or damaged, or were made for another backbone.
     """
     if backbone is None:
-        address = files.read_card(path).get("address")
+        address = files.address_of(files.read_card(path))
         if address is None:
             raise UserError(f"{path} was made for a backbone that was wrapped; give it: backbone=")
         backbone = load_backbone(address, device)

@@ -17,6 +17,7 @@ from analysis.common.origin import same_origin
 from analysis.common.scales import scale_in
 from analysis.common.seed_variance import Pools
 from vpbench.common.errors import RecordError
+from vpbench.common.intervals import wilson
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES, ROLES
 from vpbench.spec.methods import METHODS, PAPER_METHODS
@@ -35,7 +36,6 @@ EMPTY: Row = {
     "seed_variance": None,
 }
 EMPTY |= {"rule": None, "epoch": math.nan, "selection_gap": math.nan, "by_seed": {}}
-NORMAL = 1.959963984540054  # 97.5 % quantile
 
 
 def table(
@@ -190,17 +190,6 @@ def interval(percent: float, images: int, seeds: float) -> tuple[float, float]:
     within 0 and 100."""
     low, high = seed_variance.widened(percent, *wilson(percent, images), seeds)
     return max(0.0, low), min(100.0, high)
-
-
-def wilson(percent: float, count: int) -> tuple[float, float]:
-    """Returns the 95 % Wilson interval of a percentage measured on `count` images."""
-    share, square = percent / 100, NORMAL**2
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    half = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half /= 1 + square / count
-    # The percentage is inside, and 0 or 100 is an end; rounding alone would put it outside
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return min(percent, 100 * low), max(percent, 100 * high)
 
 
 def t_limits(values: Sequence[float] | np.ndarray) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.scales import Scale, scale_of
 from vpbench.common.errors import RecordError
+from vpbench.common.intervals import wilson
 from vpbench.records import reading
 from vpbench.records.schema import difference
 from vpbench.spec.backbones import BACKBONES
@@ -190,7 +191,7 @@ def class_accuracy(matrix: np.ndarray, names: list[str], number: int) -> Row:
     if count == 0:
         return {"images": 0}
     accuracy = 100 * matrix[number, number] / count
-    low, high = cells.wilson(accuracy, count)
+    low, high = wilson(accuracy, count)
     row = {"images": count, "accuracy": accuracy, "low": low, "high": high}
     mistaken = matrix[number].copy()
     mistaken[number] = 0

@@ -44,7 +44,7 @@ def pets(tmp_path_factory, task):
 def fitted(tmp_path_factory, pets):
     """Returns the path, without ending, of a prompt that the command line learned."""
     path = tmp_path_factory.mktemp("prompts") / "pets"
-    assert main(["fit", "--backbone", "clip_micro", "--task", pets, *FIT, "--out", str(path)]) == 0
+    assert main([*fit(pets, str(path)), *FIT]) == 0
     return str(path)
 
 
@@ -69,7 +69,7 @@ def mistake(capsys, *arguments):
 
 def fit(task, out, *options):
     """Returns the arguments of a fit on the micro-CLIP."""
-    return ("fit", "--backbone", "clip_micro", "--task", task, "--out", out, *options)
+    return ("fit", task, "--backbone", "clip_micro", "--out", out, *options)
 
 
 def test_fit_writes_the_prompt_in_all_its_forms_and_prints_its_accuracy(pets, tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_fit_writes_the_prompt_in_all_its_forms_and_prints_its_accuracy(pets, tm
     assert names == ["a.json", "a.npy", "a.png", "a.safetensors"]
     card = json.loads((tmp_path / "a.json").read_text())
     numbers = ", ".join(f"{name} {value:.1f} %" for name, value in card["accuracy"].items())
-    assert capsys.readouterr().out == f"{tmp_path}/a.safetensors: {numbers}\n"
+    assert capsys.readouterr().out.splitlines()[0] == f"{tmp_path}/a.safetensors: {numbers}"
     assert card["settings"]["epochs"] == 1 and card["settings"]["lr"] == 5
 
 
@@ -90,8 +90,7 @@ def test_a_seed_can_be_given(pets, fitted, tmp_path):
 
 def test_evaluate_prints_the_metrics_that_fit_promised(pets, fitted, capsys):
     for split in ("validation", "test"):
-        options = ("--backbone", "clip_micro", "--task", pets, "--split", split)
-        assert main(["evaluate", fitted, *options]) == 0
+        assert main(["evaluate", fitted, "--split", split]) == 0  # of the task of the card
         metrics = json.loads(capsys.readouterr().out)
         card = json.loads(Path(f"{fitted}.json").read_text())
         assert metrics["accuracy"] == card["accuracy"][split]
@@ -107,7 +106,7 @@ def test_evaluate_matches_classes_by_name_whatever_their_order(pets, fitted, tmp
                 place.mkdir(parents=True, exist_ok=True)
                 Image.open(file).rotate(180).save(place / file.name)  # not what was trained on
     (tmp_path / "names").write_text("1\thorse\n2\tdog\n10\tcat\n")
-    options = ("evaluate", fitted, "--backbone", "clip_micro", "--task")
+    options = ("evaluate", fitted)
     assert main([*options, str(tmp_path / "same")]) == 0
     same = json.loads(capsys.readouterr().out)
     names = ("--class-names", str(tmp_path / "names"))
@@ -123,8 +122,11 @@ def test_evaluate_matches_classes_by_name_whatever_their_order(pets, fitted, tmp
 
 def test_export_writes_the_same_npy_as_fit(fitted, tmp_path, capsys):
     out = tmp_path / "b"
-    assert main(["export", fitted, "--backbone", "clip_micro", "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}.npy {out}.png\n"
+    assert main(["export", fitted, "--out", str(out)]) == 0
+    written = capsys.readouterr().out.split()
+    assert written == [
+        f"{out}{end}" for end in (".npy", ".png", ".plain.safetensors", ".README.md")
+    ]
     assert np.array_equal(np.load(f"{out}.npy"), np.load(f"{fitted}.npy"))
 
 
@@ -260,12 +262,11 @@ def test_measure_wants_a_list_and_lpips_weights_the_published_file(tmp_path, cap
 
 
 def test_a_mistake_about_a_prompt_is_one_line(fitted, pets, tmp_path, capsys):
-    options = ("--task", pets, "--backbone")
-    line = mistake(capsys, "evaluate", tmp_path / "no", *options, "clip_micro")
+    line = mistake(capsys, "evaluate", tmp_path / "no", pets)
     holds(line, f"{tmp_path}/no.safetensors", "missing", ".safetensors file", ".json card")
-    line = mistake(capsys, "evaluate", fitted, *options, "rn50_micro")
+    line = mistake(capsys, "evaluate", fitted, pets, "--backbone", "rn50_micro")
     holds(line, "made for clip_micro", "rn50_micro")
-    line = mistake(capsys, "evaluate", fitted, *options, "clip_micro", "--split", "dev")
+    line = mistake(capsys, "evaluate", fitted, "--split", "dev")
     holds(line, pets, "no dev split", "train, validation, test")
 
 
@@ -287,7 +288,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_nothing(
         raise OSError(number, "in other words")
 
     monkeypatch.setattr("os.replace", refuse)
-    line = mistake(capsys, "export", fitted, "--backbone", "clip_micro", "--out", tmp_path / "a")
+    line = mistake(capsys, "export", fitted, "--out", tmp_path / "a")
     holds(line, f"{tmp_path}/a.npy", "not written", reason)
     assert list(tmp_path.iterdir()) == []
 

@@ -160,8 +160,8 @@ def test_a_forced_fit_that_is_stopped_goes_on_as_well(whole, pets, stop_after, t
 @pytest.mark.parametrize(
     ("taken", "command"),
     [
-        ("b.npy", ("export", "{a}", "--backbone", "clip_micro", "--out", "{out}/b")),
-        ("b.png", ("export", "{a}", "--backbone", "clip_micro", "--out", "{out}/b")),
+        ("b.npy", ("export", "{a}", "--out", "{out}/b")),
+        ("b.png", ("export", "{a}", "--out", "{out}/b")),
         ("b.json", ("import", "x", "--backbone", "clip_micro", "--task", "dtd", "--out", "{out}/b")),  # noqa: E501
         ("b.png", ("sheet", "cats_dogs_twin", "--out", "{out}/b.png")),
         ("b", ("lpips-weights", "x.tar.gz", "--out", "{out}/b")),

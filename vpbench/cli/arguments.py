@@ -1,18 +1,12 @@
-"""What people type: JSON, settings, folders."""
+"""What people type: JSON and settings."""
 
 import os
 from argparse import Namespace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vpbench.common import strict_json
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, one_line
-from vpbench.spec.tasks import TASKS
-
-if TYPE_CHECKING:  # they load torch: see vpbench.cli
-    from vpbench.data.task import Task
-    from vpbench.spec.preprocessing import Preprocessing
 
 
 def read_json(text: str) -> Any:
@@ -53,27 +47,3 @@ def read_change(text: str) -> tuple[str, Any]:
         return name, strict_json.parse_json(value)
     except UserError:
         return name, value
-
-
-def read_task(
-    arguments: Namespace, preprocessing: "Preprocessing", *, to_fit: bool = True
-) -> "Task":
-    """Returns the task the arguments name, a folder read with its options.
-
-    Unless it is `to_fit` a prompt, a folder may have one split and one class alone.
-    """
-    from vpbench.data import image_folder, load
-
-    options = {
-        "split_file": arguments.split_file,
-        "class_names": arguments.class_names,
-        "class_order": arguments.class_order,
-        "template": arguments.template,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
-    if arguments.task in TASKS and given:
-        option = next(iter(given)).replace("_", "-")
-        raise UserError(f"--{option} is for folders of images, not for {arguments.task}")
-    if arguments.task not in TASKS and Path(arguments.task).is_dir():
-        return image_folder.load_folder(arguments.task, preprocessing, **given, to_fit=to_fit)
-    return load.load_task(arguments.task, preprocessing=preprocessing)

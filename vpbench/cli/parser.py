@@ -7,17 +7,14 @@ from vpbench.cli.data import data_download, data_prepare, data_split, data_statu
 from vpbench.cli.options import (
     DATA_DIR,
     DEBUG,
-    IS_TASK,
     ArgumentParser,
     Verbs,
-    add_folder_options,
     add_parser,
-    add_settings,
     add_verb,
     seed,
 )
 from vpbench.cli.outputs import add_out
-from vpbench.cli.prompt import evaluate, export, fit, import_prompt
+from vpbench.cli.prompt_verbs import add_prompt_verbs
 from vpbench.cli.reference import reference
 from vpbench.cli.rehearse import add_options as add_rehearsal_options
 from vpbench.cli.rehearse import rehearse
@@ -29,8 +26,6 @@ from vpbench.records.reference import FOLDER, SHIPPED
 DESCRIPTION = "Learn and evaluate visual prompts; run, check and show the benchmark."
 END = "`vpbench VERB --help` explains the options of a verb, with examples."
 CONFIGS = "configurations, files or shipped ones such as config/lab.yaml; later ones change earlier"
-IS_BACKBONE = "name of the backbone; `vpbench list backbones` prints those of the catalogue"
-IS_PROMPT = "a saved prompt: its path, with or without ending"
 
 
 def parser() -> ArgumentParser:
@@ -54,60 +49,6 @@ def grouped() -> tuple[ArgumentParser, list[Verbs]]:
         add(groups[-1])
     main.epilog = "\n\n".join([*(group.listed() for group in groups), END])
     return main, groups
-
-
-def add_prompt_verbs(verbs: Verbs) -> None:
-    """Adds what is done with one prompt."""
-    text = "learn a prompt; writes safetensors, card, npy and png"
-    examples: tuple[str, ...] = (
-        "--backbone clip_micro --task eurosat_twin --out my_prompt",
-        "--backbone clip_micro --task photos/ --set epochs=4 lr=3 --out my_prompt",
-    )
-    command = add_verb(verbs, "fit", fit, text, examples=examples)
-    command.add_argument("--backbone", required=True, metavar="NAME", help=IS_BACKBONE)
-    command.add_argument("--task", required=True, help=IS_TASK)
-    text = "where the recipe is"
-    command.add_argument("--config", default="config/lab.yaml", metavar="FILE", help=text)
-    text = "of the prompt's first values and the order of the images"
-    command.add_argument("--seed", type=seed, default=0, metavar="N", help=text)
-    text = "settings that differ from the recipe; `vpbench list visual_prompt` explains them"
-    add_settings(command, text)
-    add_out(command, metavar="PATH", help="path of the files, without ending")
-    add_folder_options(command)
-
-    text = "print the metrics of a saved prompt as JSON"
-    examples = ("my_prompt --backbone clip_micro --task eurosat_twin",)
-    command = add_verb(verbs, "evaluate", evaluate, text, examples=examples)
-    command.add_argument("prompt", help=IS_PROMPT)
-    command.add_argument("--backbone", required=True, metavar="NAME", help=IS_BACKBONE)
-    command.add_argument("--task", required=True, help=IS_TASK)
-    text = "train, validation or test, of the task"
-    command.add_argument("--split", default="test", help=text)
-    add_folder_options(command)
-
-    examples = ("my_prompt --backbone clip_micro --out my_prompt_shown",)
-    text = "write a saved prompt as npy and png"
-    command = add_verb(verbs, "export", export, text, examples=examples)
-    command.add_argument("prompt", help=IS_PROMPT)
-    command.add_argument("--backbone", required=True, metavar="NAME", help=IS_BACKBONE)
-    add_out(command, metavar="PATH", help="path of the files, without ending")
-    add_import(verbs)
-
-
-def add_import(verbs: Verbs) -> None:
-    """Adds the verb that reads the official code's checkpoints."""
-    text = "read a model_best.pth.tar of the official code"
-    examples: tuple[str, ...] = (
-        "model_best.pth.tar --backbone clip_vit_b32 --task eurosat --out official",
-    )
-    command = add_verb(verbs, "import", import_prompt, text, examples=examples)
-    command.add_argument("checkpoint", help="model_best.pth.tar")
-    command.add_argument("--backbone", required=True, metavar="NAME", help=IS_BACKBONE)
-    text = "what it was trained on: a task by name, or a folder of images"
-    command.add_argument("--task", required=True, help=text)
-    text = "of its recipe, where it differs from the official defaults; for a patch its template"
-    add_settings(command, text)
-    add_out(command, metavar="PATH", help="path of the files, without ending")
 
 
 def add_result_verbs(verbs: Verbs) -> None:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from vpbench.common import paired
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
@@ -41,13 +43,13 @@ def compare(a: Model, b: Model, which: AnyTask | TaskSplit, split: str = "test")
         if not isinstance(model, Model):
             raise UserError(f"{brief(model)} is no model; give what fit or load returns")
     first, second = a.examine(which, split), b.examine(which, split)
-    rights = [
-        (each.evaluation.answers["prediction"] == each.images.labels).numpy()
-        for each in (first, second)
-    ]
-    if len(rights[0]) != len(rights[1]) or first.images.ids != second.images.ids:
+    if first.images.ids != second.images.ids:
         raise UserError("the two models were given different images; load the task anew")
-    accuracies = [100 * float(right.mean()) for right in rights]
-    difference, low, high = paired.difference([(rights[0], rights[1])])
-    p_value = paired.mcnemar(*rights)
-    return Comparison(*accuracies, difference, low, high, p_value, len(rights[0]))
+    return comparison(first.right, second.right)
+
+
+def comparison(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """Returns the `Comparison` of whether each of the same images [N] was right."""
+    accuracies = 100 * float(a.mean()), 100 * float(b.mean())
+    difference, low, high = paired.difference([(a, b)])
+    return Comparison(*accuracies, difference, low, high, paired.mcnemar(a, b), len(a))

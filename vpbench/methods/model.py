@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
-from vpbench.data.task import AnyTask, Task, TaskSplit
+from vpbench.data.task import AnyTask, Split, Task, TaskSplit
 from vpbench.data.unlabelled import read_unlabelled
 from vpbench.methods.class_matching import labels_by_name, unlike
 from vpbench.methods.prompted_classifier import PromptedClassifier
@@ -23,7 +24,7 @@ from vpbench.spec.methods import METHODS
 from vpbench.spec.preprocessing import for_recipe
 from vpbench.spec.settings import Settings
 from vpbench.spec.text_prompts import worded
-from vpbench.training.evaluate import evaluation_of, predict
+from vpbench.training.evaluate import Evaluation, evaluation_of, predict
 from vpbench.training.learner import Learner
 
 if TYPE_CHECKING:  # it takes half a second, and a run has no use for it
@@ -125,13 +126,11 @@ class Model:
 
         Classes are matched by name; the task may have some of those that the model was made for,
         in any order, and an image may be taken for any that the model knows. `per_class` is by
-        name. Raises UserError if the task has an unknown class, or no such split, or if it tests on
-        one's own images that the model was trained on.
+        name, `mean_per_class` the mean of its accuracies. Raises UserError if the task has an
+        unknown class, or no such split, or if it tests on one's own images that the model was
+        trained on.
         """
-        evaluation = self.examine(which, split).evaluation
-        accuracies = zip(unlike(self.class_names), evaluation.metrics["per_class"], strict=True)
-        of_present = {name: value for name, value in accuracies if value is not None}
-        return evaluation.metrics | {"per_class": of_present}
+        return self.examine(which, split).metrics
 
     def examine(self, which: AnyTask | TaskSplit, split: str = "test") -> "Examined":
         """Returns what the model says of each image of a split; see `evaluate`."""
@@ -140,15 +139,14 @@ class Model:
         images, names = task.splits[split], self.class_names
         labels = torch.tensor(labels_by_name(task, self.original_names, names))[images.labels]
         images = replace(images, labels=labels)
-        return Examined(images, evaluation_of(self.logits(images.images), images, len(names)))
+        evaluation = evaluation_of(self.logits(images.images), images, len(names))
+        return Examined(images, evaluation, names)
 
     @property
     def card(self) -> dict[str, Any]:
         """What it was made for, with which recipe, and how good it is, as JSON."""
         task = replace(self.task, class_names=self.original_names)
         card = files.prompt_card(self.settings, self.backbone, task, self.accuracy, self.method)
-        address = self.backbone.address
-        card |= {} if address is None else {"address": address}
         card |= {} if self.origin is None else {"imported": self.origin}
         card |= {"own": self.own} if self.own else {}
         return card | ({"trained_on": "".join(sorted(self.trained_on))} if self.trained_on else {})
@@ -193,8 +191,24 @@ class Model:
 class Examined(NamedTuple):
     """What a model says of the images of a split, with their labels among its classes."""
 
-    images: Any  # vpbench.data.task.Split
-    evaluation: Any  # vpbench.training.evaluate.Evaluation
+    images: Split
+    evaluation: Evaluation
+    class_names: tuple[str, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each image [N] is taken for what it is."""
+        right: np.ndarray = (self.evaluation.answers["prediction"] == self.images.labels).numpy()
+        return right
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics, the accuracies of classes that have images by name, and their mean."""
+        metrics = self.evaluation.metrics
+        accuracies = zip(unlike(self.class_names), metrics["per_class"], strict=True)
+        of_present = {name: value for name, value in accuracies if value is not None}
+        mean = sum(of_present.values()) / len(of_present)
+        return metrics | {"per_class": of_present, "mean_per_class": mean}
 
 
 def loaded(

@@ -13,6 +13,7 @@ from tests.helpers.analyses import run, write_table
 from tests.helpers.fake_records import by_method, grid, record, write_all
 from tests.helpers.fake_sides import beside
 from vpbench.common.errors import RecordError
+from vpbench.common.intervals import wilson
 from vpbench.records.paths import record_path
 
 MEASURED = ["measured", "spread", "low", "high", "seeds", "rule", "epoch", "selection_gap"]
@@ -69,7 +70,7 @@ def test_a_cell_over_seeds_has_their_mean_and_spread_and_an_interval_of_images_a
     row = pick(clip_table(made), "visual_prompt", "svhn")
     assert (row.measured, row.spread, row.seeds) == (52.0, 2.0, 3)
     part = 4.302653 * 2 / math.sqrt(3)  # the 97.5 % quantile of t with 2 degrees of freedom
-    low, high = cells.wilson(52.0, 1000)
+    low, high = wilson(52.0, 1000)
     halves = math.hypot(52 - low, part), math.hypot(high - 52, part)
     assert (row.low, row.high) == pytest.approx((52 - halves[0], 52 + halves[1]), abs=1e-4)
     assert row.seed_variance == "own"
@@ -85,28 +86,28 @@ def test_a_cell_of_one_seed_borrows_the_variance_of_its_arm_and_says_so():
     frame = clip_table(made)
     row = pick(frame, "visual_prompt", "svhn")
     part = 4.302653 * 2  # of one seed; the variance of the other task has 2 degrees of freedom
-    low, high = cells.wilson(60.0, 1000)
+    low, high = wilson(60.0, 1000)
     halves = math.hypot(60 - low, part), math.hypot(high - 60, part)
     assert (row.low, row.high) == pytest.approx((60 - halves[0], 60 + halves[1]), abs=1e-4)
     assert (row.seeds, row.seed_variance) == (1, "pooled")
     lone = pick(frame, "fine_tune", "dtd")
-    assert (lone.low, lone.high, lone.seed_variance) == (*cells.wilson(60.0, 1000), "none")
+    assert (lone.low, lone.high, lone.seed_variance) == (*wilson(60.0, 1000), "none")
 
 
 def test_a_cell_of_one_seed_has_the_wilson_interval_of_its_test_images():
-    assert cells.wilson(50.0, 1000) == pytest.approx((46.9070, 53.0930), abs=1e-3)
-    low, high = cells.wilson(0.0, 1000)  # closed form at zero: z^2 / (n + z^2)
+    assert wilson(50.0, 1000) == pytest.approx((46.9070, 53.0930), abs=1e-3)
+    low, high = wilson(0.0, 1000)  # closed form at zero: z^2 / (n + z^2)
     assert (low, high) == pytest.approx((0, 100 * 3.841459 / 1003.841459), abs=1e-4)
     made = [record("svhn_twin", "clip_micro", "linear_probe", 50.0)]
     row = pick(clip_table(made), "linear_probe", "svhn")
-    assert (row.low, row.high) == cells.wilson(50.0, 1000)
+    assert (row.low, row.high) == wilson(50.0, 1000)
     assert math.isnan(row.spread)
 
 
 def test_equal_seeds_have_the_interval_of_the_test_images_not_none():
     made = [record("svhn_twin", "clip_micro", "linear_probe", 50.0, seed=seed) for seed in (0, 1)]
     row = pick(clip_table(made), "linear_probe", "svhn")
-    assert (row.low, row.high, row.spread) == (*cells.wilson(50.0, 1000), 0.0)
+    assert (row.low, row.high, row.spread) == (*wilson(50.0, 1000), 0.0)
 
 
 def test_the_interval_of_an_average_combines_those_of_its_tasks():

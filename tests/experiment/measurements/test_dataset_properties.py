@@ -18,6 +18,7 @@ from tests.helpers.analyses import LAB, run
 from tests.helpers.fake_records import SIZES, record, write_all
 from vpbench.common import atomic_files
 from vpbench.common.errors import RecordError
+from vpbench.common.intervals import wilson
 from vpbench.data.load import load_task
 from vpbench.experiment.measurements import dataset_properties as measurement
 from vpbench.experiment.measurements import frechet
@@ -343,7 +344,7 @@ def test_the_three_shifts_are_there_but_not_in_the_statistics():
 
 def test_the_interval_of_a_gain_and_the_papers_gain_stand_beside_it():
     frame = dataset_properties.properties(gains_of({"svhn": 0.0}), measured({"svhn": (9, 0.5)}))
-    half = math.sqrt(2) * (cells.wilson(40.0, 1000)[1] - 40)
+    half = math.sqrt(2) * (wilson(40.0, 1000)[1] - 40)
     row = frame.iloc[0]
     assert row.gain_high == pytest.approx(half, rel=0.05)
     assert row.published == pytest.approx(83.3) and row.text_prompt == 40

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from vpbench.common.errors import UserError
+from vpbench.common.intervals import NORMAL
 from vpbench.data.task import Task
 from vpbench.experiment.measurements import frechet
 from vpbench.experiment.measurements.measured import Measured
@@ -26,7 +27,6 @@ from vpbench.spec.tasks import SPLITS, is_twin
 from vpbench.training.evaluate import BATCH
 
 Between = Callable[[Tensor, Tensor], Tensor]  # two batches of images -> distances [N]
-NORMAL = 1.959963984540054  # 97.5 % quantile
 
 
 def measure(
