@@ -112,11 +112,8 @@ visual.accuracy
 images = len(task.load(backbone.preprocessing).splits["test"])
 for model in (text, visual, probe):
     accuracy = model.evaluate(task.test)["accuracy"]
-    right = binomtest(round(accuracy / 100 * images), images)
-    low, high = right.proportion_ci(method="wilson")
-    print(
-        f"{model.method:14} {accuracy:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}], {images} images"
-    )
+    low, high = wilson(accuracy, images)
+    print(f"{model.method:14} {accuracy:5.1f} %  [{low:.1f}, {high:.1f}], {images} images")
 
 # %% [markdown]
 # To compare two models, look at their difference on the same images, not at whether two intervals

@@ -17,8 +17,9 @@
 # every test image. Tables and figures are made of these alone. So can yours be, with pandas.
 #
 # The environment variable `VPBENCH_RESULTS` says which `results` folder is read. Without it this
-# notebook **makes a tiny run itself**, in half a minute, in a copy of the suite, so that it
-# touches no results of yours. Its numbers mean little: few images, short training, one seed.
+# notebook **makes a tiny run itself**, in half a minute. It does so in a copy of your clone of
+# the suite, so that it touches no results of yours. Its numbers mean little: few images, short
+# training, one seed.
 
 # %%
 import json
