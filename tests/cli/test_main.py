@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.command_line import CONFIG, FIT, fit, mistake
 from tests.helpers.messages import holds
 from tests.helpers.tiny import SIZES, spec
 from vpbench.cli.main import main
@@ -23,29 +24,7 @@ from vpbench.spec.methods import METHODS
 from vpbench.spec.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
-CONFIG = str(ROOT / "config" / "smoke.yaml")
-FIT = ("--config", CONFIG, "--set", "epochs=1", "eval_epochs=[]", "batch_size=32")
 PROMPT = ("visual_prompt", "clip_micro")  # whose settings a fit has
-
-
-@pytest.fixture(scope="module")
-def pets(tmp_path_factory, task):
-    """Returns a folder of images of three classes that the micro-CLIP can read."""
-    folder = tmp_path_factory.mktemp("images") / "pets"
-    images = task.splits["train"].images.numpy()
-    for label, name in enumerate(("cat", "dog", "horse")):
-        (folder / name).mkdir(parents=True)
-        for number in range(6):
-            Image.fromarray(images[6 * label + number]).save(folder / name / f"{number}.png")
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory, pets):
-    """Returns the path, without ending, of a prompt that the command line learned."""
-    path = tmp_path_factory.mktemp("prompts") / "pets"
-    assert main([*fit(pets, str(path)), *FIT]) == 0
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +33,6 @@ def record(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "seed0.json"
     assert main(["run", json.dumps(spec("linear_probe")), "--out", str(path)]) == 0
     return str(path)
-
-
-def mistake(capsys, *arguments):
-    """Returns the one complaint on stderr, device and bars aside, of a command that ends with 2."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    lines = [line for line in lines if line and "it/s]" not in line]
-    lines = [line for line in lines if not line.startswith("device: cpu")]
-    assert len(lines) == 1 and lines[0].startswith("vpbench: ")
-    return lines[0].removeprefix("vpbench: ")
-
-
-def fit(task, out, *options):
-    """Returns the arguments of a fit on the micro-CLIP."""
-    return ("fit", task, "--backbone", "clip_micro", "--out", out, *options)
 
 
 def test_fit_writes_the_prompt_in_all_its_forms_and_prints_its_accuracy(pets, tmp_path, capsys):

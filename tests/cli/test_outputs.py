@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.test_main import CONFIG, fit, mistake
+from tests.helpers.command_line import CONFIG, fit, mistake
 from tests.helpers.messages import holds
 from vpbench.cli.main import main
 from vpbench.common.locks import hold
-from vpbench.training.trainer import Trainer
 
 SHORT = ("--config", CONFIG, "--set", "epochs=3", "eval_epochs=1", "batch_size=4")
 
@@ -41,20 +40,6 @@ def whole(tmp_path_factory, pets):
 def files(folder):
     """Returns name -> bytes of the files in a folder."""
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-@pytest.fixture
-def stop_after(monkeypatch):
-    """Returns a function: another fit gets the signal `number` in its step `step`."""
-    original, signals = Trainer.train_step, []
-
-    def train_step(self, *arguments):
-        if signals and self.taken + 1 == signals[0][0]:
-            signal.raise_signal(signals.pop(0)[1])
-        return original(self, *arguments)
-
-    monkeypatch.setattr(Trainer, "train_step", train_step)
-    return lambda step, number: signals.append((step, number))
 
 
 def test_a_fit_that_is_stopped_goes_on_by_the_same_command_and_ends_with_the_same_bits(

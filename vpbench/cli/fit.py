@@ -195,8 +195,9 @@ def table(main: str, right: np.ndarray, others: Rows) -> Iterator[str]:
 
     probe = {name: others[name] for name in others if name == called(PROBE)}
     rows = {name: others[name] for name in others if name not in probe} | {main: right} | probe
-    width = max(map(len, rows))
-    yield f"{'on the test images':{width}}  accuracy  95 % interval       n"
+    head = "on the test images"
+    width = max(map(len, [head, *rows]))
+    yield f"{head:{width}}  accuracy  95 % interval       n"
     for name, row in rows.items():
         accuracy = 100 * float(row.mean())
         low, high = wilson(accuracy, len(row))
