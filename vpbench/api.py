@@ -14,6 +14,7 @@ from vpbench.data.task import AnyTask
 from vpbench.data.task_source import from_folder
 from vpbench.data.task_source import source_of as load_task
 from vpbench.methods.comparison import Comparison, compare
+from vpbench.methods.fit import MethodModule
 from vpbench.methods.kept_models import fitted, implementation_of, load_model
 from vpbench.methods.model import Model, keeps_prompt, loaded
 from vpbench.models.backbone import Backbone, load_backbone
@@ -49,7 +50,7 @@ __all__ = [
 
 
 def fit(
-    method: str | Any,
+    method: str | MethodModule,
     backbone: Backbone,
     task: AnyTask,
     *,
@@ -100,7 +101,7 @@ def load(
     *,
     prompt: torch.nn.Module | None = None,
     label_map: torch.nn.Module | None = None,
-    method: Any = None,
+    method: MethodModule | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """Returns the `Model` that was saved at `path`.
@@ -118,7 +119,7 @@ def load(
     return load_model(path, backbone, prompt=prompt, label_map=label_map, method=method)
 
 
-def method_of(method: str | Any) -> tuple[str, Any, bool]:
+def method_of(method: str | MethodModule) -> tuple[str, Any, bool]:
     """Returns (name, what has fit and learner, is it one's own) of a method."""
     if isinstance(method, str):
         if method not in METHODS:

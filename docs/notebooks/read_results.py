@@ -189,5 +189,6 @@ for method in shown:
     axis.plot(shown[method], shown.index, "o", label=method)
 axis.plot(chance[shown.index], shown.index, "|", color="grey", markersize=14)
 axis.set(xlabel="accuracy, %", xlim=(0, 100), title=backbone)
-axis.legend(fontsize=8)
+axis.margins(y=0.2)
+axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 figure.tight_layout()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -36,6 +36,19 @@ class Fit:
     def selected(self, rule: str) -> Selected:
         """Returns what is selected by a rule: last, best_validation or best_test."""
         return self.selection[rule]
+
+
+class MethodModule(Protocol):
+    """A module, or an object, that is a method.
+
+    Where its settings have epochs, `fit` is also given `checkpoint` and `keep`; see `fit_seeded`.
+    """
+
+    def fit(self, backbone: Backbone, task: Task, settings: Settings, seed: int, /) -> Fit:
+        """Returns the `Fit` of a training."""
+
+    def learner(self, backbone: Backbone, task: Task, settings: Settings, seed: int, /) -> Learner:
+        """Returns what is trained, before it is; the states of a `Fit` are loaded into it."""
 
 
 class Adapted(Learner):
