@@ -51,7 +51,7 @@ def of_card(model: "Model", path: str) -> str:
     if name not in TASKS and not Path(name).is_dir():
         raise UserError(
             f"{path} was made for {one_line(name)[:200]}, which is no task here; name one: "
-            f"vpbench evaluate {path} TASK"
+            f"`vpbench evaluate {path} TASK`"
         )
     return name
 
