@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -125,11 +125,16 @@ def write_run(
         module = implementation_of(method)
         model = fitted(method, module, backbone, task, spec["settings"], selected)
         model.save(path.with_suffix(".prompt.safetensors"))
-        shown = examples(model.classifier, task.splits["test"])  # type: ignore[arg-type]  # of a prompt
+        shown = examples(cast(PromptedClassifier, model.classifier), task.splits["test"])
         atomic_files.write_arrays(path.with_suffix(".examples.npz"), shown)
     return atomic_files.write(path, record)
 
 
-def run_prompt(record: dict[str, Any], backbone: Backbone) -> Model:
+def run_prompt(record: dict[str, Any], backbone: Backbone) -> PromptedClassifier:
+    """Returns the classifier of the prompt that was saved beside the loaded record of a run."""
+    return cast(PromptedClassifier, run_model(record, backbone).classifier)
+
+
+def run_model(record: dict[str, Any], backbone: Backbone) -> Model:
     """Returns the model that was saved beside the loaded record of a run."""
     return load_model(Path(record["file"]).with_suffix(".prompt.safetensors"), backbone)

@@ -71,8 +71,6 @@ def fit(
     )
 
 
-def learner(
-    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
-) -> ConditionalContext:
+def learner(backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int) -> Adapted:
     """Returns what is trained, as it starts; it draws from torch's generators."""
     return token_fit.learner(ConditionalContext, backbone, task, settings)

@@ -53,8 +53,6 @@ def fit(
     return token_fit.fit("coop", LearnedContext, backbone, task, settings, seed, checkpoint, keep)
 
 
-def learner(
-    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
-) -> LearnedContext:
+def learner(backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int) -> Adapted:
     """Returns what is trained, as it starts; it draws from torch's generators."""
     return token_fit.learner(LearnedContext, backbone, task, settings)

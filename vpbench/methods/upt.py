@@ -76,8 +76,6 @@ def fit(
     return token_fit.fit("upt", UnifiedPrompt, backbone, task, settings, seed, checkpoint, keep)
 
 
-def learner(
-    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
-) -> UnifiedPrompt:
+def learner(backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int) -> Adapted:
     """Returns what is trained, as it starts; it draws from torch's generators."""
     return token_fit.learner(UnifiedPrompt, backbone, task, settings)

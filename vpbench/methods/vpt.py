@@ -69,8 +69,6 @@ def fit(
     return token_fit.fit("vpt", LearnedTokens, backbone, task, settings, seed, checkpoint, keep)
 
 
-def learner(
-    backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int
-) -> LearnedTokens:
+def learner(backbone: VisionLanguageBackbone, task: Task, settings: Settings, seed: int) -> Adapted:
     """Returns what is trained, as it starts; it draws from torch's generators."""
     return token_fit.learner(LearnedTokens, backbone, task, settings)

@@ -113,7 +113,7 @@ def prompt_card(
     are the notes on its images, if any.
     """
     original, task = task.class_names, worded(task, settings)
-    card = {
+    card: dict[str, Any] = {
         "schema": SCHEMA,
         "method": method,
         "backbone": backbone.name,

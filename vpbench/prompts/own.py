@@ -46,8 +46,10 @@ class Own(NamedTuple):
 
     def without(self, settings: Settings) -> Settings:
         """Returns `settings` without those that say what one's own parts are themselves."""
-        keys = OF_PROMPT if self.prompt is not None else ()
-        keys += OF_LABEL_MAP if self.label_map is not None else ()
+        keys = (
+            *(OF_PROMPT if self.prompt is not None else ()),
+            *(OF_LABEL_MAP if self.label_map is not None else ()),
+        )
         return {key: value for key, value in settings.items() if key not in keys}
 
 

@@ -11,7 +11,7 @@ from vpbench.common.hashing import canonical, sha256
 from vpbench.compute.engine import Engine, computing
 from vpbench.data.load import load_task
 from vpbench.data.task import Task
-from vpbench.experiment.side_files import run_prompt
+from vpbench.experiment.side_files import run_model
 from vpbench.methods import text_prompt
 from vpbench.models import weight_files
 from vpbench.models.backbone import load_backbone
@@ -104,4 +104,4 @@ def evaluated(record: Record, backbone: Any, task: Task) -> float:
     if record["spec"]["method"] == "text_prompt":
         fit = text_prompt.fit(backbone, task, settings, seed=record["spec"]["seed"])
         return fit.selected("last").accuracy("test")
-    return run_prompt(record, backbone).evaluate(task)["accuracy"]
+    return run_model(record, backbone).evaluate(task)["accuracy"]

@@ -48,7 +48,7 @@ def measure(
         test = task.splits["test"]
         images, labels = (values[: settings["images"]] for values in (test.images, test.labels))
         images = backbone.pictures(images).cpu()  # what is sent: not the small original
-        classifier = run_prompt(run, backbone).classifier
+        classifier = run_prompt(run, backbone)
         if classifier.prompt.copies > 1:
             raise UserError(
                 f"deployability: {run['file']}: an ensemble of prompts is several pictures for an "

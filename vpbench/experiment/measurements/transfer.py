@@ -51,8 +51,7 @@ def measure(
                 f"transfer: {run['file']}: only a prompt that is the same for every image and is "
                 "added to it as it is can be moved; leave other forms out of the measurement's runs"
             )
-    models = {run["file"]: run_prompt(run, backbone_for(run, device)) for run in runs}
-    classifiers = {file: model.classifier for file, model in models.items()}
+    classifiers = {run["file"]: run_prompt(run, backbone_for(run, device)) for run in runs}
     task = load(backbone_for(runs[0], device).preprocessing)
     pairs = [(source, target) for source in runs for target in runs if fits(source, target, device)]
     places = [(source, target, load) for source, target in pairs]
