@@ -118,6 +118,8 @@ WRONG = [
     ("a.png", "", ("an image",)),
     ("a.csv", "", ("a table",)),
     ("a.safetensors", "", ("what was learned", "its card")),
+    ("a.plain.safetensors", "", ("a prompt for plain PyTorch", "docs/using-a-prompt.md")),
+    ("a.pt2", "", ("a model for torch.export.load",)),
     ("a.npz", "", ("arrays beside a record",)),
     ("spec.json", spec("text_prompt"), ("a spec", "`vpbench run {path}")),
     ("specs.json", [spec("text_prompt")], ("a list", "`vpbench run-task {path}`")),

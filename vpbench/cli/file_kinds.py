@@ -18,8 +18,10 @@ ENDINGS = {  # of names -> the kind, and what shows it
     ".html": "a page; a browser shows it",
     ".npy": "an array; `numpy.load` reads it",
     ".npz": "arrays beside a record; give the record, the .json that begins with the same name",
+    ".plain.safetensors": "a prompt for plain PyTorch; its page is docs/using-a-prompt.md",
     ".safetensors": "what was learned; give its card, the .json of the same name",
     ".onnx": "a model for onnxruntime; its page is docs/using-a-prompt.md",
+    ".pt2": "a model for torch.export.load; its page is docs/using-a-prompt.md",
 }
 
 
@@ -30,7 +32,8 @@ def refuse_other_kinds(path: Path) -> None:
             f"{one_line(path)} is a folder; `vpbench verify {one_line(path)}` checks one of "
             "results, and `vpbench sheet` draws one of images"
         )
-    kind = ENDINGS.get(path.suffix.lower())
+    name = path.name.lower()
+    kind = next((ENDINGS[ending] for ending in ENDINGS if name.endswith(ending)), None)
     if kind is None and path.suffix == ".json" and path.is_file():
         kind = kind_of(strict_json.read_json(path))
     if kind is not None:
