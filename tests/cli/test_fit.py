@@ -21,6 +21,8 @@ from vpbench.cli.fits import Fits
 from vpbench.cli.main import main
 from vpbench.cli.tries import Tries, read_tries, sureness
 from vpbench.common.errors import UserError
+from vpbench.data.task import AnyTask
+from vpbench.spec.preprocessing import Preprocessing
 from vpbench.spec.recipes import recipe_for
 
 ENDINGS = ("json", "npy", "png", "safetensors")
@@ -305,3 +307,32 @@ def test_without_validation_images_nothing_is_tried_and_the_probe_has_its_middle
     assert compared["linear probe"][1]["C"] == [0.1]  # of 0.01, 0.1 and 1
     assert main([str(each) for each in fit(tmp_path / "zoo", tmp_path / "a", *SHORT)]) == 0
     assert "linear probe " in capsys.readouterr().out
+
+
+class Source(AnyTask):
+    """A task that notes which images it is asked for."""
+
+    def __init__(self, task):
+        self.task, self.asked = task, set()
+        self.name, self.splits = task.name, list(task.splits)
+        self.class_names, self.template = task.class_names, task.template
+
+    def load(self, preprocessing):
+        self.asked.add(preprocessing)
+        return replace(self.task, preprocessing=preprocessing)
+
+
+def test_images_that_a_recipe_shrinks_go_straight_to_their_side_and_the_others_do_not(
+    task, tmp_path, monkeypatch, capsys
+):
+    sources = [Source(task), Source(task), Source(task)]
+    waiting = iter(sources)
+    for module in ("fit", "evaluate"):
+        monkeypatch.setattr(f"vpbench.cli.{module}.open_task", lambda *_, **__: next(waiting))
+    shrunk = ("--set", "epochs=1", "eval_epochs=[]", "image_side=42", "--config", CONFIG)
+    arguments = ("fit", "eurosat_twin", "--backbone", "rn50_micro", "--out", f"{tmp_path}/a")
+    assert main([*arguments, *shrunk]) == 0
+    assert main(["evaluate", f"{tmp_path}/a"]) == 0
+    assert main(["evaluate", f"{tmp_path}/a", "--without-prompt"]) == 0
+    small, whole = Preprocessing(42, 42), Preprocessing(56, 56)
+    assert [source.asked for source in sources] == [{small, whole}, {small}, {small, whole}]

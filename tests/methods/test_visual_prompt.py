@@ -3,18 +3,13 @@ import pytest
 import torch
 from PIL import Image
 
-import vpbench
 from tests.helpers.tiny import PADDING, spec
-from vpbench.cli import prompt as prompt_verbs
-from vpbench.cli.main import main
 from vpbench.cli.run import task_of
 from vpbench.experiment import run, side_files
 from vpbench.methods import visual_prompt
 from vpbench.methods.kept_models import load_model
-from vpbench.methods.model import Model
 from vpbench.methods.prompted_classifier import PromptedClassifier, shrunk, untrained
 from vpbench.prompts.build import build_prompt, part, prompt_of, restore_prompt
-from vpbench.spec.preprocessing import Preprocessing
 
 ONE = {"epochs": 1, "eval_epochs": []}
 FORMS = {
@@ -111,28 +106,6 @@ def test_evp_reads_a_file_once_at_the_side_that_it_shows(tmp_path, resnet):
     pixels = torch.from_numpy(expected.copy()).permute(2, 0, 1) / 255
     torch.testing.assert_close(seen[:, 7:-7, 7:-7], pixels, atol=1e-6, rtol=1e-5)
     assert seen[:, :7].abs().max() < 1e-6
-
-
-@pytest.mark.parametrize("verb", ["fit", "evaluate"])
-def test_on_the_command_line_images_go_straight_to_their_side_as_well(
-    verb, task, resnet, tmp_path, monkeypatch
-):
-    asked = []
-
-    def read_task(_, wanted, to_fit=True):
-        asked.append(wanted)
-        return task
-
-    monkeypatch.setattr(prompt_verbs, "read_task", read_task)
-    settings = PADDING | FORMS["shrunk"] | {"label_map": "hard_coded"}
-    classifier = untrained(resnet, task, settings, 0, seeded())
-    model = Model("visual_prompt", classifier, resnet, task, settings)
-    model.save(tmp_path / "prompt")
-    monkeypatch.setattr(vpbench, "fit", lambda *_, **__: model, raising=False)
-    options = ["--config", "config/lab.yaml", "--set", "image_side=42", "--out"]
-    options = [*options, str(tmp_path / "out")] if verb == "fit" else [str(tmp_path / "prompt")]
-    assert main([verb, "--backbone", "rn50_micro", "--task", "eurosat_twin", *options]) == 0
-    assert asked == [Preprocessing(42, 42)]
 
 
 def test_a_small_original_is_enlarged_straight_to_the_side_too():
