@@ -169,7 +169,8 @@ def looked_at(fits: Fits, against: dict[str, Asked]) -> Rows:
     """
     rows: Rows = {}
     for name, asked in against.items():
-        print(f"first: {name}", file=sys.stderr, flush=True)
+        if not fits.is_done(*asked, "test"):
+            print(f"first: {name}", file=sys.stderr, flush=True)
         try:
             rows[name], _ = fits.right(*asked, "test")
         except UserError as reason:
