@@ -1,6 +1,5 @@
 """The Python API: what `import vpbench` offers; vpbench/__init__.py imports it when used."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def fit(
     *,
     settings: Settings | None = None,
     prompt: torch.nn.Module | None = None,
-    label_map: torch.nn.Module | None = None,
+    label_map: torch.nn.Module | str | None = None,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
     **changes: Any,
@@ -67,13 +66,16 @@ def fit(
     `learner`. `settings` is a complete recipe, as of load_recipe; without it the recipe is the one
     that belongs to the backbone (see vpbench.spec.recipes.recipe_for). `changes` change single
     settings, as epochs=10. A `prompt` of one's own maps images [N, C, S, S] to images of that
-    shape, a `label_map` normalised images to logits [N, K]; copies of them are trained. With a
-    validation split the model is that of the best validation epoch, without one that of the last.
-    From a `checkpoint`, a vpbench.training.checkpoint.Checkpoint, the training goes on where it
-    was; it is the caller's to remove.
+    shape, a `label_map` normalised images to logits [N, K]; copies of them are trained. As a name
+    `label_map` is the setting. With a validation split the model is that of the best validation
+    epoch, without one that of the last. From a `checkpoint`, a
+    vpbench.training.checkpoint.Checkpoint, the training goes on where it was; it is the caller's to
+    remove.
     """
     expect(backbone, Backbone, "load_backbone or wrap")
     name, module, own_method = method_of(method)
+    if isinstance(label_map, str):
+        changes, label_map = changes | {"label_map": label_map}, None
     settings = recipe_of(name, own_method, backbone, settings) | changes
     described = {"method": source_of(module)} if own_method else {}
     if not own_method:
@@ -161,8 +163,6 @@ def own_of(
     if not keeps_prompt(method):
         able = ", ".join(each for each in METHODS if METHODS[each].keeps_prompt)
         raise UserError(f"{method} takes no prompt and no label map of one's own; use {able}")
-    # A part may hold the backbone, which is no part of it.
-    prompt, label_map = copy.deepcopy((prompt, label_map), {id(backbone): backbone})
     own = own_parts(prompt, label_map, backbone, classes)
     clash = [key for key in changes if key not in own.without(changes)]
     if clash:

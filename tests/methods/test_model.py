@@ -219,3 +219,130 @@ def test_a_card_of_an_unknown_method_or_of_broken_settings_is_one_line(clip, sou
     card_file.write_text(json.dumps(card | {"settings": {"C": [0.1]}}))
     with complains(ValueError, "kept.json at settings", "it lacks"):
         vp.load(path)
+
+
+class Thrown(Shift):
+    """A prompt that drops colours while it is trained, drawn from torch's own generator."""
+
+    def forward(self, x):
+        return x + nn.functional.dropout(self.colour, 0.5, self.training)
+
+
+def test_what_a_prompt_of_ones_own_draws_starts_from_the_seed_and_draws_nothing_outside(
+    clip, source
+):
+    before = torch.get_rng_state()
+    first, again, other = (
+        vp.fit("visual_prompt", clip, source, prompt=Thrown(), seed=seed, **QUICK)
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.prompt.module.colour, again.prompt.module.colour)
+    assert not torch.equal(first.prompt.module.colour, other.prompt.module.colour)
+
+
+def test_two_models_loaded_with_one_module_are_two(shifted, clip, source, tmp_path):
+    other = vp.fit("visual_prompt", clip, source, prompt=Shift(), **QUICK | {"lr": 0.01})
+    mine = Shift()
+    first, second = (
+        vp.load(model.save(tmp_path / name), prompt=mine)
+        for name, model in (("first", shifted), ("second", other))
+    )
+    assert mine.colour.abs().max() == 0
+    assert torch.equal(first.prompt.module.colour, shifted.prompt.module.colour)
+    assert torch.equal(second.prompt.module.colour, other.prompt.module.colour)
+
+
+class Shut(Shift):
+    def forward(self, x):
+        return x + self.colour.detach()
+
+
+class Blind(Reading):
+    def forward(self, x):
+        with torch.no_grad():
+            logits = self.backbone.logits(x)
+        return self.scale * logits[:, : self.classes]
+
+
+def test_a_part_that_no_gradient_comes_to_is_refused_before_the_training(resnet, source):
+    with complains(ValueError, "the prompt Shut would learn nothing", "detach"):
+        vp.fit("visual_prompt", resnet, source, prompt=Shut(), **QUICK)
+    # Of a label map that shuts out the prompt before it, the one would learn, the other not.
+    with complains(ValueError, "the prompt Padding would learn nothing", "behind it"):
+        vp.fit("visual_prompt", resnet, source, label_map=Blind(resnet, 10), map_lr=1, **QUICK)
+    alone = {"label_map": Blind(resnet, 10), "prompt": nn.Identity(), "map_lr": 1}
+    model = vp.fit("visual_prompt", resnet, source, **alone, **QUICK)
+    assert model.label_map.module.scale != 1
+
+
+def test_a_prompt_of_frozen_values_is_used_as_it_is(clip, source):
+    fixed = Shift().requires_grad_(False)
+    fixed.colour += 0.25
+    model = vp.fit("visual_prompt", clip, source, prompt=fixed, **QUICK)
+    assert torch.equal(model.prompt.canvas(), torch.full((1, 3, 56, 56), 0.25))
+
+
+def test_layers_that_share_their_weights_are_saved_and_say_the_same_again(clip, source, tmp_path):
+    layer = nn.Conv2d(3, 3, 1)
+    twice = nn.Sequential(layer, layer)
+    model = vp.fit("visual_prompt", clip, source, prompt=twice, **QUICK)
+    images = source.load(clip.preprocessing).splits["test"].images[:4]
+    again = vp.load(model.save(tmp_path / "twice"), prompt=twice)
+    assert torch.equal(again.logits(images), model.logits(images))
+
+
+class Holding(Shift):
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+
+class Pairs(Shift):
+    def forward(self, x):
+        return x.unflatten(0, (-1, 2)).flatten(0, 1)
+
+
+class Noted(Shift):
+    def get_extra_state(self):
+        return {"seen": 3}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (Holding, ("has a backbone as a part", "self.held = (backbone,)")),
+        (lambda _: Noted(), ("_extra_state in its state", "no tensor")),
+        (lambda _: nn.LazyConv2d(3, 1), ("without a shape yet",)),
+        (lambda _: Shift().double(), ("makes float64 [2, 3, 56, 56]", "float32")),
+        (lambda _: Pairs(), ("fails on images [1, 3, 56, 56]",)),
+    ],
+)
+def test_a_part_that_could_not_be_trained_or_saved_is_refused_before(clip, source, prompt, words):
+    with complains(ValueError, *words):
+        vp.fit("visual_prompt", clip, source, prompt=prompt(clip), **QUICK)
+
+
+def test_a_label_map_of_the_suite_goes_by_its_name(resnet, source):
+    model = vp.fit("visual_prompt", resnet, source, label_map="linear", map_lr=0.1, **QUICK)
+    assert model.settings["label_map"] == "linear" and model.label_map.weights.shape[1] == 10
+    with complains(ValueError, "label map 'text' does not fit rn50_micro"):
+        vp.fit("visual_prompt", resnet, source, label_map="text", **QUICK)
+
+
+def test_a_prompt_that_was_trained_with_its_model_is_exported_as_a_picture_alone(
+    clip, source, tmp_path, capsys
+):
+    model = vp.fit("prompted_fine_tune", clip, source, **QUICK)
+    names = [path.name for path in model.export(tmp_path / "both")]
+    assert names == ["both.npy", "both.png", "both.README.md"]
+    assert "goes with a model that was trained with it" in capsys.readouterr().err
+    with complains(ValueError, "prompted_fine_tune has no label map"):
+        model.label_map
+
+
+def test_a_probe_of_one_class_is_one_line(clip):
+    images = [(np.full((9, 9, 3), value, np.uint8), 0) for value in (10, 90)]
+    task = vp.from_datasets(images, class_names=["forest", "river"], name="dark")
+    with complains(ValueError, "dark has training images of one class"):
+        vp.fit("linear_probe", clip, task, C=[1.0])

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import implementation, imported, source_of
+from vpbench.compute.draws import draws_apart
 from vpbench.data.task import Task
 from vpbench.methods.kept_models import implementation_of
 from vpbench.models.backbone import Backbone
@@ -61,7 +62,6 @@ def seeded_state(part: str, spec: Spec, task: Task, backbone: Backbone) -> dict[
         return dict(prompt_of(settings, backbone.image_size, generator).state_dict())
     if part == "label_map":
         return dict(label_map(backbone, worded(task, settings), settings, seed).state_dict())
-    with torch.random.fork_rng([backbone.device] if backbone.device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with draws_apart(backbone.device, seed):
         learner = implementation_of(spec["method"]).learner(backbone, task, settings, seed)
         return dict(learner.state_dict())

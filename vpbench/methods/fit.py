@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from vpbench.compute.draws import draws_apart
 from vpbench.data.task import Task
 from vpbench.models.backbone import Backbone
 from vpbench.spec.settings import Settings
@@ -91,9 +92,7 @@ def fit_seeded(
     was. The states that the Fit has are the last one and those that the rules in `keep` select: a
     learner may be all weights of a backbone, and each is as large, in memory and in checkpoints.
     """
-    gpus = [backbone.device] if backbone.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
-        torch.manual_seed(seed)
+    with draws_apart(backbone.device, seed):
         learner, optimiser = build()
         trainer = Trainer(
             learner, optimiser, task, settings, torch.Generator().manual_seed(seed),

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import imported, source_of
+from vpbench.compute.draws import draws_apart
 from vpbench.data.folder_images import DIGITS
 from vpbench.data.task import Task
 from vpbench.methods.model import Model, keeps_prompt
@@ -52,7 +52,7 @@ def with_state(
 ) -> Learner:
     """Returns what a method's `module` trains, with a state that was learned."""
     parts = {} if own == NOTHING_OWN else {"own": own}
-    with torch.random.fork_rng([]):  # what is drawn is replaced by the state
+    with draws_apart(backbone.device):  # what is drawn is replaced by the state
         classifier: Learner = module.learner(backbone, task, settings, 0, **parts)
     classifier.load_state_dict(state)
     return classifier.eval()

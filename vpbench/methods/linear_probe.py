@@ -59,6 +59,8 @@ def regression(
     With several values of C the one with the best validation accuracy is taken (ties: the
     smallest); with one, as in the author's recipe (C = 0.316), it is fixed.
     """
+    if len(task.splits["train"].labels.unique()) < 2:
+        raise UserError(f"{task.name} has training images of one class; a probe needs two or more")
     x = {name: values.double().numpy() for name, values in of_splits.items()}
     y = {name: split.labels.numpy() for name, split in task.splits.items()}
     best: tuple[float, float, bool, Any] = -1.0, 0.0, False, None

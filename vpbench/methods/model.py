@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -75,9 +75,9 @@ class Model:
     @property
     def label_map(self) -> LabelMap:
         """The label map behind that prompt."""
-        self.prompt  # or there is none
-        label_map: LabelMap = self.classifier.label_map  # type: ignore[assignment]
-        return label_map
+        if isinstance(self.classifier, PromptedClassifier):
+            return self.classifier.label_map
+        raise UserError(f"{self.method} has no label map")
 
     def to(self, device: torch.device | str) -> Self:
         """Returns itself, moved together with its backbone."""
@@ -180,12 +180,14 @@ class Model:
         """Returns the path of the prompt as plain tensors, or says on stderr why there is none."""
         from vpbench.methods.plain_prompt import export_plain  # late, as above
 
-        classifier = cast(PromptedClassifier, self.classifier)
-        try:
-            return [export_plain(classifier, self.settings, self.class_names, path)]
-        except UserError as reason:
-            print(f"{path}: no .plain.safetensors: {reason}", file=sys.stderr)
-            return []
+        reason: object = f"the prompt of {self.method} goes with a model that was trained with it"
+        if isinstance(self.classifier, PromptedClassifier):
+            try:
+                return [export_plain(self.classifier, self.settings, self.class_names, path)]
+            except UserError as error:
+                reason = error
+        print(f"{path}: no .plain.safetensors: {reason}", file=sys.stderr)
+        return []
 
 
 class Examined(NamedTuple):

@@ -5,12 +5,14 @@ how an image is prepared, what the prompt is, where it is added, how the answers
 how all that is trained.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from vpbench.common.errors import UserError
+from vpbench.compute.draws import draws_apart
 from vpbench.data.task import Task
 from vpbench.methods.fit import Fit, fit_of
 from vpbench.methods.prompted_classifier import PromptedClassifier, untrained
@@ -37,20 +39,60 @@ def fit(
     """Returns the `Fit` of a prompt; its state is that of a `PromptedClassifier`.
 
     It has the states of the epochs that the rules in `keep` select. From a `checkpoint` the
-    training goes on where it was. A prompt and a label map of one's `own` are trained themselves.
+    training goes on where it was. A prompt and a label map of one's `own` are trained themselves;
+    what they draw, from torch's own generators, starts from `seed` as well.
     """
     generator = torch.Generator().manual_seed(seed)
     classifier = untrained(backbone, task, settings, seed, generator, own)
-    if not list(classifier.parameters()):
-        return counted(classifier, task)
+    with draws_apart(backbone.device, seed):
+        if not trained_of(classifier):
+            return counted(classifier, task)
+        if own != NOTHING_OWN:
+            check_learns(classifier, task.splits["train"].images[:2])
+        return trained(classifier, task, settings, seed, generator, checkpoint, keep)
+
+
+def trained(
+    classifier: PromptedClassifier,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    generator: torch.Generator,
+    checkpoint: Checkpoint | None,
+    keep: Collection[str],
+) -> Fit:
+    """Returns the `Fit` of a classifier that is trained by steps."""
+    backbone = classifier.backbone
     trainer = Trainer(
         classifier, build_optimiser(classifier, settings), task, settings, generator,
         f"{task.name} {backbone.name} prompt seed {seed}", backbone.engine, checkpoint,
         keep=keep,
     )  # fmt: skip
     trainer.run()
-    of_map = sum(parameter.numel() for parameter in classifier.label_map.parameters())
+    of_map = sum(each.numel() for each in trained_of(classifier.label_map))
     return fit_of(trainer, classifier.prompt.trained + of_map)
+
+
+def trained_of(part: nn.Module) -> list[nn.Parameter]:
+    """Returns the parameters that are trained; modules of one's own may have others."""
+    return [each for each in part.parameters() if each.requires_grad]
+
+
+def check_learns(classifier: PromptedClassifier, images: Tensor) -> None:
+    """Raises UserError unless the loss of images has a gradient to each part that is to learn."""
+    logits = classifier.eval()(images)
+    for which in ("prompt", "label_map"):
+        part = getattr(classifier, which)
+        values = trained_of(part)
+        found: Sequence[Tensor | None] = ()
+        if values and logits.requires_grad:
+            found = torch.autograd.grad(logits.sum(), values, retain_graph=True, allow_unused=True)
+        if values and all(gradient is None for gradient in found):
+            name = type(getattr(part, "module", part)).__name__
+            raise UserError(
+                f"the {which} {name} would learn nothing: no gradient comes to it; is there a "
+                "no_grad or a detach in it, or behind it?"
+            )
 
 
 def learner(
@@ -102,8 +144,7 @@ def build_optimiser(classifier: PromptedClassifier, settings: Settings) -> torch
 
 def parameter_groups(classifier: PromptedClassifier, settings: Settings) -> list[dict[str, Any]]:
     """Returns the parameter groups of a prompt and of its label map, as far as they are trained."""
-    prompt = list(classifier.prompt.parameters())
-    of_map = list(classifier.label_map.parameters())
+    prompt, of_map = trained_of(classifier.prompt), trained_of(classifier.label_map)
     groups: list[dict[str, Any]] = [{"params": prompt}] if prompt else []
     if of_map:
         rate = settings["map_lr"]

@@ -144,10 +144,25 @@ def write_prompt(
 def write(path: str | Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> Path:
     """Returns the path `path`.safetensors with `tensors`; the card comes beside it, as .json."""
     path = named(path, ".safetensors")
-    data = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    data = save(apart(tensors))
     atomic_files.write_bytes(path, data)
     atomic_files.write(path.with_suffix(".json"), card | {"sha256": sha256(data).hexdigest()})
     return path
+
+
+def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns tensors on the CPU, each with memory of its own, as safetensors wants them.
+
+    Those of layers that share their weights are copied, no others.
+    """
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        value = value.detach().cpu().contiguous()
+        memory = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if memory in seen else value
+        seen.add(memory)
+    return found
 
 
 def read_prompt(path: str | Path, backbone: Backbone | BackboneFacts) -> StoredPrompt:

@@ -4,13 +4,16 @@ A prompt maps images [N, C, S, S] to images of that shape, a label map normalise
 [N, C, S, S] to logits [N, K].
 """
 
+import copy
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief, first_line
+from vpbench.compute.draws import draws_apart
 from vpbench.models.backbone import Backbone
 from vpbench.prompts.label_maps import LabelMap
 from vpbench.prompts.pixel import Ensemble, Prompt
@@ -87,42 +90,80 @@ class OwnLabelMap(LabelMap):
 def own_parts(
     prompt: nn.Module | None, label_map: nn.Module | None, backbone: Backbone, classes: int
 ) -> Own:
-    """Returns modules of one's own as parts of a classifier, on the backbone's device.
+    """Returns copies of modules of one's own as parts of a classifier, on the backbone's device.
 
     Raises UserError, in one line, unless they map images of the backbone's size as they should.
     """
+    check_part(prompt, "prompt", "images of the same shape")
+    check_part(label_map, "label_map", f"logits of {classes} classes")
+    prompt, label_map = copies(prompt, label_map, backbone)
     x = torch.zeros(2, 3, backbone.image_size, backbone.image_size, device=backbone.device)
-    own_prompt: nn.Module | None = None
     if prompt is not None:
-        check_maps(prompt, x, tuple(x.shape), "prompt", "images of the same shape")
-        ours = isinstance(prompt, Prompt | Ensemble)
-        own_prompt = prompt if ours else OwnPrompt(prompt, backbone.image_size)
-    own_map: nn.Module | None = None
+        check_maps(prompt, x, tuple(x.shape[1:]), "prompt", "images of the same shape")
+        if not isinstance(prompt, Prompt | Ensemble):
+            prompt = OwnPrompt(prompt, backbone.image_size)
     if label_map is not None:
-        check_maps(label_map, x, (len(x), classes), "label_map", f"logits of {classes} classes")
-        ours = isinstance(label_map, LabelMap)
-        own_map = label_map if ours else OwnLabelMap(label_map, backbone)
-    return Own(own_prompt, own_map)
+        check_maps(label_map, x, (classes,), "label_map", f"logits of {classes} classes")
+        if not isinstance(label_map, LabelMap):
+            label_map = OwnLabelMap(label_map, backbone)
+    return Own(prompt, label_map)
 
 
-@torch.no_grad()
-def check_maps(module: object, x: Tensor, shape: tuple[int, ...], which: str, wanted: str) -> None:
-    """Raises UserError unless `module` maps images `x` to floats of this shape."""
-    if not isinstance(module, nn.Module):
-        raise UserError(f"{which} {brief(module)}: expected a torch.nn.Module, {wanted}")
-    was_training = module.training
-    try:
-        found = module.to(x.device).eval()(x)
-    except Exception as error:  # of anybody's code
+def check_part(part: object, which: str, wanted: str) -> None:
+    """Raises UserError unless a part of one's own, if there is one, can be trained and saved."""
+    if part is None:
+        return
+    if not isinstance(part, nn.Module):
+        raise UserError(f"{which} {brief(part)}: expected a torch.nn.Module, {wanted}")
+    name = f"{which} {type(part).__name__}"
+    if any(isinstance(module, Backbone) for module in part.modules()):
         raise UserError(
-            f"{which} {type(module).__name__} fails on images {list(x.shape)}: "
-            f"{first_line(error)}; it is given normalised images, {wanted} are expected"
-        ) from None
-    finally:
-        module.train(was_training)
-    if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape != shape:
-        what = list(found.shape) if isinstance(found, Tensor) else brief(found)
-        raise UserError(
-            f"{which} {type(module).__name__} makes {what} of images {list(x.shape)}; expected "
-            f"{wanted}, {list(shape)}"
+            f"{name} has a backbone as a part of it, which would be saved with it; hold it in a "
+            "tuple: self.held = (backbone,)"
         )
+    if any(map(is_lazy, [*part.parameters(), *part.buffers()])):
+        raise UserError(f"{name} has layers without a shape yet; call it once on images first")
+    others = [key for key, value in part.state_dict().items() if not isinstance(value, Tensor)]
+    if others:
+        raise UserError(f"{name} has {others[0]} in its state, which is no tensor; leave it out")
+
+
+def copies(
+    prompt: nn.Module | None, label_map: nn.Module | None, backbone: Backbone
+) -> tuple[nn.Module | None, nn.Module | None]:
+    """Returns copies of both, which share what these share; the backbone stays the one that it is.
+
+    One's own modules stay as they are, and a module may be given to many fits and loads.
+    """
+    try:
+        return copy.deepcopy((prompt, label_map), {id(backbone): backbone})
+    except Exception as error:  # of anybody's code
+        parts = " and ".join(type(each).__name__ for each in (prompt, label_map) if each)
+        raise UserError(f"{parts} cannot be copied ({first_line(error)})") from None
+
+
+def check_maps(
+    module: nn.Module, x: Tensor, shape: tuple[int, ...], which: str, wanted: str
+) -> None:
+    """Raises UserError unless `module` maps images `x`, also one alone, to floats of this shape."""
+    name = f"{which} {type(module).__name__}"
+    module.to(x.device).eval()
+    for images in (x, x[:1]):
+        try:
+            with torch.no_grad(), draws_apart(x.device):
+                found = module(images.clone())
+        except Exception as error:  # of anybody's code
+            raise UserError(
+                f"{name} fails on images {list(images.shape)}: {first_line(error)}; it is given "
+                f"normalised images, {wanted} are expected"
+            ) from None
+        expected = (len(images), *shape)
+        if not isinstance(found, Tensor) or (found.dtype, found.shape) != (x.dtype, expected):
+            what = brief(found)
+            if isinstance(found, Tensor):
+                kind = "" if found.dtype == x.dtype else f"{found.dtype} ".removeprefix("torch.")
+                what = f"{kind}{list(found.shape)}"
+            raise UserError(
+                f"{name} makes {what} of images {list(images.shape)}; expected {wanted}, float32 "
+                f"{list(expected)}"
+            )

@@ -44,7 +44,7 @@ class Prompt(nn.Module):
     @property
     def trained(self) -> int:
         """The number of its values that are trained."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        return sum(each.numel() for each in self.parameters() if each.requires_grad)
 
     def canvas(self) -> Tensor:
         """Returns the prompt alone [1, C, S, S], zero where it does not act."""
