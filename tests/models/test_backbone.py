@@ -165,3 +165,11 @@ def test_a_resize_above_the_crop_cuts_the_centre_on_the_device_too(clip, monkeyp
 def test_images_of_the_right_size_are_left_alone(clip):
     images = torch.randint(0, 256, (2, 56, 56, 3), dtype=torch.uint8)
     assert torch.equal(clip.scale_pixels(images), images.permute(0, 3, 1, 2) / 255)
+
+
+def test_a_backbone_stays_in_evaluation_mode_also_as_a_part_of_what_is_trained(resnet):
+    x = torch.rand(2, 3, 56, 56)
+    before = resnet.logits(x)
+    torch.nn.ModuleList([resnet]).train()
+    assert not any(module.training for module in resnet.modules())
+    assert torch.equal(resnet.logits(x), before)

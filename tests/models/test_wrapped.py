@@ -169,7 +169,7 @@ def test_what_is_folded_wrongly_is_not_folded_and_what_views_need_is_kept():
 
 def test_a_wrapped_model_goes_by_its_class_and_its_weights_and_has_no_address():
     model = Views()
-    backbone = wrap(model, HALF, class_names="abcde")
+    backbone = wrap(model, HALF, class_names=tuple("abcde"))
     assert (backbone.name, backbone.address, backbone.modality) == ("Views", None, "vision")
     assert backbone.weights_hash == tensors_hash(model.state_dict())
     assert backbone.source_classes == tuple("abcde") and backbone.token_towers == ()
@@ -218,6 +218,8 @@ BAD = {  # -> (module, options, words of the complaint)
     "noise": (Says(lambda x: x.mean((2, 3)) + torch.rand(1)), {}, "each time"),
     "lazy": (nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), {}, "once on images"),
     "names": (Views(), {"class_names": ["a"]}, "5 source classes, but class_names 1"),
+    "one word": (Views(), {"class_names": "abcde"}, "'abcde': expected a list of names"),
+    "numbers": (Views(), {"class_names": [0, 1, 2, 3, 4]}, "expected a list of names"),
     "tokens": (Views(), {"tokenize": list}, "no visual and encode_text"),
 }
 
@@ -239,6 +241,8 @@ GOOD = {
         ],
         (40, 32, "bicubic"),
     ),
+    "v2's default": ([v2.Resize(40), v2.CenterCrop(32), FLOATS, NORMALIZE], (40, 32, "bilinear")),
+    "Pillow's number": ([v2.Resize(40, 3), CROP, FLOATS, NORMALIZE], (40, 32, "bicubic")),
     "squashed": ([v1.Resize((32, 32)), FLOATS, NORMALIZE], (None, 32, "bilinear")),
     "nested": ([v1.Compose([RESIZE, CROP]), v1.Compose([FLOATS, NORMALIZE])], (40, 32, "bilinear")),
 }  # fmt: skip
@@ -287,6 +291,7 @@ def test_any_other_transform_is_refused_with_the_reason(case):
         (Preprocessing(32, 32), "mean None is not three numbers"),
         (HALF._replace(std=(0.5, 0, 0.5)), "not positive"),
         (HALF._replace(crop=40), "cut to 40"),
+        (HALF._replace(mean=(124, 116, 104)), "divide by 255"),
     ],
 )
 def test_without_a_known_transform_nothing_is_wrapped(transform, words):
@@ -348,6 +353,6 @@ def test_a_clip_of_another_vocabulary_needs_its_tokenizer():
     holds(refused(UserError, wrap, model, HALF), "CLIP", "tokenize=")
     assert wrap(model, HALF, tokenize=open_clip.tokenize).text_features(["a"]).shape == (1, 16)
     holds(
-        refused(UserError, lambda: wrap(model, HALF, class_names="ab", tokenize=list)),
+        refused(UserError, lambda: wrap(model, HALF, class_names=["a", "b"], tokenize=list)),
         "class_names are for a classifier",
     )

@@ -6,7 +6,7 @@ Shapes: N images, C channels, H = W pixels, D features, K classes, S source clas
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,10 @@ class Backbone(nn.Module):
         self.weights_hash, self.world_hash = weights_hash, world_hash
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def train(self, mode: bool = True) -> Self:
+        """Returns itself, in evaluation mode: it is frozen, also as a part of what is trained."""
+        return super().train(False)
 
     def image_tower(self) -> nn.Module:
         """Returns the module that maps normalised images [N, C, H, W] to features or logits."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.transforms import transforms as v1
 from torchvision.transforms import v2
@@ -132,13 +133,21 @@ def read_geometry(steps: list[Any], name: str) -> tuple[int | None, int, str]:
     resize, *crops = steps
     if getattr(resize, "max_size", None) is not None:
         refuse(name, "its Resize has a max_size")
-    sides, interpolation = sizes(resize.size), str(getattr(resize.interpolation, "value", ""))
+    sides, interpolation = sizes(resize.size), interpolation_of(resize)
     cut = sizes(crops[0].size) if crops else sides
     if len(set(cut)) > 1 or (len(sides) == 2 and set(sides) != set(cut)):
         refuse(name, f"its transform makes {cut} of images resized to {sides}, no one square")
     if not crops and len(sides) == 1:
         refuse(name, f"its Resize({sides[0]}) leaves images as they are that are not square")
     return None if len(sides) == 2 else sides[0], cut[0], interpolation
+
+
+def interpolation_of(resize: Any) -> str:
+    """Returns how a Resize interpolates, which v2 keeps in the words in which it was said."""
+    said = resize.interpolation
+    if isinstance(said, int):  # Pillow's number
+        return Image.Resampling(said).name.lower()
+    return str(getattr(said, "value", said))
 
 
 def sizes(size: int | Sequence[int]) -> list[int]:
@@ -167,6 +176,8 @@ def checked(given: Preprocessing, name: str) -> Preprocessing:
             usable = False
         if not usable:
             refuse(name, f"its {word} {brief(values)} is not three numbers")
+    if not 0 <= min(numbers(given.mean)) <= max(numbers(given.mean)) <= 1:
+        refuse(name, f"its mean {brief(given.mean)} is not of pixels from 0 to 1; divide by 255")
     if min(numbers(given.std)) <= 0:
         refuse(name, f"its std {brief(given.std)} is not positive")
     return given._replace(mean=numbers(given.mean), std=numbers(given.std))

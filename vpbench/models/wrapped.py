@@ -42,11 +42,21 @@ def wrap(
     if isinstance(module, Backbone) or not isinstance(module, nn.Module):
         raise UserError(f"{brief(module)} is no torch.nn.Module of one's own; wrap takes a module")
     name = one_line(name or type(module).__name__)
+    check_class_names(name, class_names)
     model = frozen_copy(module, name)
     weights_hash = tensors_hash(
         {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
     )
     return backbone_of(name, model, transform, weights_hash, class_names, tokenize)
+
+
+def check_class_names(name: str, class_names: Any) -> None:
+    """Raises UserError unless these are texts in a list; two source classes may have one name."""
+    listed = isinstance(class_names, Sequence) and not isinstance(class_names, str)
+    if not listed or not all(isinstance(each, str) for each in class_names):
+        raise UserError(
+            f"{name}: class_names {brief(class_names)}: expected a list of names, by source class"
+        )
 
 
 def frozen_copy(module: nn.Module, name: str) -> nn.Module:
