@@ -145,6 +145,7 @@ def stream():
         ({"train": Pictures(3)}, ("a dict of train", "one split each")),
         ("photos/", ("'photos/'", "from_folder")),
         (7, ("int", "without a length")),
+        (type("Unsized", (list,), {"__len__": lambda self: -1})(), ("Unsized", "without a length")),
         ({1, 2}, ("set", "no number", "a list")),
         ([], ("has no items",)),
         (DataLoader(Pictures(3)), ("DataLoader", "batches", "dataset")),

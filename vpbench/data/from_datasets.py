@@ -92,7 +92,7 @@ def _check_dataset(where: str, part: Any) -> None:
         raise UserError(f"{where} is a DataLoader, which gives batches; give its dataset")
     try:
         count = len(part)
-    except TypeError:
+    except Exception:  # of anybody's code
         raise UserError(
             f"{where} is a {kind} without a length; expected items by number: list(...) makes a "
             "list of a stream"

@@ -28,7 +28,7 @@ def photograph_of(picture: Any) -> Photograph:
         image = Image.fromarray(_with_channels_last(picture))
     if not isinstance(image, Image.Image):
         raise UserError(f"{brief(picture)} is no picture; expected {KINDS}")
-    check_picture(image, "it")
+    check_picture(image, "its picture")
     try:
         return as_seen(image)
     except Exception as error:  # an image of Pillow is decoded late, and its file may be damaged
