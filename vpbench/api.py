@@ -9,6 +9,7 @@ from vpbench.common.errors import UserError
 from vpbench.common.implementations import source_of
 from vpbench.common.messages import brief, instead
 from vpbench.data.from_datasets import from_datasets
+from vpbench.data.subsets import check_seed
 from vpbench.data.task import AnyTask
 from vpbench.data.task_source import from_folder
 from vpbench.data.task_source import source_of as load_task
@@ -73,6 +74,9 @@ def fit(
     remove.
     """
     expect(backbone, Backbone, "load_backbone or wrap")
+    expect(checkpoint or Checkpoint(), Checkpoint, "vpbench.training.checkpoint.Checkpoint")
+    expect(settings or {}, dict, "load_recipe")
+    check_seed(seed)
     name, module, own_method = method_of(method)
     if isinstance(label_map, str):
         changes, label_map = changes | {"label_map": label_map}, None

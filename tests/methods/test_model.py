@@ -346,3 +346,62 @@ def test_a_probe_of_one_class_is_one_line(clip):
     task = vp.from_datasets(images, class_names=["forest", "river"], name="dark")
     with complains(ValueError, "dark has training images of one class"):
         vp.fit("linear_probe", clip, task, C=[1.0])
+
+
+def flat(crop=8, mean=0.5):
+    """Returns a wrapped linear classifier with the weights of always."""
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 10))
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, 0.1)
+    transform = vp.Preprocessing(crop, 8, mean=(mean,) * 3, std=(0.25,) * 3)
+    return vp.wrap(module, transform, name="flat")
+
+
+def test_what_was_learned_through_another_transform_is_refused(source, tmp_path):
+    path = vp.fit("visual_prompt", flat(), source, size=2, **QUICK).save(tmp_path / "kept")
+    assert vp.load(path, flat()).method == "visual_prompt"
+    with complains(ValueError, "made for mean [0.5, 0.5, 0.5]", "flat has [0.25, 0.25, 0.25]"):
+        vp.load(path, flat(mean=0.25))
+    with complains(ValueError, "made for resize 8", "flat has 12"):
+        vp.load(path, flat(crop=12))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seed": -1}, ("seed -1", "0 or more")),
+        ({"seed": 2**40}, ("below 2**32",)),
+        ({"seed": "a"}, ("seed 'a'",)),
+        ({"settings": "config/lab.yaml"}, ("'config/lab.yaml' is no dict", "load_recipe")),
+        ({"checkpoint": "run.pt"}, ("'run.pt' is no Checkpoint",)),
+        ({"image_side": 10**9}, ("image_side 1000000000", "have 56 pixels")),
+        ({"label_map": "semantic"}, ("semantic alone, which needs one", "semantic has None")),
+    ],
+)
+def test_what_a_fit_cannot_use_is_one_line(resnet, source, options, words):
+    with complains(ValueError, *words):
+        vp.fit("visual_prompt", resnet, source, **QUICK | options)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(2, 8, 8, 4, dtype=torch.uint8), "uint8 [2, 8, 8, 4]"),
+        (torch.zeros(0, 8, 8, 3, dtype=torch.uint8), "uint8 [0, 8, 8, 3]"),
+        (torch.zeros(2, 8, 8, 3), "float32 [2, 8, 8, 3]"),
+        ([1], "[1]"),
+    ],
+)
+def test_logits_are_of_colour_pictures_alone(shifted, images, words):
+    with complains(ValueError, words, "expected squares of uint8 [N, H, H, 3]"):
+        shifted.logits(images)
+
+
+def test_a_card_is_a_copy_and_a_path_is_one(shifted):
+    shifted.card["settings"]["epochs"] = 99
+    assert shifted.card["settings"]["epochs"] == 1
+    for use in (shifted.save, vp.load, shifted.export):
+        with complains(ValueError, "None is no path of a file"):
+            use(None)
+    with complains(ValueError, "device 'gpu'", "not usable here"):
+        shifted.to("gpu")

@@ -162,7 +162,7 @@ def test_images_of_a_recipe_that_shrinks_them_may_come_at_its_side(clip, task):
 def test_only_uint8_squares_are_predicted(made, task):
     images = task.splits["test"].images[:2]
     for wrong in (images / 255, images.permute(0, 3, 1, 2), images[0], images[:, :40]):
-        with complains(ValueError, "expected squares of uint8 [N, H, H, C]"):
+        with complains(ValueError, "expected squares of uint8 [N, H, H, 3]"):
             made.logits(wrong)
     with complains(ValueError, "'eurosat_twin' is no task", "load_task"):
         made.evaluate("eurosat_twin")

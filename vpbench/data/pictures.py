@@ -41,7 +41,7 @@ def _with_channels_last(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "f":
         raise UserError(
             f"its picture is {shown}; expected {KINDS}: a prompt acts between resize and "
-            "normalisation, so give the dataset without ToTensor and Normalize"
+            "normalisation, so give it without ToTensor and Normalize"
         )
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
         raise UserError(f"its picture is {shown}; expected {KINDS}")

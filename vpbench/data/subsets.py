@@ -41,6 +41,6 @@ def cut(count: int, class_name: str, seed: int = 0) -> dict[str, list[int]]:
 
 
 def check_seed(seed: object) -> None:
-    """Raises UserError unless this is a whole number from 0 on."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed {brief(seed)}: expected a whole number, 0 or more")
+    """Raises UserError unless this is a whole number from 0 on that all generators take."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f"seed {brief(seed)}: expected a whole number, 0 or more, below 2**32")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vpbench.common.errors import UserError
 from vpbench.common.messages import brief
+from vpbench.compute.device import REFUSALS, check_device
 from vpbench.data.task import AnyTask, Split, Task, TaskSplit
 from vpbench.data.unlabelled import read_unlabelled
 from vpbench.methods.class_matching import labels_by_name, unlike
@@ -80,20 +81,27 @@ class Model:
         raise UserError(f"{self.method} has no label map")
 
     def to(self, device: torch.device | str) -> Self:
-        """Returns itself, moved together with its backbone."""
-        self.backbone.to(device)
+        """Returns itself, moved with its backbone; UserError if there is no such device."""
+        try:
+            self.backbone.to(device)
+        except REFUSALS:
+            check_device(device)  # says why
+            raise
         self.classifier.to(device)
         return self
 
     def logits(self, images: Tensor) -> Tensor:
-        """Returns the logits [N, K], on the CPU, of any number of uint8 images [N, H, W, C].
+        """Returns the logits [N, K], on the CPU, of any number of uint8 images [N, H, H, 3].
 
         Raises UserError for anything else, such as pixels from 0 to 1.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
-            shape = f"{images.dtype} {list(images.shape)}".removeprefix("torch.")
-            raise UserError(f"the images are {shape}, expected squares of uint8 [N, H, H, C]")
-        return predict(self.classifier, images, self.backbone.device)
+        what = brief(images)
+        if isinstance(images, Tensor):
+            what = f"{images.dtype} {list(images.shape)}".removeprefix("torch.")
+            square = images.ndim == 4 and images.shape[1] == images.shape[2] and len(images)
+            if images.dtype == torch.uint8 and square and images.shape[3] == 3:
+                return predict(self.classifier, images, self.backbone.device)
+        raise UserError(f"the images are {what}, expected squares of uint8 [N, H, H, 3]")
 
     def predict(self, what: Any, top: int = 5) -> "DataFrame":
         """Returns a row per image: file, class, probability; then the next likeliest classes.
@@ -169,7 +177,7 @@ class Model:
         from vpbench.methods import exporting, model_card  # late: torch.export takes a second
 
         whole = {".onnx": exporting.export_onnx, ".pt2": exporting.export_program}
-        ending = Path(path).suffix
+        ending = files.a_path(path).suffix
         if ending in whole:
             written = [whole[ending](self.classifier, self.settings, self.class_names, path)]
         else:

@@ -1,5 +1,6 @@
 """What was learned, on disk: safetensors with a JSON card; of a prompt also PNG and npy."""
 
+import copy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ LEGAL = {
         **dict.fromkeys(("backbone", "weights", "task", "text_prompt", "sha256"), _TEXT),
         **dict.fromkeys(("method", "address"), _TEXT),
         "own": {"type": "object", "additionalProperties": _PART},
+        "preprocessing": {"type": "object"},
         "image_size": {"type": "integer", "minimum": 1},
         "accuracy": {"type": "object", "additionalProperties": {"type": "number"}},
         **dict.fromkeys(("class_names", "original_names", "notes"), _TEXTS),
@@ -90,10 +92,17 @@ class StoredPrompt(NamedTuple):
     card: dict[str, Any]
 
 
+def a_path(path: object) -> Path:
+    """Returns a path; raises UserError for anything else, as a model in its place."""
+    if not isinstance(path, str | Path):
+        raise UserError(f"{brief(path)} is no path of a file, as results/my_prompt is")
+    return Path(path)
+
+
 def named(path: str | Path, suffix: str) -> Path:
     """Returns `path` with the ending `suffix` instead of another one of ours."""
     # The name of a prompt may have a dot in it, as in v1.2.
-    path = Path(path)
+    path = a_path(path)
     if path.name in ("", ".."):
         raise UserError(f"{path} is no name of a file; add one, as in results/my_prompt")
     return path.with_name((path.stem if path.suffix in SUFFIXES else path.name) + suffix)
@@ -123,14 +132,23 @@ def prompt_card(
         "text_prompt": task.template,
         **{key: settings[key] for key in ("template", "size") if key in settings},
         "image_size": backbone.image_size,
-        "settings": settings,
-        "accuracy": accuracy,
+        "settings": copy.deepcopy(settings),
+        "accuracy": dict(accuracy),
     }
     if original != task.class_names:
         card["original_names"] = list(original)
     if backbone.address is not None:
-        card["address"] = backbone.address  # what load_backbone takes; a wrapped one has none
+        card["address"] = backbone.address  # what load_backbone takes
+    else:  # of one that was wrapped no name tells it
+        card["preprocessing"] = preprocessing_of(backbone)
     return card | ({"notes": list(task.notes)} if task.notes else {})
+
+
+def preprocessing_of(backbone: Backbone) -> dict[str, Any]:
+    """Returns what happens to an image before a backbone sees it, as JSON."""
+    mean, std = (tuple(each.flatten().tolist()) for each in (backbone.mean, backbone.std))
+    facts = backbone.preprocessing._replace(mean=mean, std=std)._asdict()
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 
 
 def write_prompt(
@@ -236,6 +254,15 @@ def _check_backbone(path: Path, card: dict[str, Any], backbone: Backbone | Backb
             f"{path} was made for images of {card['image_size']} pixels, {backbone.name} takes "
             f"{backbone.image_size}"
         )
+    told = card.get("preprocessing")
+    if told is not None and isinstance(backbone, Backbone):
+        now = preprocessing_of(backbone)
+        other = [key for key in now if told.get(key) != now[key]]
+        if other:
+            raise UserError(
+                f"{path} was made for {other[0]} {brief(told.get(other[0]))}, {backbone.name} has "
+                f"{brief(now[other[0]])}; wrap it with the transform of then"
+            )
 
 
 def _read_card(path: Path) -> dict[str, Any]:

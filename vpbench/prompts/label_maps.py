@@ -285,6 +285,7 @@ def label_map(backbone: Fitting, task: Task, settings: Settings, seed: int = 0) 
         raise UserError(f"source_classes are for the label map hard_coded; {name} has none")
     if (settings["text_encoder"] is None) == (name == "semantic"):
         raise UserError(
-            "text_encoder, a vision-language backbone, is for the label map semantic alone"
+            f"text_encoder, a vision-language backbone, is for the label map semantic alone, which "
+            f"needs one; {name} has {settings['text_encoder']}"
         )
     return implementation(LABEL_MAPS[name].implementation)(backbone, task, settings, seed)

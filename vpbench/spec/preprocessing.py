@@ -61,7 +61,9 @@ def for_recipe(preprocessing: Preprocessing, settings: Settings) -> Preprocessin
     They go straight to its `image_side`, as in EVP: through the backbone's first they would be
     resized twice.
     """
-    side = settings.get("image_side")
+    side, size = settings.get("image_side"), preprocessing.crop
+    if side is not None and side > size:  # before images are read at that size
+        raise UserError(f"image_side {side}: the backbone's images have {size} pixels; shrink them")
     return preprocessing if side is None else straight_to(side)
 
 
