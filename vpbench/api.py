@@ -7,14 +7,15 @@ import torch
 
 from vpbench.common.errors import UserError
 from vpbench.common.implementations import source_of
-from vpbench.common.messages import brief, instead
+from vpbench.common.messages import brief, first_line, instead
+from vpbench.compute.draws import draws_apart
 from vpbench.data.from_datasets import from_datasets
 from vpbench.data.subsets import check_seed
-from vpbench.data.task import AnyTask
+from vpbench.data.task import AnyTask, Task
 from vpbench.data.task_source import from_folder
 from vpbench.data.task_source import source_of as load_task
 from vpbench.methods.comparison import Comparison, compare
-from vpbench.methods.fit import MethodModule
+from vpbench.methods.fit import Fit, MethodModule
 from vpbench.methods.kept_models import fitted, implementation_of, load_model
 from vpbench.methods.model import Model, keeps_prompt, loaded
 from vpbench.models.backbone import Backbone, load_backbone
@@ -71,12 +72,10 @@ def fit(
     `label_map` is the setting. With a validation split the model is that of the best validation
     epoch, without one that of the last. From a `checkpoint`, a
     vpbench.training.checkpoint.Checkpoint, the training goes on where it was; it is the caller's to
-    remove.
+    remove. That of another fit, which its `about` tells or else all that is given here, is put
+    aside.
     """
-    expect(backbone, Backbone, "load_backbone or wrap")
-    expect(checkpoint or Checkpoint(), Checkpoint, "vpbench.training.checkpoint.Checkpoint")
-    expect(settings or {}, dict, "load_recipe")
-    check_seed(seed)
+    check_given(backbone, settings, seed, checkpoint)
     name, module, own_method = method_of(method)
     if isinstance(label_map, str):
         changes, label_map = changes | {"label_map": label_map}, None
@@ -97,8 +96,47 @@ def fit(
     options: dict[str, Any] = {} if own == NOTHING_OWN else {"own": own}
     if "epochs" in settings:
         options |= {"checkpoint": checkpoint, "keep": [RULE]}
-    fit = module.fit(backbone, read, settings, seed, **options)
-    return fitted(name, module, backbone, read, settings, fit.selected(RULE), own, described)
+        if checkpoint is not None and not checkpoint.about:  # else its owner says which run it is
+            checkpoint.tell(run_of(name, backbone, read, settings, seed, described))
+    with draws_apart(backbone.device, seed):  # a method of one's own may draw
+        fit = module.fit(backbone, read, settings, seed, **options)
+    if not isinstance(fit, Fit):
+        raise UserError(f"{name}: its fit returns {brief(fit)}; expected a vpbench.methods.fit.Fit")
+    try:
+        return fitted(name, module, backbone, read, settings, fit.selected(RULE), own, described)
+    except RuntimeError as error:  # of load_state_dict
+        raise UserError(
+            f"{name}: the state that its fit keeps is none of its learner ({first_line(error)})"
+        ) from None
+
+
+def check_given(backbone: object, settings: object, seed: object, checkpoint: object) -> None:
+    """Raises UserError unless these are what a fit takes, where it can train."""
+    expect(backbone, Backbone, "load_backbone or wrap")
+    expect(checkpoint or Checkpoint(), Checkpoint, "vpbench.training.checkpoint.Checkpoint")
+    expect(settings or {}, dict, "load_recipe")
+    check_seed(seed)
+    if not torch.is_grad_enabled():
+        raise UserError("fit trains: call it outside of no_grad and inference_mode")
+
+
+def run_of(
+    method: str,
+    backbone: Backbone,
+    task: Task,
+    settings: Settings,
+    seed: int,
+    own: dict[str, Any],
+) -> dict[str, Any]:
+    """Returns what tells a fit from others, as JSON, so that it goes on from none of theirs."""
+    return {
+        "method": method,
+        "backbone": backbone.weights_hash,
+        "data": task.data_hash,
+        "settings": settings,
+        "seed": seed,
+        "own": own,
+    }
 
 
 def load(

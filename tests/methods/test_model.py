@@ -13,6 +13,10 @@ from tests.helpers.messages import complains
 from tests.helpers.tiny import SIZES
 from vpbench.common.hashing import sha256
 from vpbench.methods import text_prompt
+from vpbench.methods.fit import Adapted, Fit
+from vpbench.training.checkpoint import Checkpoint
+from vpbench.training.evaluate import evaluate_splits
+from vpbench.training.selection import unselected
 
 QUICK = {"epochs": 1, "eval_epochs": []}
 SHORT = {  # a little of each method, for a backbone with text and one without
@@ -405,3 +409,62 @@ def test_a_card_is_a_copy_and_a_path_is_one(shifted):
             use(None)
     with complains(ValueError, "device 'gpu'", "not usable here"):
         shifted.to("gpu")
+
+
+class Drawn(Adapted):
+    """A linear layer on features that stays as it was drawn."""
+
+    def __init__(self, backbone, classes):
+        super().__init__(backbone)
+        self.head = nn.Linear(backbone.feature_width, classes)
+
+    def logits(self, x):
+        return self.head(self.backbone.features(x))
+
+
+class Drawing:
+    """A method of one's own as an object: it keeps what torch's own generator draws."""
+
+    def learner(self, backbone, task, settings, seed):
+        return Drawn(backbone, len(task.class_names))
+
+    def fit(self, backbone, task, settings, seed):
+        drawn = self.learner(backbone, task, settings, seed).eval()
+        state = None if settings.get("forgets") else drawn.state_dict()
+        return Fit(unselected(evaluate_splits(drawn, task), state), 0)
+
+
+def test_an_object_is_a_method_and_draws_from_the_seed(clip, source, tmp_path):
+    before = torch.get_rng_state()
+    first, again = (vp.fit(Drawing(), clip, source, seed=7) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.classifier.head.weight, again.classifier.head.weight)
+    assert first.method.endswith("test_model.Drawing")
+    kept = vp.load(first.save(tmp_path / "drawn"), method=Drawing())
+    assert torch.equal(kept.classifier.head.weight, first.classifier.head.weight)
+    with complains(ValueError, "test_model.Drawing", "none of its learner"):
+        vp.fit(Drawing(), clip, source, forgets=True)
+    nothing = Drawing()
+    nothing.fit = lambda *_: None
+    with complains(ValueError, "its fit returns None", "vpbench.methods.fit.Fit"):
+        vp.fit(nothing, clip, source)
+
+
+def test_a_checkpoint_of_other_settings_is_put_aside(clip, source, tmp_path, capsys):
+    path = tmp_path / "run.pt"
+    options = {"epochs": 2, "eval_epochs": [], "size": 2}
+    vp.fit("visual_prompt", clip, source, lr=1, checkpoint=Checkpoint(path, steps=1), **options)
+    model = vp.fit(
+        "visual_prompt", clip, source, lr=2, checkpoint=Checkpoint(path, steps=1), **options
+    )
+    assert (
+        "not used, its settings" in capsys.readouterr().err
+        and path.with_name("run.pt.aside").exists()
+    )
+    fresh = vp.fit("visual_prompt", clip, source, lr=2, **options)
+    assert torch.equal(model.prompt.pad_up, fresh.prompt.pad_up)
+
+
+def test_a_fit_inside_no_grad_is_one_line(clip, source):
+    with torch.no_grad(), complains(ValueError, "fit trains", "outside of no_grad"):
+        vp.fit("visual_prompt", clip, source)

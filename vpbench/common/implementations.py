@@ -38,9 +38,12 @@ def imported(module: str) -> ModuleType:
 def source_of(part: Any) -> dict[str, str | None]:
     """Returns what tells a class, function or module that is not ours: its `name` and its code.
 
-    `name` is qualified by its module; `file_sha256` is the SHA-256 of the file that defines it,
-    None where there is none, as of what was typed into a prompt.
+    Another object is told by its class. `name` is qualified by its module; `file_sha256` is the
+    SHA-256 of the file that defines it, None where there is none, as of what was typed into a
+    prompt.
     """
+    if not hasattr(part, "__qualname__") and not isinstance(part, ModuleType):
+        part = type(part)
     module = sys.modules.get(getattr(part, "__module__", "")) or part
     name = getattr(part, "__qualname__", "")
     qualified = f"{getattr(part, '__module__', '')}.{name}" if name else part.__name__
