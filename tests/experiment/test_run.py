@@ -185,8 +185,11 @@ def test_the_saved_prompt_has_the_accuracy_of_the_record(prompted, clip):
     shown = record["selection"][record["rule"]]
     for split in ("validation", "test"):
         assert classifier.accuracy[split] == shown[split]["accuracy"]
-        by_name = dict(zip(task.class_names, shown[split]["per_class"], strict=True))
-        assert classifier.evaluate(task, split) == shown[split] | {"per_class": by_name}
+        per_class = shown[split]["per_class"]
+        by_name = dict(zip(task.class_names, per_class, strict=True))
+        mean = sum(per_class) / len(per_class)
+        expected = shown[split] | {"per_class": by_name, "mean_per_class": mean}
+        assert classifier.evaluate(task, split) == expected
 
 
 def test_only_prompts_are_saved(tmp_path):

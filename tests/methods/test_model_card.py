@@ -74,3 +74,14 @@ def test_without_accuracy_the_card_says_so(tmp_path):
 )
 def test_the_licence_and_the_page_are_those_of_the_weights(card, expected):
     assert licence_and_page(card) == expected
+
+
+def test_a_card_lists_the_forms_that_were_exported_before_of_the_same_model_alone(tmp_path):
+    first, second = tmp_path / "mine.onnx", tmp_path / "mine.pt2"
+    path = write_model_card(CARD, [first], first)
+    write_model_card(CARD, [second], second)
+    write_model_card(CARD, [first], first)
+    lines = [line for line in path.read_text().splitlines() if line.startswith("- `mine")]
+    assert [line.split("`")[1] for line in lines] == ["mine.pt2", "mine.onnx"]
+    write_model_card(CARD | {"accuracy": {"test": 12.5}}, [second], second)
+    assert "mine.onnx" not in path.read_text()

@@ -266,6 +266,12 @@ def test_a_folder_that_moves_keeps_its_prompt(saved, clip, tmp_path):
     assert vpbench.load(tmp_path.with_name("moved") / "prompt", clip)
 
 
+def test_a_misspelt_form_is_told_the_one_that_was_meant(made, tmp_path):
+    with complains(ValueError, "nothing is exported as .onnxx; did you mean .onnx?"):
+        made.export(tmp_path / "prompt.onnxx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_npy_is_the_canvas_itself(made, tmp_path):
     npy, *_ = made.export(tmp_path / "prompt")
     canvas = np.load(npy)

@@ -116,7 +116,7 @@ def test_a_share_is_taken_as_it_is_written_and_not_as_its_nearest_float():
         ),
         (
             {"task_recipes": {"eurosat_twin": {"coop": {}}}},
-            ("task_recipes.eurosat_twin.methods", "'coop'", "recipes", "visual_prompt"),
+            ("task_recipes.eurosat_twin.methods", "'coop'", "not in recipes", "add it"),
         ),
         (
             {"task_recipes": {"eurosat_twin": {"visual_prompt": {"clip_micro": {"epocs": 1}}}}},

@@ -13,13 +13,17 @@ from vpbench.cli.saved import saved_model
 def export(arguments: Namespace) -> None:
     """Writes what was learned in the form that the ending of --out names, with a model card."""
     from vpbench.methods.exporting import beside
+    from vpbench.methods.model_card import is_model_card
     from vpbench.prompts.files import named
 
     out = arguments.out or str(named(arguments.prompt, "_exported"))
     whole = Path(out).suffix in (".onnx", ".pt2")
     alone = [named(out, ".npy"), named(out, ".png"), beside(out, ".plain.safetensors")]
     written = [Path(out)] if whole else alone
-    refuse_taken([*written, beside(out, ".README.md")], arguments.force)
+    card = beside(out, ".README.md")
+    if not is_model_card(card):  # one of ours lists the other forms, and is written anew
+        written.append(card)
+    refuse_taken(written, arguments.force)
     print(*saved_model(arguments).export(out))
 
 

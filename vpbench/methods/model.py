@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -60,6 +61,9 @@ class Model:
         self.task, self.settings = replace(worded(task, settings), splits={}), settings
         self.accuracy, self.origin = accuracy or {}, origin
         self.trained_on, self.own = trained_on, own or {}
+
+    def __repr__(self) -> str:
+        return f"<{self.method} of {self.backbone.name} for {self.task.name}>"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -178,6 +182,9 @@ class Model:
 
         whole = {".onnx": exporting.export_onnx, ".pt2": exporting.export_program}
         ending = files.a_path(path).suffix
+        meant = get_close_matches(ending, whole, 1, 0.8)  # not the .2 of v1.2
+        if meant and ending not in whole:
+            raise UserError(f"{path}: nothing is exported as {ending}; did you mean {meant[0]}?")
         if ending in whole:
             written = [whole[ending](self.classifier, self.settings, self.class_names, path)]
         else:

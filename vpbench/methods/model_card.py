@@ -17,7 +17,7 @@ UNKNOWN = "unknown"  # the hub's word for a licence that nobody gave
 INSIDE = {  # ending of an exported file -> what it is
     ".onnx": f"ONNX (opset {OPSET}) of prompt and model: `pixels` float32 [N, 3, S, S] in 0..1, "
     "resized and cropped as its metadata say, to `logits` [N, K]",
-    ".pt2": "the same for `torch.export.load`",
+    ".pt2": "prompt and model, for `torch.export.load`; takes and gives what an ONNX of it does",
     ".plain.safetensors": "the prompt and what plain PyTorch needs to use it, as metadata",
     ".npy": "the prompt in its own units, float32 [C, S, S]",
     ".png": "a picture of the prompt, stretched to be seen",
@@ -29,13 +29,38 @@ def write_model_card(card: dict[str, Any], files: Sequence[Path], path: str | Pa
     """Returns the path `path`.README.md of the model card of what was saved with `card`.
 
     On the hub it is called README.md; here a folder may have one already. `files` are those that it
-    lists.
+    lists, after those that it has listed before, if it is the card of the same model.
     """
     path = beside(path, ".README.md")
+    earlier = listed(path)
+    if earlier and path.read_text() != text_of(card, earlier, path):  # of another model
+        earlier = []
+    everything = [*(file for file in earlier if file not in files), *files]
+    return atomic_files.write_bytes(path, text_of(card, everything, path).encode())
+
+
+def is_model_card(path: Path) -> bool:
+    """Returns whether there is a model card at `path`, and it is one of ours."""
+    try:
+        return path.read_text().startswith("---") and "library_name: vpbench" in path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def listed(path: Path) -> list[Path]:
+    """Returns the files that a model card lists; none where there is no card."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [path.with_name(line.split("`")[1]) for line in lines if line.startswith("- `")]
+
+
+def text_of(card: dict[str, Any], files: Sequence[Path], path: Path) -> str:
+    """Returns the whole model card at `path`."""
     name = path.name.removesuffix(".README.md")
     front = yaml.safe_dump(front_matter(card, name), sort_keys=False, allow_unicode=True)
-    text = f"---\n{front}---\n\n{body(card, files, name)}"
-    return atomic_files.write_bytes(path, text.encode())
+    return f"---\n{front}---\n\n{body(card, files, name)}"
 
 
 def front_matter(card: dict[str, Any], name: str) -> dict[str, Any]:

@@ -68,6 +68,9 @@ class Backbone(nn.Module):
         """Returns itself, in evaluation mode: it is frozen, also as a part of what is trained."""
         return super().train(False)
 
+    def __repr__(self) -> str:
+        return f"<backbone {self.name}: {self.modality}, {self.image_size} pixels, {self.device}>"
+
     def image_tower(self) -> nn.Module:
         """Returns the module that maps normalised images [N, C, H, W] to features or logits."""
         tower: nn.Module = self.model

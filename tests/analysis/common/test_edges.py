@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from analysis.common import cells, style
+from analysis.common import style
 from analysis.figures import cost, figure3, figure4
 from tests.helpers.analyses import PAPER
 from tests.helpers.fake_records import grid
+from vpbench.common import intervals
 
 COUNTS = (*range(1, 400), 999, 1000, 3669, 10_000, 42_791, 85_054)
 
@@ -17,9 +18,11 @@ COUNTS = (*range(1, 400), 999, 1000, 3669, 10_000, 42_791, 85_054)
 @pytest.mark.parametrize("percent", [0.0, 100.0])
 def test_an_interval_ends_exactly_at_an_accuracy_of_none_and_all(percent):
     for count in COUNTS:
-        low, high = cells.wilson(percent, count)
+        low, high = intervals.wilson(percent, count)
         assert (low if percent == 0 else high) == percent
-        reach = 100 * cells.NORMAL**2 / (count + cells.NORMAL**2)  # Wilson's other limit, by hand
+        reach = (
+            100 * intervals.NORMAL**2 / (count + intervals.NORMAL**2)
+        )  # Wilson's other limit, by hand
         assert high - low == pytest.approx(reach, rel=1e-9)
 
 
@@ -27,7 +30,7 @@ def test_an_accuracy_lies_in_its_own_interval():
     for count in COUNTS:
         for right in {0, 1, count // 3, count - 1, count}:
             percent = 100 * right / count
-            low, high = cells.wilson(percent, count)
+            low, high = intervals.wilson(percent, count)
             assert 0 <= low <= percent <= high <= 100
 
 
