@@ -2,7 +2,6 @@
 
 import hashlib
 
-import huggingface_hub
 import open_clip
 import pytest
 import timm
@@ -15,16 +14,7 @@ from vpbench.common.errors import UserError
 from vpbench.models.addresses import published_by_open_clip, published_by_timm
 from vpbench.models.backbone import load_backbone
 
-
-@pytest.fixture(autouse=True)
-def weights(tmp_path, monkeypatch):
-    """Returns an empty folder of weights; the hub has nothing and is not asked."""
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    monkeypatch.setenv("VPBENCH_WEIGHTS", str(folder))
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    return folder
+pytestmark = pytest.mark.usefixtures("weights")
 
 
 def test_a_model_of_timm_goes_by_its_name_and_has_the_weights_of_the_file(weights):

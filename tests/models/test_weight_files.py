@@ -14,16 +14,7 @@ from vpbench.common.hashing import sha256
 from vpbench.models import weight_files
 from vpbench.models.weight_files import published
 
-
-@pytest.fixture(autouse=True)
-def weights(tmp_path, monkeypatch):
-    """Returns an empty folder of weights; the hub has nothing and is not asked."""
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    monkeypatch.setenv("VPBENCH_WEIGHTS", str(folder))
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    return folder
+pytestmark = pytest.mark.usefixtures("weights")
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ def announced(fits: Fits, trials: Sequence[Asked], waiting: Sequence[Asked]) -> 
 
     The fits themselves are as they would be without it. Raises UserError if a trial cannot be.
     """
+    from vpbench.compute.draws import draws_apart
     from vpbench.methods.kept_models import implementation_of
 
     backbone, (method, settings) = fits.backbone, trials[0]
     task, module = fits.read(settings), implementation_of(method)
-    gpus = [backbone.device] if backbone.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):  # what is drawn here is drawn again by the fit
+    with draws_apart(backbone.device):  # what is drawn here is drawn again by the fit
         for _, each in trials[1:]:
             module.learner(backbone, task, each, fits.seed)
         learner = module.learner(backbone, task, settings, fits.seed)

@@ -32,8 +32,9 @@ def write_model_card(card: dict[str, Any], files: Sequence[Path], path: str | Pa
     lists, after those that it has listed before, if it is the card of the same model.
     """
     path = beside(path, ".README.md")
-    earlier = listed(path)
-    if earlier and path.read_text() != text_of(card, earlier, path):  # of another model
+    before = text_at(path)
+    earlier = listed(before, path)
+    if before != text_of(card, earlier, path):  # there is none, or of another model
         earlier = []
     everything = [*(file for file in earlier if file not in files), *files]
     return atomic_files.write_bytes(path, text_of(card, everything, path).encode())
@@ -41,18 +42,21 @@ def write_model_card(card: dict[str, Any], files: Sequence[Path], path: str | Pa
 
 def is_model_card(path: Path) -> bool:
     """Returns whether there is a model card at `path`, and it is one of ours."""
-    try:
-        return path.read_text().startswith("---") and "library_name: vpbench" in path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return False
+    text = text_at(path)
+    return text.startswith("---") and "library_name: vpbench" in text
 
 
-def listed(path: Path) -> list[Path]:
-    """Returns the files that a model card lists; none where there is no card."""
+def text_at(path: Path) -> str:
+    """Returns what is written in a file; nothing where there is no text."""
     try:
-        lines = path.read_text().splitlines()
+        return path.read_text()
     except (OSError, UnicodeDecodeError):
-        return []
+        return ""
+
+
+def listed(text: str, path: Path) -> list[Path]:
+    """Returns the files that the `text` of a model card at `path` lists."""
+    lines = text.splitlines()
     return [path.with_name(line.split("`")[1]) for line in lines if line.startswith("- `")]
 
 
