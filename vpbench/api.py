@@ -1,6 +1,8 @@
 """The Python API: what `import vpbench` offers; vpbench/__init__.py imports it when used."""
 
+from inspect import getattr_static
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -169,6 +171,8 @@ def method_of(method: str | MethodModule) -> tuple[str, Any, bool]:
         if method not in METHODS:
             raise UserError(f"unknown method {brief(method)}; {instead(method, METHODS)}")
         return method, implementation_of(method), False
+    if isinstance(method, type) and isinstance(getattr_static(method, "fit", None), FunctionType):
+        raise UserError(f"method {method.__name__} is a class; give an object: {method.__name__}()")
     if not all(callable(getattr(method, each, None)) for each in ("fit", "learner")):
         raise UserError(
             f"method {brief(method)}: expected a name, or what has fit(backbone, task, settings, "

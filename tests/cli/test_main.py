@@ -336,6 +336,14 @@ def test_a_fault_of_ours_is_not_printed_as_if_the_user_had_made_it(error, monkey
     assert raised.value is error and capsys.readouterr().err == ""
 
 
+def test_a_reader_that_has_enough_ends_a_verb_without_a_word():
+    line = [sys.executable, "-m", "vpbench", "list"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
 def test_a_bug_in_numpy_shows_where_it_is():
     code = (
         "import sys, numpy; from vpbench.cli import main, parser\n"

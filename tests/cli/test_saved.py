@@ -62,6 +62,11 @@ def test_predict_prints_the_likeliest_classes_of_files_and_folders(pets, fitted,
     assert lines[6].startswith(f"{pets}/dog/3.png: ")
 
 
+def test_a_path_without_images_is_told_before_any_model_is_loaded(fitted, monkeypatch, capsys):
+    monkeypatch.setattr(vp, "load_backbone", lambda *_: pytest.fail("a model is loaded"))
+    assert mistake(capsys, "predict", fitted, "nowhere.png").startswith("nowhere.png: there is no")
+
+
 def test_predict_writes_a_table_and_replaces_none_unasked(pets, fitted, model, tmp_path, capsys):
     command = ["predict", fitted, f"{pets}/cat", "--csv", f"{tmp_path}/a.csv"]
     assert main(command) == 0

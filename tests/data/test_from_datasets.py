@@ -110,6 +110,8 @@ def test_rows_with_named_columns_bring_their_images_labels_and_class_names():
     assert task.data_hash == read(Pictures(6)).data_hash
     with complains(UserError, "dataset train: item 0", "'image'", "img, fine_label", "columns="):
         read(rows)
+    with complains(UserError, "dataset train has no 'label'", "img, fine_label", "columns="):
+        read(rows, class_names=None)
 
 
 def test_the_classes_of_torchvision_are_those_of_the_task_and_must_be_one_list():

@@ -450,6 +450,15 @@ def test_an_object_is_a_method_and_draws_from_the_seed(clip, source, tmp_path):
         vp.fit(nothing, clip, source)
 
 
+def test_a_class_in_place_of_its_object_is_one_line(clip, source):
+    class Mine:
+        def fit(self, backbone, task, settings, seed): ...
+        def learner(self, backbone, task, settings, seed): ...
+
+    with complains(ValueError, "method Mine is a class; give an object: Mine()"):
+        vp.fit(Mine, clip, source)
+
+
 def test_a_checkpoint_of_other_settings_is_put_aside(clip, source, tmp_path, capsys):
     path = tmp_path / "run.pt"
     options = {"epochs": 2, "eval_epochs": [], "size": 2}

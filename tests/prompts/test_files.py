@@ -237,7 +237,9 @@ def test_a_prompt_of_another_image_size_is_refused(saved, clip):
     assert message.endswith("was made for images of 224 pixels, clip_micro takes 56")
 
 
-@pytest.mark.parametrize("changes", [{"size": 5}, {"template": "fixed_patch"}])
+@pytest.mark.parametrize(
+    "changes", [{"size": 5}, {"template": "fixed_patch"}, {"ensemble_size": 10**9}]
+)
 def test_tensors_that_are_not_those_of_the_card_are_refused(saved, clip, changes):
     edit(saved, settings=PADDING | changes)
     assert f"{saved} does not hold what its card says: " in refusal(saved, clip)

@@ -34,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             arguments = parser().parse_args(line)
             arguments.line = line
-            return carry_out(arguments)
+            code = carry_out(arguments)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # who reads has enough, as in `vpbench list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt as stopped:
         if arguments.debug:
             raise

@@ -103,6 +103,16 @@ def _check_dataset(where: str, part: Any) -> None:
         raise UserError(f"{where} has no items; leave it out, or give others")
 
 
+def check_columns(where: str, found: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """Raises UserError unless all of these columns are among those that were found."""
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise UserError(
+            f"{where} has no {missing[0]!r}, but {few(list(map(str, found)))}; say by "
+            "columns=(image, label) what they are called"
+        )
+
+
 def _class_names(
     name: str, given: Sequence[str] | None, parts: dict[str, Any], column: str
 ) -> tuple[str, ...]:
@@ -110,6 +120,9 @@ def _class_names(
     if given is None:
         known = {split: names for split, part in parts.items() if (names := _known(part, column))}
         if not known:
+            for split, part in parts.items():  # of Hugging Face, where columns have any names
+                if isinstance(features := getattr(part, "features", None), Mapping):
+                    check_columns(f"{name} {split}", features, [column])
             raise UserError(f"{name}: the datasets have no names of classes; give class_names")
         given = next(iter(known.values()))
         for split, names in known.items():
@@ -216,12 +229,7 @@ class SplitReader:
 def unpacked(item: Any, columns: tuple[str, str]) -> tuple[Any, Any]:
     """Returns the image and the label of an item, which is a pair or has them by name."""
     if isinstance(item, Mapping):
-        missing = [column for column in columns if column not in item]
-        if missing:
-            raise UserError(
-                f"it has no {missing[0]!r}, but {few(list(map(str, item)))}; say by "
-                "columns=(image, label) what they are called"
-            )
+        check_columns("it", item, columns)
         return item[columns[0]], item[columns[1]]
     if not isinstance(item, tuple | list) or len(item) != 2:
         many = f" of {len(item)}" if isinstance(item, tuple | list) else ""

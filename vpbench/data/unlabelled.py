@@ -35,7 +35,7 @@ def read_unlabelled(what: Any, preprocessing: Preprocessing) -> tuple[tuple[str,
     Raises UserError, in one line, if images cannot be read; it counts them.
     """
     check_preprocessing(preprocessing)
-    listed = _listed(what)
+    listed = named_images(what)
     if not listed:
         raise UserError(f"there is no image in {brief(what)}; expected {EXPECTED}")
     refused: list[str] = []
@@ -45,8 +45,11 @@ def read_unlabelled(what: Any, preprocessing: Preprocessing) -> tuple[tuple[str,
     return tuple(name for name, _ in listed), images
 
 
-def _listed(what: Any) -> list[Named]:
-    """Returns the images in `what`; pictures are numbered as they come."""
+def named_images(what: Any) -> list[Named]:
+    """Returns the names of the images in `what` and where they are, none of them read.
+
+    Pictures are numbered as they come. Raises UserError for a path where there is no image.
+    """
     listed: list[Named] = []
     for each in _parts(what):
         if isinstance(each, str | os.PathLike):

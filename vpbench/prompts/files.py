@@ -236,9 +236,13 @@ def read(path: str | Path, backbone: Backbone | BackboneFacts) -> Stored:
         raise UserError(f"{path} is not the file its card {card_path} was written for")
     _check_backbone(path, card, backbone)
     try:
-        return Stored(load(data), card)
+        tensors = load(data)
     except Exception as error:  # of what is no safetensors file
         raise other_tensors(path, error) from None
+    members = card["settings"].get("ensemble_size", 1)
+    if members > max(1, len(tensors)):  # before as many are built as the card says
+        raise other_tensors(path, ValueError(f"{members} prompts in {len(tensors)} tensors"))
+    return Stored(tensors, card)
 
 
 def _check_backbone(path: Path, card: dict[str, Any], backbone: Backbone | BackboneFacts) -> None:
