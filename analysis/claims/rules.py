@@ -19,6 +19,7 @@ from analysis.common.aliases import Row
 from analysis.common.effects import (
     APPEARS,
     CONTRARY,
+    UNDECIDED,
     UNDEFINED,
     NotRun,
     above,
@@ -246,18 +247,34 @@ def larger_not_always_better(frame: pandas.DataFrame, claim: Any, scale: Scale) 
         minus(*(effect_of(rows, backbone=one.backbone) for one in pair))
         for pair in related or pairs  # the smaller one first
     ]
-    note = "" if related else "One model per family, so models of different families are compared"
+    note = f"{rows.backbone.nunique()} models"
+    if not related:
+        note += ", one per family, so models of different families are compared"
     return judged(largest(steps), note)
 
 
 def clip_transformers_better(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:
-    """Returns whether CLIP's transformers have better visual prompts than its ResNets."""
+    """Returns whether each transformer of CLIP has a better visual prompt than each ResNet."""
     rows = frame[(frame.method == "visual_prompt") & (frame.role == "clip")]
     transformer = rows.architecture.astype(str).str.startswith("ViT")
     for kind, rows_of_kind in (("vision transformer", transformer), ("ResNet", ~transformer)):
         if not rows_of_kind.any():
             raise NotRun(f"has no CLIP with a {kind}")
-    return judged(minus(*(mean(effects_of(rows[kind])) for kind in (transformer, ~transformer))))
+    pairs = itertools.product(effects_of(rows[transformer]), effects_of(rows[~transformer]))
+    return of_every_pair([minus(*pair) for pair in pairs], rows.backbone.nunique())
+
+
+def of_every_pair(effects: Sequence[Row], models: int) -> Row:
+    """Returns the finding over models: decided only if every pair of them agrees.
+
+    Shown is the smallest effect, or the largest where every pair is contrary.
+    """
+    agreed = sum(effect["measured"] > 0 for effect in effects)
+    note = f"{models} models, {agreed} of {len(effects)} pairs as claimed"
+    least, most = judged(smallest(effects), note), judged(largest(effects), note)
+    if most["high"] < 0:  # of every pair
+        return most
+    return least if least["low"] > 0 else least | {"verdict": UNDECIDED}
 
 
 def usable_as_picture(frame: pandas.DataFrame, claim: Any, scale: Scale) -> Row:

@@ -266,10 +266,26 @@ def test_models_of_one_family_are_compared_with_each_other_where_there_are_sever
     assert "different families" in row_of(results, "larger_not_always_better")["note"]
     edit(results, "ablation_architecture", lambda frame: frame.replace({"role": {"bit_m": "rn50"}}))
     row = row_of(results, "larger_not_always_better")
-    assert (row["verdict"], row["measured"], row["note"]) == (CONTRARY, -5, "")
+    assert (row["verdict"], row["measured"], row["note"]) == (CONTRARY, -5, "3 models")
     edit(results, "ablation_architecture", lambda frame: frame[frame.backbone != "b"])
     row = row_of(results, "clip_transformers_better")
     assert row["verdict"] == NOT_RUN and "has no CLIP with a ResNet" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("another", "found", "agreed"),
+    [(45, APPEARS, 2), (35, APPEARS, 2), (55, UNDECIDED, 1), (50, UNDECIDED, 1)],
+)
+def test_a_finding_over_models_needs_every_pair_of_them(results, another, found, agreed):
+    def second(frame):
+        of_resnet = frame[frame.backbone == "b"]
+        row = change(of_resnet.assign(backbone="f"), "ablation_architecture", another)
+        return pandas.concat([frame, row])
+
+    edit(results, "ablation_architecture", second)
+    row = row_of(results, "clip_transformers_better")
+    assert (row["verdict"], row["measured"]) == (found, min(10, 50 - another))
+    assert row["note"] == f"3 models, {agreed} of 2 pairs as claimed"
 
 
 def test_sizes_are_judged_at_paper_scale_only(results):
