@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas
 
-from analysis.common import cells, convergence, effects, gaps, style, variants
+from analysis.common import cells, convergence, effects, gaps, seed_variance, style, variants
 from analysis.common.aliases import Cell, Record, Row
 from analysis.common.csv_file import write_csv
 from analysis.common.origin import same_origin
@@ -36,23 +36,22 @@ COLUMNS = (
 def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per backbone and method, by model of the paper and number of parameters.
 
+    The variance of the seeds of a method is pooled over the backbones: most have a single seed.
+
     `up` and `down` are what more training may change of its accuracy, see `convergence`.
     """
     variants.single(records, "task")
     growths, runs = convergence.grants(records), convergence.arms(records)
     recipe = [record for record in runs if record["spec"]["variant"] == "default"]
     rows = []
-    for backbone in {record["spec"]["backbone"]: None for record in same_origin(recipe)}:
-        for method in SHOWN:
-            group = [
-                record
-                for record in variants.of_method(recipe, method)
-                if record["spec"]["backbone"] == backbone
-            ]
-            if not group:
-                continue
+    for method in SHOWN:
+        groups: dict[str, list[Record]] = {}
+        for record in variants.of_method(same_origin(recipe), method):
+            groups.setdefault(record["spec"]["backbone"], []).append(record)
+        pools = seed_variance.shared(groups.values())
+        for backbone, group in groups.items():
             variants.alike(group, ())
-            facts, values = group[0]["backbone"], cells.cell(group)
+            facts, values = group[0]["backbone"], cells.cell(group, pools)
             row = {"backbone": backbone, "method": method, "chance": group[0]["task"]["chance"]}
             row |= {key: facts[key] for key in ("role", "architecture", "parameters")}
             row |= {key: value for key, value in values.items() if key in COLUMNS}

@@ -53,15 +53,19 @@ def single_pixels(records: list[Record]) -> dict[tuple[str, str], tuple[float, l
 def gains(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template and rate: the gain over TP, with a paired interval and test.
 
+    The variance of the seeds is that of the template's prompts of all sizes at all rates.
+
     The gain is the mean over the seeds; `gain_low`, `gain_high` is a paired bootstrap over the test
     images, widened by the variance of the seeds, and `p_value` McNemar's, the largest of the seeds
     (see analysis/common/paired.py). `up` and `down` are what more training may change of the gain.
     """
     plain, growths = variants.zero_shot(records), convergence.grants(records)
-    paper = published_gain()
+    paper, designs = published_gain(), prompt_runs(records)[0]
     rows = []
     for (template, rate), (lr, group) in single_pixels(records).items():
-        values = cells.cell(group)
+        alike = (runs for design, runs in designs.items() if design[0] == template)
+        pools = seed_variance.shared(alike)
+        values = cells.cell(group, pools)
         row = {"template": template, "size": 1, "rate": rate, "lr": lr, "published": paper}
         row["parameters"] = group[0]["trained_parameters"]
         row |= {key: value for key, value in values.items() if key in COLUMNS}
@@ -69,7 +73,7 @@ def gains(records: list[Record]) -> pandas.DataFrame:
         row |= effects.columns(convergence.part(growths, group, name, values["measured"]))
         if plain:
             pair = paired.matched_runs(group, [plain])
-            seeds = seed_variance.of_difference(group, [plain])
+            seeds = seed_variance.of_difference(group, [plain], pools)
             row["text_prompt"] = cells.cell([plain])["measured"]
             gain = difference([pair], other_seeds=seeds)
             row |= dict(zip(("gain", "gain_low", "gain_high"), gain))

@@ -62,11 +62,12 @@ class Course(NamedTuple):
 def training_lengths(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per task, recipe and length, and one per recipe and group of tasks.
 
-    A length is long enough if neither the doubling that led to it nor the next one gained a point:
-    the upper end of the interval is below that. The shortest such is chosen, or the one before if
-    that one overfits; a group takes the longest that any of its tasks needs. `gap` is the accuracy
-    of the prompt minus that of the linear probe. Accuracies are in percent, gains and gaps in
-    points with 95 % intervals, paired by validation image over the seeds that there are.
+    A length is long enough if neither the doubling that led to it nor the next one gained a point,
+    nor any later one that was run: the upper end of the interval is below that. The shortest such
+    is chosen, or the one before if that one overfits; a group takes the longest that any of its
+    tasks needs. `gap` is the accuracy of the prompt minus that of the linear probe. Accuracies are
+    in percent, gains and gaps in points with 95 % intervals, paired by validation image over the
+    seeds that there are.
     """
     text, probes = (
         {one["spec"]["task"]: one for one in variants.of_method(records, method)}
@@ -160,9 +161,10 @@ def growths_of(lengths: Lengths) -> dict[int, Growth]:
 
 
 def long_enough(growths: Mapping[int, Growth]) -> list[int]:
-    """Returns the epochs to which and from which a doubling gained nothing, the fewest first."""
+    """Returns the epochs to which and after which no doubling gained anything, the fewest first."""
     quiet = {epochs for epochs, growth in growths.items() if growth.state in QUIET}
-    return sorted(epochs for epochs in quiet if 2 * epochs in quiet)
+    last = max((epochs for epochs in growths if growths[epochs].state == RISING), default=0)
+    return sorted(epochs for epochs in quiet if 2 * epochs in quiet and epochs > last)
 
 
 def chosen_of(growths: Mapping[int, Growth]) -> int | None:

@@ -13,6 +13,8 @@ from vpbench.common.strict_yaml import read_config
 from vpbench.spec import grid
 from vpbench.spec.dataset_facts import FACTS
 
+SPLITS = ("train", "validation")
+
 WITH_METHODS = [
     (f"config/{scale}.yaml", f"config/methods/{scale}.yaml") for scale in ("paper", "lab")
 ]
@@ -84,7 +86,7 @@ def test_each_prompt_and_fine_tune_of_the_study_has_a_partner_of_half_its_length
         for name in ("main", "half")
     )
     assert len(whole) == 15 * 4 * 2 and whole == {cell: 2 * each for cell, each in half.items()}
-    assert len(convergence.arms(records_of(wanted, "comparisons"))) == 195 + 30 + 24 + 4
+    assert len(convergence.arms(records_of(wanted, "comparisons"))) == 195 + 30 + 24 + 18 + 4
 
 
 def test_an_ablation_of_the_study_reads_its_own_length_and_the_recipe_for_its_rate():
@@ -99,6 +101,24 @@ def test_an_ablation_of_the_study_reads_its_own_length_and_the_recipe_for_its_ra
     ]
     lengths = {spec["settings"].get("epochs") for spec in read}
     assert lengths == {None, 40, 16, 8} and len(read) == 2 + 3 * 30 + 4
+
+
+def test_the_sizes_of_the_study_are_trained_with_the_rate_of_its_recipe_too():
+    config = read_config("config/study.yaml")
+    recipe = config["recipes"]["visual_prompt"]
+    rate = (recipe["every_backbone"] | recipe["clip_micro"])["lr"]
+    for name in ("padding_size", "fixed_patch_size", "random_patch_size"):
+        assert rate in config["grid"][name]["sweep"]["lr"]
+
+
+def test_a_length_is_measured_on_as_many_images_as_it_is_used_with():
+    search, study = (read_config(f"config/{name}.yaml") for name in ("training_length", "study"))
+    for task in search["tasks"]:
+        sizes = [
+            {key: (each["data"] | each["task_data"].get(task, {}))[key] for key in SPLITS}
+            for each in (search, study)
+        ]
+        assert sizes[0] == sizes[1]
 
 
 def test_the_search_for_lengths_has_two_recipes_on_six_tasks_in_doublings():

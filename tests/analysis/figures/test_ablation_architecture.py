@@ -1,5 +1,6 @@
 """Figure 9 on made-up records."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,11 @@ from analysis.figures import ablation_architecture
 from tests.helpers.analyses import LAB, PAPER
 from tests.helpers.fake_designs import check_products, figure_text, row_of
 from tests.helpers.fake_records import record
+from vpbench.common.intervals import wilson
 from vpbench.common.strict_yaml import read_config
 from vpbench.spec.backbones import BACKBONES
+
+MODELS = ("clip_micro", "instagram_micro", "bit_m_micro", "rn50_micro")
 
 
 def architecture_runs():
@@ -31,6 +35,22 @@ def test_figure_9_orders_architectures_by_model_and_counts_them():
     assert "2 architectures on CIFAR100 twin" in said and "Not run: FT of rn50_micro." in said
     assert "Lab scale" in said
     pyplot.close("all")
+
+
+def test_a_model_with_one_seed_borrows_the_variance_of_the_others_with_its_method():
+    made = [
+        record("cifar100_twin", "clip_micro", "visual_prompt", 50.0 + seed, seed)
+        for seed in (0, 1, 2)
+    ]
+    made += [record("cifar100_twin", name, "visual_prompt", 50.0) for name in MODELS[1:]]
+    frame = ablation_architecture.accuracies(made)
+    half = wilson(50.0, 1000)[1] - 50
+    for name, seeds, source in zip(MODELS, (3, 1, 1, 1), ("own", *["pooled"] * 3), strict=True):
+        row = row_of(frame, backbone=name)
+        # The variance of 50, 51, 52 is 1, with two degrees of freedom
+        wide = math.hypot(half, 4.302653 / math.sqrt(seeds))
+        assert row.high - row.measured == pytest.approx(wide, abs=0.01)
+        assert (row.seeds, row.seed_variance) == (seeds, source)
 
 
 def test_one_model_of_each_kind_has_no_panel_about_sizes_and_chance_is_marked():

@@ -158,6 +158,15 @@ def test_a_pixel_gains_the_mean_over_the_seeds_with_a_paired_interval(tmp_path):
     assert math.isnan(alone.spread) and alone.gain_low < 3 < alone.gain_high
 
 
+def test_a_pixel_of_few_seeds_borrows_the_variance_of_other_sizes(tmp_path):
+    others = [prompt(50.0 + seed, seed=seed, template="fixed_patch", size=8) for seed in (0, 1)]
+    row = row_of(single_pixel.gains(pixel_runs(tmp_path, [0]) + others), size=1, rate="fixed")
+    seeds = 12.706205 * math.sqrt(0.5)  # of 50 and 51, one degree of freedom
+    images = 1.96 * 100 * math.sqrt((0.03 - 0.03**2) / 1000)
+    assert row.gain_low == pytest.approx(3 - math.hypot(seeds, images), abs=0.1)
+    assert row.seed_variance == "pooled"
+
+
 def test_the_pixel_is_found_in_the_prompt():
     canvas = np.zeros((3, 8, 8))
     assert single_pixel.pixel(canvas) is None

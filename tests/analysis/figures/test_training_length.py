@@ -99,6 +99,14 @@ def test_a_length_that_loses_is_said_to_overfit_and_the_one_before_is_chosen(mad
     assert rows.chosen.tolist() == [False, True, False, False]
 
 
+def test_a_rest_before_a_task_is_learned_is_no_end_of_the_training(tmp_path):
+    accuracies = {1: 10.0, 2: 10.0, 4: 10.0, 8: 30.0, 16: 30.0, 32: 30.0}
+    frame = training_lengths(course(tmp_path / "runs", accuracies))
+    states = ["unknown", "converged", "converged", "rising", "converged", "converged"]
+    assert frame.state.tolist() == states
+    assert frame.epochs[frame.long_enough].tolist() == frame.epochs[frame.chosen].tolist() == [16]
+
+
 def test_the_gap_is_to_the_probe_on_the_same_images(made):
     row = row_of(training_lengths(made), recipe="official", epochs=8, task="eurosat_twin")
     assert (row.probe, row.gap) == (85, pytest.approx(-4.9))
