@@ -99,8 +99,12 @@ def test_a_second_run_has_nothing_to_submit(suite):
     assert "Nothing to be done" in snakemake(suite, *SLURM, "--", "all")
 
 
-@pytest.mark.parametrize(("signal", "end"), [("''", "TIMEOUT"), ("'--signal=TERM@5'", "FAILED")])
-def test_a_job_that_its_time_limit_has_ended_goes_on_from_its_checkpoint(suite, signal, end):
+@pytest.mark.parametrize(
+    ("signal", "ends"),
+    # Slurm sends it up to a minute early, and Snakemake begins again in what is left of the job.
+    [("''", {"TIMEOUT"}), ("'--signal=TERM@5'", {"FAILED", "TIMEOUT"})],
+)
+def test_a_job_that_its_time_limit_has_ended_goes_on_from_its_checkpoint(suite, signal, ends):
     before = len(ended())
     train = read_config("smoke")["data"]["train"]
     speed = record_of(suite, "visual_prompt")["measured"]["images_per_second"]
@@ -112,7 +116,7 @@ def test_a_job_that_its_time_limit_has_ended_goes_on_from_its_checkpoint(suite, 
     limit = ("--set-resources", f"run:slurm_extra={signal}")
     output = snakemake(suite, *SLURM, *limit, "--", target)
     states = [state for _, state, _ in ended()[before:]]
-    assert set(states[:-1]) == {end} and states[-1] == "COMPLETED", output
+    assert states[:-1] and ends.issuperset(states[:-1]) and states[-1] == "COMPLETED", output
     record = record_of(suite, "visual_prompt")
     assert [line["epoch"] for line in record["history"]] == list(range(1, epochs + 1))
     log = (suite / f"results/logs/smoke/{RUN.format('visual_prompt')}.log").read_text()
