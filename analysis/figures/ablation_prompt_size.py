@@ -87,6 +87,11 @@ def place(design: Design) -> tuple[int, int]:
     return style.place(template, TEMPLATES), size
 
 
+def pools_of(designs: Groups, template: str) -> seed_variance.Pools:
+    """Returns the variance of the seeds of a template, pooled over all of its sizes and rates."""
+    return seed_variance.shared(runs for design, runs in designs.items() if design[0] == template)
+
+
 def accuracies(records: list[Record]) -> pandas.DataFrame:
     """Returns one row per template, size and rate: accuracy over the seeds and gain over TP.
 
@@ -100,8 +105,7 @@ def accuracies(records: list[Record]) -> pandas.DataFrame:
     text_prompt = cells.cell([plain])["measured"] if plain else math.nan
     rows = []
     for (template, size), chosen in rates_of(designs, fixed).items():
-        alike = (group for design, group in designs.items() if design[0] == template)
-        pools = seed_variance.shared(alike)
+        pools = pools_of(designs, template)
         for rate, lr in chosen.items():
             group = designs[template, size, lr]
             values = cells.cell(group, pools)

@@ -21,7 +21,14 @@ from analysis.common.aliases import Record
 from analysis.common.csv_file import write_csv
 from analysis.common.paired import difference
 from analysis.common.scales import Scale, scale_of
-from analysis.figures.ablation_prompt_size import TEMPLATES, listed, look_of, prompt_runs, rates_of
+from analysis.figures.ablation_prompt_size import (
+    TEMPLATES,
+    listed,
+    look_of,
+    pools_of,
+    prompt_runs,
+    rates_of,
+)
 from vpbench.common.errors import RecordError
 from vpbench.records import reading
 
@@ -63,8 +70,7 @@ def gains(records: list[Record]) -> pandas.DataFrame:
     paper, designs = published_gain(), prompt_runs(records)[0]
     rows = []
     for (template, rate), (lr, group) in single_pixels(records).items():
-        alike = (runs for design, runs in designs.items() if design[0] == template)
-        pools = seed_variance.shared(alike)
+        pools = pools_of(designs, template)
         values = cells.cell(group, pools)
         row = {"template": template, "size": 1, "rate": rate, "lr": lr, "published": paper}
         row["parameters"] = group[0]["trained_parameters"]

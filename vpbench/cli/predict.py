@@ -11,9 +11,9 @@ from vpbench.common import atomic_files
 
 def predict(arguments: Namespace) -> None:
     """Prints the likeliest classes of images, or writes them as a table."""
-    refuse_taken([Path(arguments.csv)] if arguments.csv else [], arguments.force, "--csv")
     from vpbench.data.unlabelled import named_images
 
+    refuse_taken([Path(arguments.csv)] if arguments.csv else [], arguments.force, "--csv")
     files = [path for path, _ in named_images(arguments.images)]  # before a model is loaded
     table = saved_model(arguments).predict(files, arguments.top)
     if arguments.csv:
