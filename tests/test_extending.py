@@ -1,10 +1,13 @@
 """A dataset, a backbone and a method of one's own: one module and one description each."""
 
+import importlib
 import re
 
 import numpy as np
 import pytest
+import torch
 
+import vpbench as vp
 from tests.helpers.checkout import ROOT
 from tests.helpers.tiny import PROBE, SIZES, spec
 from vpbench.experiment import run
@@ -150,6 +153,20 @@ def test_a_method_is_one_module_and_one_line_with_its_settings(class_means, tmp_
     assert record["selection"]["last"]["test"]["accuracy"] == pytest.approx(right)
     with pytest.raises(ValueError, match="unknown key 'C'.* sharpness"):
         record_of(one | {"settings": PROBE}, tmp_path)
+
+
+def test_a_model_of_the_method_of_the_page_is_exported(class_means, tmp_path):
+    means = importlib.import_module(class_means)
+    backbone = vp.load_backbone("rn50_micro")
+    task = vp.load_task("eurosat_twin", {"train": 40, "validation": 20, "test": 20})
+    model = vp.fit(means, backbone, task, sharpness=2)
+    path, _ = model.export(tmp_path / "means.pt2")
+    pixels = torch.rand(3, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = backbone.features(backbone.prepare((255 * pixels).permute(0, 2, 3, 1)))
+        expected = -2 * torch.cdist(features, model.classifier.means)
+        found = torch.export.load(path).module()(pixels)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_configuration_of_the_page_asks_for_the_method(class_means, tmp_path):

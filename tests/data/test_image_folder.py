@@ -108,7 +108,7 @@ def test_a_class_without_images_or_with_too_few_is_refused_by_name(tmp_path):
     (tmp_path / "ant" / "notes.txt").write_text("no image")
     holds(refusal(tmp_path), tmp_path / "ant", "no images", "expected", ".png")
     paint(tmp_path / "ant" / "0.png")
-    holds(refusal(tmp_path), tmp_path / "ant", "1 images", "at least 3")
+    holds(refusal(tmp_path), tmp_path / "ant", "this class: 1;", "at least 3")
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n"])

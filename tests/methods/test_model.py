@@ -166,7 +166,7 @@ def test_a_method_of_ones_own_is_what_has_fit_and_learner(clip, source, tmp_path
     model = vp.fit(text_prompt, clip, source)
     assert model.card["own"]["method"]["name"] == "vpbench.methods.text_prompt"
     path = model.save(tmp_path / "kept")
-    with complains(ValueError, "a method of one's own", "give it"):
+    with complains(ValueError, "a method of one's own", "give it: method="):
         vp.load(path)
     again = vp.load(path, method=text_prompt)
     assert again.evaluate(source.test) == model.evaluate(source.test)
@@ -379,7 +379,7 @@ def test_what_was_learned_through_another_transform_is_refused(source, tmp_path)
         ({"settings": "config/lab.yaml"}, ("'config/lab.yaml' is no dict", "load_recipe")),
         ({"checkpoint": "run.pt"}, ("'run.pt' is no Checkpoint",)),
         ({"image_side": 10**9}, ("image_side 1000000000", "have 56 pixels")),
-        ({"label_map": "semantic"}, ("semantic alone, which needs one", "semantic has None")),
+        ({"label_map": "semantic"}, ("semantic needs a text_encoder", "as clip_vit_b32")),
     ],
 )
 def test_what_a_fit_cannot_use_is_one_line(resnet, source, options, words):

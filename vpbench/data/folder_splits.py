@@ -46,7 +46,10 @@ def list_folder(folder: Path, order: Order, seed: int) -> Listing:
         images, left_out = class_contents(by_name[name], folder)
         found.left_out.update(left_out)
         if len(images) < 3:
-            raise UserError(f"{by_name[name]} has {len(images)} images; a split needs at least 3")
+            raise UserError(
+                f"{by_name[name]}: images of this class: {len(images)}; expected at least 3, "
+                "to cut it into train, validation and test, or folders train/ and test/ of your own"
+            )
         for split, part in cut(len(images), name, seed).items():
             found.lists[split].extend((images[i], label) for i in part)
     return found

@@ -108,7 +108,8 @@ def check_own(path: str | Path, card: dict[str, Any], given: dict[str, Any]) -> 
         if which not in told:
             continue
         if value is None:
-            raise UserError(f"{path} has a {which} of one's own, {told[which]['name']}; give it")
+            name = told[which]["name"]
+            raise UserError(f"{path} has a {which} of one's own, {name}; give it: {which}=")
         now = source_of(value if which == "method" else type(value))
         if now["name"] != told[which]["name"]:
             raise UserError(f"{path}: its {which} is {told[which]['name']}, not {now['name']}")

@@ -285,7 +285,10 @@ def label_map(backbone: Fitting, task: Task, settings: Settings, seed: int = 0) 
         raise UserError(f"source_classes are for the label map hard_coded; {name} has none")
     if (settings["text_encoder"] is None) == (name == "semantic"):
         raise UserError(
-            f"text_encoder, a vision-language backbone, is for the label map semantic alone, which "
-            f"needs one; {name} has {settings['text_encoder']}"
+            "label_map semantic needs a text_encoder, a vision-language backbone that compares the "
+            "names, as clip_vit_b32"
+            if name == "semantic"
+            else f"text_encoder {settings['text_encoder']} is for the label map semantic alone; "
+            f"leave it out with {name}"
         )
     return implementation(LABEL_MAPS[name].implementation)(backbone, task, settings, seed)

@@ -25,7 +25,8 @@ class NearestMean(Adapted):
 
     def logits(self, x: Tensor) -> Tensor:
         """Returns the logits [N, K] of normalised images."""
-        return -self.sharpness * torch.cdist(self.backbone.features(x), self.means)
+        apart = self.backbone.features(x)[:, None] - self.means  # [N, K, D]; cdist has no ONNX
+        return -self.sharpness * apart.norm(dim=-1)
 
 
 def learner(backbone: Backbone, task: Task, settings: Settings, seed: int) -> NearestMean:
