@@ -297,9 +297,17 @@ def test_source_classes_are_for_the_hard_coded_map_alone(clip, resnet, pets):
             of(name, backbone, pets, source_classes=["cat", "dog"])
 
 
-@pytest.mark.parametrize(("name", "text_encoder"), [("semantic", None), ("random", "clip_micro")])
-def test_a_text_encoder_is_for_the_semantic_map_alone(name, text_encoder, resnet, pets):
-    with pytest.raises(
-        ValueError, match="^text_encoder, a vision-language backbone, is for the label"
-    ):
+@pytest.mark.parametrize(
+    ("name", "text_encoder", "line"),
+    [
+        ("semantic", None, "^label_map semantic needs a text_encoder, a vision-language backbone"),
+        (
+            "random",
+            "clip_micro",
+            "^text_encoder clip_micro is for .* alone; leave it out with random$",
+        ),
+    ],
+)
+def test_a_text_encoder_is_for_the_semantic_map_alone(name, text_encoder, line, resnet, pets):
+    with pytest.raises(ValueError, match=line):
         of(name, resnet, pets, text_encoder=text_encoder)
