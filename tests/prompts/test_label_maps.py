@@ -304,7 +304,7 @@ def test_source_classes_are_for_the_hard_coded_map_alone(clip, resnet, pets):
         (
             "random",
             "clip_micro",
-            "^text_encoder clip_micro is for .* alone; leave it out with random$",
+            "^text_encoder clip_micro is .* alone; leave it out with random$",
         ),
     ],
 )
