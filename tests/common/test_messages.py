@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from vpbench.common.messages import instead, nearest
+from vpbench.common.messages import first_line, instead, nearest
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.tasks import TASKS
 
@@ -36,3 +36,9 @@ def test_a_hostile_name_is_looked_for_in_no_time():
     started = time.process_time()
     nearest("abc" * 100_000, [f"model_{number}" * 5 for number in range(2000)])
     assert time.process_time() - started < 5
+
+
+def test_what_an_exception_says_loses_its_colours():
+    said = ValueError("\x1b[96mThis is step 3/3\x1b[0m of the\x1b[1;31m export\nand more")
+    assert first_line(said) == "This is step 3/3 of the export"
+    assert first_line(ValueError("\x1b[0m")) == "ValueError"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
+from vpbench.common.messages import one_line
 from vpbench.compute import gpu
 from vpbench.spec import recipes
 
@@ -22,8 +23,7 @@ def rehearse(arguments: Namespace) -> int:
     device = demanded(arguments.jobs_device)
     config, where = recipes.read_configs(arguments.configfile)
     jobs = arguments.jobs or os.cpu_count() or 1
-    profile = arguments.workflow_profile
-    machine = Machine(str(Path(profile).resolve()) if profile else None, device, jobs)
+    machine = Machine(profile_of(arguments.workflow_profile), device, jobs)
     given = arguments.scratch is not None
     scratch = Path(arguments.scratch if given else tempfile.mkdtemp(prefix="vpbench_rehearsal_"))
     started, found = time.perf_counter(), []
@@ -45,6 +45,24 @@ def rehearse(arguments: Namespace) -> int:
     return outcomes.exit_code(found, arguments.strict)
 
 
+def profile_of(given: str | None) -> str | None:
+    """Returns the folder of a workflow profile, which Snakemake calls by a name, too.
+
+    Snakemake goes on without a profile that it does not find: jobs would run here.
+    """
+    if given is None:
+        return None
+    for folder in (Path(given), Path("profiles") / given):
+        if any(folder.glob("config*.yaml")):
+            return str(folder.resolve())
+    known = [file.parent.name for file in sorted(Path("profiles").glob("*/config*.yaml"))]
+    known = ", ".join(sorted(file.parent.name for file in Path("profiles").glob("*/config*.yaml")))
+    raise UserError(
+        f"--workflow-profile {one_line(given)}: no config.yaml is there; expected its folder, or a "
+        f"name in profiles/ of the clone ({known or 'not here'})"
+    )
+
+
 def demanded(device: str) -> str:
     """Returns the device to rehearse on; the CPU has to be said, as at paper scale."""
     if device == "auto" and not gpu.visible():
@@ -56,7 +74,7 @@ def add_options(command: ArgumentParser) -> None:
     """Adds the options of the verb."""
     text = "what is rehearsed: configurations, files or shipped ones; later ones change earlier"
     command.add_argument("--configfile", nargs="+", required=True, help=text)
-    text = "of Snakemake, for the rehearsed jobs; absent: the default one"
+    text = "of Snakemake, for the rehearsed jobs: a folder, or a name in profiles/; absent: default"
     command.add_argument("--workflow-profile", metavar="FOLDER", help=text)
     # Not `device`: this process starts others and claims no GPU for itself.
     text = "auto (cuda), cuda, or cpu, which has to be said"

@@ -1,11 +1,13 @@
 """What is said of other people's files and exceptions, fit for a message of one line."""
 
 import errno
+import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, half characters, ends of lines
+COLOURS = re.compile("\x1b\\[[0-9;]*m")  # for a terminal
 LONGEST = 80  # characters shown of a value
 LONGEST_LINE = 300  # and of what an exception says
 NEAREST = 3  # names at most that are offered for an unknown one
@@ -46,7 +48,8 @@ def first_line(error: BaseException | str) -> str:
 
     It is cut where it is long: some libraries say all that they have read.
     """
-    line = one_line((str(error).strip().splitlines() or [type(error).__name__])[0])
+    said = COLOURS.sub("", str(error)).strip()
+    line = one_line((said.splitlines() or [type(error).__name__])[0])
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + "..."
 
 

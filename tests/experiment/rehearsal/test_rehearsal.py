@@ -1,9 +1,11 @@
 import pytest
 
+from tests.helpers.checkout import ROOT
 from tests.helpers.messages import holds
 from tests.helpers.refused import refused
 from tests.helpers.tiny import spec as tiny_spec
 from vpbench.cli.main import main
+from vpbench.cli.rehearse import profile_of
 from vpbench.common.errors import UserError
 from vpbench.experiment.rehearsal import interruption, planned, rehearsal, runs
 from vpbench.experiment.rehearsal.outcomes import (
@@ -67,6 +69,25 @@ def test_weights_of_a_marked_folder_are_for_a_rehearsal_alone(tmp_path, monkeypa
     made_up.use({"kind": "rehearsal", "task": "svhn"})
     assert weight_files.find(published("rn18")) == tmp_path / "rn18.safetensors"
     assert made_up.is_random(tmp_path, "rn18") and not made_up.is_random(tmp_path, "rn50")
+
+
+@pytest.mark.parametrize("given", ["slrum", "tests"])
+def test_a_profile_that_is_not_there_is_told_before_anything_is_made(given, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    options = ["--configfile", "config/paper.yaml", "--device", "cpu"]
+    assert main(["rehearse", *options, "--workflow-profile", given]) == 2
+    said = capsys.readouterr().err
+    holds(said, f"--workflow-profile {given}", "config.yaml", "profiles/", "slurm")
+
+
+def test_a_profile_is_a_folder_or_a_name_as_for_snakemake(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "config.v8+.yaml").write_text("executor: slurm\n")
+    assert profile_of(None) is None
+    assert profile_of("slurm") == profile_of("profiles/slurm") == str(ROOT / "profiles/slurm")
+    assert profile_of(str(own)) == str(own)
 
 
 def test_the_cpu_has_to_be_said(monkeypatch, capsys):
