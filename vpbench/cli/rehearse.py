@@ -55,11 +55,10 @@ def profile_of(given: str | None) -> str | None:
     for folder in (Path(given), Path("profiles") / given):
         if any(folder.glob("config*.yaml")):
             return str(folder.resolve())
-    known = [file.parent.name for file in sorted(Path("profiles").glob("*/config*.yaml"))]
-    names = ", ".join(sorted(file.parent.name for file in Path("profiles").glob("*/config*.yaml")))
+    known = ", ".join(sorted(file.parent.name for file in Path("profiles").glob("*/config*.yaml")))
     raise UserError(
         f"--workflow-profile {one_line(given)}: no config.yaml is there; expected its folder, or a "
-        f"name in profiles/ of the clone ({names or 'not here'})"
+        f"name in profiles/ of the clone ({known or 'not here'})"
     )
 
 
