@@ -143,6 +143,20 @@ def test_a_cut_off_archive_of_torch_is_found(weights):
     ]
 
 
+@pytest.mark.parametrize("folder", ["data", "weights"])
+def test_a_folder_that_a_rehearsal_has_made_is_found(weights, tmp_path, folder):
+    config, _ = weights
+    config |= {"kind": "real", "tasks": ["eurosat"]}
+    config["data"] |= {"resolution": "backbone"}
+    assert found(config) == []
+    marker = tmp_path / folder / "rehearsal.json"
+    marker.write_text("{}")
+    assert found(config) == [
+        f"{marker.parent} holds {folder} made up by a rehearsal (rehearsal.json), which only runs of "
+        "the kind rehearsal may read; name another folder"
+    ]
+
+
 def test_a_disk_that_is_too_small_is_found(small, monkeypatch, tmp_path):
     small |= {"kind": "real", "tasks": ["cifar10"], "backbones": ["rn50"]}
     small["data"] = dict.fromkeys(("train", "validation", "test")) | {"resolution": "backbone"}

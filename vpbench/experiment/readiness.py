@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.common.errors import UserError
-from vpbench.common.paths import data_dir, placed
+from vpbench.common.paths import data_dir, placed, weights_dir
 from vpbench.experiment.plan_space import disk_needed, free_space, number
+from vpbench.spec import made_up
 from vpbench.spec.backbones import BACKBONES
 from vpbench.spec.blocks import measurements
 from vpbench.spec.costs import classes_of, images_of
@@ -47,6 +48,7 @@ def absent(wanted: Grid) -> list[str]:
 def problems(wanted: Grid) -> list[str]:
     """Returns a line for what would fail although all that `absent` names were there."""
     lines = [
+        *made_up_folders(wanted),
         *damaged_weights(wanted),
         *folder_problems(wanted),
         *twin_problems(wanted),
@@ -158,6 +160,17 @@ def count_photographs(folder: Path, enough: int) -> int:
         if count >= enough:
             return enough
     return count
+
+
+def made_up_folders(wanted: Grid) -> list[str]:
+    """Returns a line per folder of a rehearsal's data or weights, which every other run refuses."""
+    tasks, backbones = used(wanted)
+    read = [(data_dir(), "data")] if any(task in FACTS for task in tasks) else []
+    read += [(weights_dir(), "weights")] if any(BACKBONES[name].hub for name in backbones) else []
+    if any(spec["kind"] == made_up.KIND for spec in wanted.specs.values()):
+        return []
+    marked = [each for each in read if made_up.read_marker(each[0]) is not None]
+    return [str(made_up.refusal(folder, what)) for folder, what in marked]
 
 
 def damaged_weights(wanted: Grid) -> list[str]:

@@ -65,7 +65,7 @@ def check_data(name: str, folder: str | Path) -> None:
     marker, brought = read_marker(folder), _brought.get(name)
     made = None if marker is None else marker.get(name)
     if marker is not None and not _rehearsing:
-        refuse(folder, "data")
+        raise refusal(folder, "data")
     if brought is not None and (made != brought or set(brought["sizes"]) != set(FACTS[name].sizes)):
         raise UserError(
             f"{name}: a rehearsal's spec brings facts that {Path(folder, MARKER)} does not state; "
@@ -79,12 +79,12 @@ def check_weights(path: str | Path) -> None:
     """Raises UserError if a weight file lies in a marked folder and this process rehearses not."""
     folder = Path(path).parent
     if read_marker(folder) is not None and not _rehearsing:
-        refuse(folder, "weights")
+        raise refusal(folder, "weights")
 
 
-def refuse(folder: str | Path, what: str) -> None:
-    """Raises UserError: a marked folder is only for a rehearsal."""
-    raise UserError(
+def refusal(folder: str | Path, what: str) -> UserError:
+    """Returns the error of a marked folder, which is only for a rehearsal."""
+    return UserError(
         f"{one_line(folder)} holds {what} made up by a rehearsal ({MARKER}), which only runs of "
         f"the kind {KIND} may read; name another folder"
     )
