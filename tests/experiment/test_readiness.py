@@ -152,8 +152,8 @@ def test_a_folder_that_a_rehearsal_has_made_is_found(weights, tmp_path, folder):
     marker = tmp_path / folder / "rehearsal.json"
     marker.write_text("{}")
     assert found(config) == [
-        f"{marker.parent} holds {folder} made up by a rehearsal (rehearsal.json), which only runs of "
-        "the kind rehearsal may read; name another folder"
+        f"{marker.parent} holds {folder} made up by a rehearsal (rehearsal.json), which only runs "
+        "of the kind rehearsal may read; name another folder"
     ]
 
 

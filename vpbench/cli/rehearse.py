@@ -9,9 +9,11 @@ from pathlib import Path
 
 from vpbench.common import atomic_files
 from vpbench.common.errors import UserError
-from vpbench.common.messages import one_line
+from vpbench.common.messages import brief, instead, one_line
 from vpbench.compute import gpu
 from vpbench.spec import recipes
+
+DEVICES = ("auto", "cuda", "cpu")
 
 
 def rehearse(arguments: Namespace) -> int:
@@ -20,10 +22,12 @@ def rehearse(arguments: Namespace) -> int:
     from vpbench.experiment.rehearsal.rehearsal import peak_gigabytes, rehearsal, steps
     from vpbench.experiment.rehearsal.workflow import Machine
 
-    device = demanded(arguments.jobs_device)
+    check_options(arguments)
+    profile = profile_of(arguments.workflow_profile)
+    device = demanded(arguments.jobs_device, elsewhere=profile is not None)
     config, where = recipes.read_configs(arguments.configfile)
     jobs = arguments.jobs or os.cpu_count() or 1
-    machine = Machine(profile_of(arguments.workflow_profile), device, jobs)
+    machine = Machine(profile, device, jobs)
     given = arguments.scratch is not None
     scratch = Path(arguments.scratch if given else tempfile.mkdtemp(prefix="vpbench_rehearsal_"))
     started, found = time.perf_counter(), []
@@ -45,6 +49,19 @@ def rehearse(arguments: Namespace) -> int:
     return outcomes.exit_code(found, arguments.strict)
 
 
+def check_options(arguments: Namespace) -> None:
+    """Raises UserError for what would only be seen at the end, or in the middle."""
+    for option in ("shapes", "jobs"):
+        count = getattr(arguments, option)
+        if count is not None and count < 1:
+            raise UserError(f"--{option} {count}: expected 1 or more; leave it out for all")
+    file = Path(arguments.json or "outcomes.json")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise UserError(f"--json {one_line(file)}: expected a file in a folder that is there")
+    if arguments.scratch and Path(arguments.scratch).is_file():
+        raise UserError(f"--scratch {one_line(arguments.scratch)} is a file; expected a folder")
+
+
 def profile_of(given: str | None) -> str | None:
     """Returns the folder of a workflow profile, which Snakemake calls by a name, too.
 
@@ -62,8 +79,15 @@ def profile_of(given: str | None) -> str | None:
     )
 
 
-def demanded(device: str) -> str:
-    """Returns the device to rehearse on; the CPU has to be said, as at paper scale."""
+def demanded(device: str, elsewhere: bool) -> str:
+    """Returns the device to rehearse on; the CPU has to be said, as at paper scale.
+
+    Jobs of a profile run `elsewhere`, where there may be a GPU that is not seen here.
+    """
+    if device not in DEVICES:
+        raise UserError(f"--device {brief(device)}: {instead(device, DEVICES)}")
+    if device == "cuda" and not elsewhere and not gpu.visible():
+        raise UserError("rehearse: no GPU is seen here; --device cpu rehearses without one")
     if device == "auto" and not gpu.visible():
         raise UserError("rehearse: no GPU is seen here; say --device cpu to rehearse without one")
     return "cuda" if device == "auto" else device

@@ -80,6 +80,25 @@ def test_a_profile_that_is_not_there_is_told_before_anything_is_made(given, monk
     holds(said, f"--workflow-profile {given}", "config.yaml", "profiles/", "slurm")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--jobs", "-2"], ("--jobs -2", "1 or more")),
+        (["--shapes", "0"], ("--shapes 0", "1 or more")),
+        (["--device", "gpu"], ("--device 'gpu'", "did you mean cpu?")),
+        (["--device", "cuda"], ("no GPU", "--device cpu")),
+        (["--json", "/nowhere/at/all.json"], ("--json /nowhere/at/all.json", "a folder")),
+        (["--json", "/tmp"], ("--json /tmp", "a file")),
+        (["--scratch", __file__], ("--scratch", "is a file")),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_made(options, words, monkeypatch, capsys):
+    monkeypatch.setattr("vpbench.compute.gpu.visible", lambda: [])
+    device = [] if "--device" in options else ["--device", "cpu"]
+    assert main(["rehearse", "--configfile", "config/paper.yaml", *device, *options]) == 2
+    holds(capsys.readouterr().err, *words)
+
+
 def test_a_profile_is_a_folder_or_a_name_as_for_snakemake(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     own = tmp_path / "own"
