@@ -86,9 +86,8 @@ def demanded(device: str, elsewhere: bool) -> str:
     """
     if device not in DEVICES:
         raise UserError(f"--device {brief(device)}: {instead(device, DEVICES)}")
-    if device == "cuda" and not elsewhere and not gpu.visible():
-        raise UserError("rehearse: no GPU is seen here; --device cpu rehearses without one")
-    if device == "auto" and not gpu.visible():
+    here = device == "auto" or (device == "cuda" and not elsewhere)
+    if here and not gpu.visible():
         raise UserError("rehearse: no GPU is seen here; say --device cpu to rehearse without one")
     return "cuda" if device == "auto" else device
 

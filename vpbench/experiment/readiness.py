@@ -164,11 +164,11 @@ def count_photographs(folder: Path, enough: int) -> int:
 
 def made_up_folders(wanted: Grid) -> list[str]:
     """Returns a line per folder of a rehearsal's data or weights, which every other run refuses."""
+    if any(spec["kind"] == made_up.KIND for spec in wanted.specs.values()):
+        return []
     tasks, backbones = used(wanted)
     read = [(data_dir(), "data")] if any(task in FACTS for task in tasks) else []
     read += [(weights_dir(), "weights")] if any(BACKBONES[name].hub for name in backbones) else []
-    if any(spec["kind"] == made_up.KIND for spec in wanted.specs.values()):
-        return []
     marked = [each for each in read if made_up.read_marker(each[0]) is not None]
     return [str(made_up.refusal(folder, what)) for folder, what in marked]
 
